@@ -1,0 +1,53 @@
+"""A source-to-source symbolic differentiation compiler: a SymPy model in, readable gradient code out.
+
+>>> import sympy as sp
+>>> from symbackprop import compile_grad
+>>> a, b = sp.symbols("a b")
+>>> compile_grad((a + b)*(b + 1), [a, b], backend="python")(2, 1)
+[2.0, 5.0]
+"""
+
+from symbackprop.api import compile_grad, emit_module
+from symbackprop.errors import (
+    CallError,
+    DomainError,
+    EmitError,
+    InternalCompilerError,
+    JitError,
+    MissingDerivative,
+    ModelError,
+    NameClash,
+    OptionError,
+    ShapeMismatch,
+    SymbackpropError,
+    SymbackpropWarning,
+    UnboundSymbol,
+    UnsupportedExpression,
+)
+from symbackprop.frontend import logistic, register, softplus
+from symbackprop.runtime import GradFunction
+from symbackprop.version import __version__
+
+__all__ = [
+    "CallError",
+    "DomainError",
+    "EmitError",
+    "GradFunction",
+    "InternalCompilerError",
+    "JitError",
+    "MissingDerivative",
+    "ModelError",
+    "NameClash",
+    "OptionError",
+    "ShapeMismatch",
+    "SymbackpropError",
+    "SymbackpropWarning",
+    "UnboundSymbol",
+    "UnsupportedExpression",
+    "__version__",
+    "compile_grad",
+    "emit_module",
+    "logistic",
+    "register",
+    "softplus",
+]

@@ -1,0 +1,5 @@
+"""Emission: programs to the text of modules. It spells; all decisions are made before it."""
+
+from symbackprop.emit.module import DIALECTS, Header, emit
+
+__all__ = ["DIALECTS", "Header", "emit"]

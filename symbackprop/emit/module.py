@@ -1,0 +1,122 @@
+"""Whole modules: header, imports, helpers, functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from symbackprop.emit.audit import audit
+from symbackprop.emit.escape import comment
+from symbackprop.emit.numba import Numba
+from symbackprop.emit.numpy import Numpy
+from symbackprop.emit.python import Python
+from symbackprop.emit.spell import Dialect, helper_source, wrapped
+from symbackprop.errors import OptionError
+from symbackprop.ir.signature import SAMPLES, Argument, Signature
+from symbackprop.lower import Program
+from symbackprop.lower.program import Function
+from symbackprop.version import __version__
+
+DIALECTS: dict[str, type[Dialect]] = {"python": Python, "numpy": Numpy, "numba": Numba}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the docstring of a module says besides the signature."""
+
+    title: str
+    formula: str
+    kinks: str
+    dtype: str
+    counts: str
+    reduce: str = ""
+    regenerate: str = ""
+    options: tuple[str, ...] = field(default=())
+
+
+def emit(program: Program, signature: Signature, header: Header, target: str) -> str:
+    """The text of a standalone module that defines `value`, `grad` and `value_and_grad`. Checked before it is returned."""
+    if target not in DIALECTS:
+        raise OptionError(f"there is no target {target!r}; choose one of {', '.join(map(repr, DIALECTS))}")
+    dialect = DIALECTS[target](header.dtype)
+    blocks = [_function(dialect, function, program.single) for function in program.functions]
+    parameters = program.functions[-1].parameters
+    blocks.append(_grad(dialect, program.functions[-1]))
+    helpers, bindings = _helpers(dialect)
+    imports = "\n".join(dialect.imports())
+    text = "\n\n\n".join([_docstring(signature, header, target, parameters) + "\n\n" + imports, *helpers])
+    if bindings:
+        text += "\n\n\n" + "\n".join(bindings)
+    text += "".join(f"\n\n\n{block}" for block in blocks) + "\n"
+    audit(text, tuple(helpers))
+    return text
+
+
+def _function(dialect: Dialect, function: Function, single: bool) -> str:
+    docs = {
+        "value": "The value alone.",
+        "value_and_grad": "The value and the gradient, in one sweep forward and one back.",
+    }
+    return "\n".join(dialect.function(function, single, docs.get(function.name, "")))
+
+
+def _grad(dialect: Dialect, function: Function) -> str:
+    lines = [decorator] if (decorator := dialect.decorator(Function("grad", [], []))) else []
+    if dialect.target == "numpy":
+        lines = []
+    lines += wrapped("def grad(", function.parameters, "):", "")
+    lines.append('    """The gradient alone."""')
+    lines += wrapped("    return value_and_grad(", function.parameters, ")[1]", "    ")
+    return "\n".join(lines)
+
+
+def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
+    """The texts of the helpers in use, each once and sorted, and the names bound to what they make."""
+    texts: dict[str, str] = {}
+    bindings: set[str] = set()
+    for spelling in dialect.spellings:
+        if spelling.helper is None:
+            continue
+        texts[spelling.helper.__name__] = helper_source(spelling)
+        if spelling.binding:
+            bindings.add(f"{spelling.callee} = {spelling.binding}")
+    return [texts[name] for name in sorted(texts)], sorted(bindings)
+
+
+def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
+    lines = [f'"""{comment(header.title)}', "", f"    value = {comment(header.formula)}", "", "Arguments:"]
+    width = max([len(name) for name in parameters], default=0)
+    for argument, name in zip(signature.arguments, parameters, strict=True):
+        lines.append(f"    {name:<{width}}  {_described(argument, name)}")
+    if not parameters:
+        lines.append("    none")
+    leaves = ", ".join(comment(leaf.name) for leaf in signature.leaves) or "nothing"
+    lines += ["", *_filled(f"Gradient: with respect to {leaves}{'' if signature.single else ', in this order'}.")]
+    if header.reduce:
+        lines.append(header.reduce)
+    lines.append(f"Operations: {header.counts}")
+    lines.append(f"Target {target}, {header.dtype}. Kinks: {header.kinks}.")
+    lines.append(f"Written by symbackprop {__version__}; edits are lost when it is written again.")
+    if header.regenerate:
+        lines.append(f"From: {header.regenerate}")
+    return "\n".join([*lines, '"""'])
+
+
+def _described(argument: Argument, name: str) -> str:
+    what = f"{len(argument.members)} real numbers in an array" if argument.packed else "real number"
+    if argument.batched:
+        what = f"real numbers, one a sample, shape ({SAMPLES},)"
+    if argument.packed:
+        shown = ", ".join(argument.names[:8]) + (", ..." if len(argument.names) > 8 else "")
+        return f"{what}: {comment(shown)}"
+    return what if argument.names[0] == name else f"{what}; the symbol '{comment(argument.names[0])}'"
+
+
+def _filled(text: str) -> list[str]:
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and len(line) + len(word) + 1 > 96:
+            lines.append(line)
+            line = "    " + word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*lines, line]

@@ -1,0 +1,34 @@
+"""Target numba: scalar code and loops for `numba.njit`."""
+
+from __future__ import annotations
+
+from symbackprop.emit.spell import Dialect
+from symbackprop.lower.program import Function
+from symbackprop.ops import Spelling
+
+
+class Numba(Dialect):
+    target = "numba"
+
+    def imports(self) -> list[str]:
+        return ["import math", "", "import numpy as np", "from numba import njit"]
+
+    def decorator(self, function: Function) -> str:
+        # NumPy's error model: a division by zero is an infinity and not an exception.
+        return '@njit(error_model="numpy")'
+
+    def allocate(self, name: str, extent: int | str) -> str:
+        return f"np.empty({extent}, np.{self.dtype})"
+
+    def cast(self, name: str, array: bool) -> str:
+        if array:
+            return f"np.asarray({name}, np.{self.dtype})"
+        return f"float({name})" if self.dtype == "float64" else f"np.float32({name})"
+
+    def literal(self, text: str, argument: bool) -> str:
+        # A bare literal is a float64 to Numba and would lift everything to it.
+        return f"np.float32({text})" if self.dtype == "float32" else text
+
+    def result_of_call(self, text: str, spelling: Spelling) -> str:
+        lifted = self.dtype == "float32" and spelling.helper is not None
+        return f"np.float32({text})" if lifted else text

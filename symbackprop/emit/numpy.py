@@ -1,0 +1,44 @@
+"""Target numpy: whole arrays, no loops; scalars broadcast as in a ufunc."""
+
+from __future__ import annotations
+
+from symbackprop.emit.spell import Dialect
+from symbackprop.lower.program import Function
+from symbackprop.lower.split import WORK
+
+
+class Numpy(Dialect):
+    target = "numpy"
+    constants = "np"
+
+    def imports(self) -> list[str]:
+        special = any(s.callee.startswith("special.") or "special." in _text(s) for s in self.spellings)
+        return ["import numpy as np", *(["from scipy import special"] if special else [])]
+
+    def decorator(self, function: Function) -> str:
+        # An infinity or a nan is an answer here, not an accident.
+        return "" if function.part else '@np.errstate(all="ignore")'
+
+    def allocate(self, name: str, extent: int | str) -> str:
+        return f"[None] * {extent}" if name == WORK else f"np.empty({extent}, np.{self.dtype})"
+
+    def cast(self, name: str, array: bool) -> str:
+        return f"np.asarray({name}, np.{self.dtype})"
+
+    def total(self, operand: str) -> str:
+        return f"np.sum({operand})"
+
+    def fill(self, operand: str, extent: str) -> str:
+        return f"np.full({extent}, {operand}, np.{self.dtype})"
+
+    def literal(self, text: str, argument: bool) -> str:
+        # As an operand a Python float takes the array's type; two of them in np.where would make a float64.
+        return f"np.float32({text})" if argument and self.dtype == "float32" else text
+
+
+def _text(spelling: object) -> str:
+    from symbackprop.emit.spell import helper_source
+    from symbackprop.ops import Spelling
+
+    assert isinstance(spelling, Spelling)
+    return helper_source(spelling) if spelling.helper else ""

@@ -1,0 +1,242 @@
+"""Expressions and statements to Python text. Nothing is decided here but brackets and spaces."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from fractions import Fraction
+
+from symbackprop.emit.escape import comment
+from symbackprop.errors import EmitError, InternalCompilerError
+from symbackprop.ir import Number
+from symbackprop.ir.node import NAMED_NUMBERS, to_float
+from symbackprop.lower.program import (
+    Accumulate,
+    Allocate,
+    Apply,
+    Assign,
+    Call,
+    Cast,
+    Expr,
+    Fill,
+    For,
+    Function,
+    Item,
+    Literal,
+    Measure,
+    Ref,
+    Section,
+    Statement,
+    Total,
+)
+from symbackprop.ops import Op, Spelling
+
+# Binding strength of Python's operators, the higher the tighter.
+_STRENGTH = {
+    "if": 1,
+    "or": 2,
+    "and": 3,
+    "not": 4,
+    "<": 5,
+    "<=": 5,
+    ">": 5,
+    ">=": 5,
+    "==": 5,
+    "!=": 5,
+    "+": 6,
+    "-": 6,
+    "*": 7,
+    "/": 7,
+    "%": 7,
+    "unary": 8,
+    "**": 9,
+}
+_ATOM = 10
+LINE = 100
+
+
+class Dialect:
+    """How one target writes the loop language. Subclasses give the target's own words."""
+
+    target = ""
+    constants = "math"
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = dtype
+        self.spellings: dict[Spelling, None] = {}
+
+    # Words of the target.
+
+    def imports(self) -> list[str]:
+        raise NotImplementedError
+
+    def decorator(self, function: Function) -> str:
+        return ""
+
+    def allocate(self, name: str, extent: int | str) -> str:
+        raise NotImplementedError
+
+    def cast(self, name: str, array: bool) -> str:
+        raise NotImplementedError
+
+    def length(self, name: str) -> str:
+        return f"len({name})"
+
+    def total(self, operand: str) -> str:
+        raise InternalCompilerError(f"target {self.target} has no sum over a whole array")
+
+    def fill(self, operand: str, extent: str) -> str:
+        raise InternalCompilerError(f"target {self.target} has no filled array")
+
+    def literal(self, text: str, argument: bool) -> str:
+        return text
+
+    def result_of_call(self, text: str, spelling: Spelling) -> str:
+        return text
+
+    # Expressions.
+
+    def number(self, number: Number) -> str:
+        if isinstance(number, bool):
+            return str(number)
+        if isinstance(number, Fraction):
+            value = to_float(number)
+            if value - value == 0.0:
+                return repr(value)
+            number = "inf" if value > 0 else "-inf"
+        if number in ("pi", "e", "inf", "nan"):
+            return f"{self.constants}.{number}"
+        return f"-{self.constants}.inf" if number == "-inf" else repr(NAMED_NUMBERS[number])
+
+    def expression(self, expr: Expr) -> str:
+        return self._text(expr)[0]
+
+    def _text(self, expr: Expr, argument: bool = False) -> tuple[str, int]:
+        """The text of an expression and its binding strength."""
+        match expr:
+            case Apply(op, operands):
+                return self._apply(op, operands)
+            case Ref(name):
+                return name, _ATOM
+            case Item(array, index):
+                return f"{array}[{index}]", _ATOM
+            case Literal(number):
+                text = self.number(number)
+                if not isinstance(number, bool):
+                    text = self.literal(text, argument)
+                return text, _STRENGTH["unary"] if text.startswith("-") else _ATOM
+            case Total(operand):
+                return self.total(self.expression(operand)), _ATOM
+            case Fill(operand, extent):
+                return self.fill(self.expression(operand), extent), _ATOM
+        raise InternalCompilerError(f"no way to spell {expr!r}")
+
+    def _apply(self, op: Op, operands: tuple[Expr, ...]) -> tuple[str, int]:
+        spelling: Spelling | None = getattr(op, self.target)
+        if spelling is None:
+            raise EmitError(f"target {self.target!r} has no {op.name}")
+        if spelling.operator:
+            return self._operator(spelling.callee, operands)
+        self.spellings.setdefault(spelling)
+        arguments = [self._text(operand, argument=True)[0] for operand in operands]
+        if spelling.trailing:
+            arguments.append(spelling.trailing)
+        return self.result_of_call(f"{spelling.callee}({', '.join(arguments)})", spelling), _ATOM
+
+    def _operator(self, symbol: str, operands: tuple[Expr, ...]) -> tuple[str, int]:
+        if symbol == "if":
+            own = _STRENGTH["if"]
+            condition, then, otherwise = operands
+            parts = [self._bracketed(then, own + 1), self._bracketed(condition, own + 1), self._bracketed(otherwise, own)]
+            return f"{parts[0]} if {parts[1]} else {parts[2]}", own
+        if len(operands) == 1:
+            own = _STRENGTH["not" if symbol == "not" else "unary"]
+            space = " " if symbol == "not" else ""
+            return f"{symbol}{space}{self._bracketed(operands[0], own)}", own
+        own = _STRENGTH[symbol]
+        # Left association; a comparison binds neither side, a power only its right one.
+        left = self._bracketed(operands[0], own + (symbol == "**" or own == 5))
+        right = self._bracketed(operands[1], _STRENGTH["unary"] if symbol == "**" else own + 1)
+        return f"{left} {symbol} {right}", own
+
+    def _bracketed(self, expr: Expr, strength: int) -> str:
+        text, own = self._text(expr)
+        return text if own >= strength else f"({text})"
+
+    # Statements.
+
+    def statement(self, statement: Statement, indent: str) -> list[str]:
+        match statement:
+            case Assign(target, value, note):
+                return [noted(f"{indent}{self.expression(target)} = {self.expression(value)}", note)]
+            case Accumulate(name, value, note):
+                return [noted(f"{indent}{name} += {self.expression(value)}", note)]
+            case For(index, extent, body):
+                lines = [f"{indent}for {index} in range({extent}):"]
+                for inner in body:
+                    lines.extend(self.statement(inner, indent + "    "))
+                return lines
+            case Allocate(name, extent):
+                return [f"{indent}{name} = {self.allocate(name, extent)}"]
+            case Call(function, arguments):
+                return wrapped(f"{indent}{function}(", arguments, ")", indent)
+            case Cast(name, array):
+                return [f"{indent}{name} = {self.cast(name, array)}"]
+            case Measure(name, arrays):
+                return self.measure(name, arrays, indent)
+            case Section(text):
+                return ["", f"{indent}# {text}"]
+        raise InternalCompilerError(f"no way to spell {statement!r}")
+
+    def measure(self, name: str, arrays: tuple[str, ...], indent: str) -> list[str]:
+        lines = [f"{indent}{name} = {self.length(arrays[0])}"]
+        for array in arrays[1:]:
+            lines.append(f"{indent}if {self.length(array)} != {name}:")
+            lines.append(f'{indent}    raise ValueError("{array} and {arrays[0]} differ in their number of samples")')
+        return lines
+
+    def function(self, function: Function, single: bool, docstring: str = "") -> list[str]:
+        decorator = self.decorator(function)
+        lines = [decorator] if decorator else []
+        lines.extend(wrapped(f"def {function.name}(", function.parameters, "):", ""))
+        if docstring:
+            lines.append(f'    """{docstring}"""')
+        for statement in function.body:
+            text = self.statement(statement, "    ")
+            # A blank line would stand first in a block otherwise.
+            lines.extend(text[1:] if not text[0] and lines[-1].endswith(":") else text)
+        if function.results:
+            value, *gradient = [self.expression(result) for result in function.results]
+            if not gradient:
+                lines.append(f"    return {value}")
+            elif single:
+                lines.append(f"    return {value}, {gradient[0]}")
+            else:
+                lines.extend(wrapped(f"    return {value}, (", gradient, ")", "    ", one_tuple=True))
+        return lines
+
+
+def noted(line: str, note: str) -> str:
+    """A line with its comment, if there is room for a useful piece of it."""
+    if not note:
+        return line
+    room = LINE - len(line) - 4
+    text = comment(note)
+    if len(text) > room:
+        text = text[: room - 3].rstrip() + "..."
+    return f"{line}  # {text}" if room >= 16 else line
+
+
+def wrapped(head: str, items: Iterable[str], tail: str, indent: str, one_tuple: bool = False) -> list[str]:
+    """A bracketed list on one line if it fits, else an item a line."""
+    items = list(items)
+    line = head + ", ".join(items) + ("," if one_tuple and len(items) == 1 else "") + tail
+    if len(line) <= LINE:
+        return [line]
+    return [head, *[f"{indent}    {item}," for item in items], f"{indent}{tail}"]
+
+
+def helper_source(spelling: Spelling) -> str:
+    """The text of a helper function, without the annotations of this package's own types."""
+    assert spelling.helper is not None
+    return inspect.getsource(spelling.helper).rstrip()

@@ -1,0 +1,379 @@
+"""Find again the partial sums and products that SymPy's flattening hid, and make every sum and product binary.
+
+SymPy flattens `(a + b) + c`, so that `a + b` is no longer shared, and turns a recurrence of n steps into n products of
+up to n factors. Two things are recovered here, each on sums and on products:
+
+- containment: a product all of whose factors occur in a longer one is a factor of it. The largest such product is
+  taken, which restores prefix chains: the logistic map of n steps costs O(n) operations and not O(n**2);
+- pairing: the pair of operands that occurs together most often becomes one node, greedily, until none is repeated.
+
+Binary nodes make prefix and suffix products come out of the reverse sweep by themselves: O(n) for n factors, without a
+division, exact with any number of zeros.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+from symbackprop.ir import Functions, Graph, GraphBuilder, Node
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
+
+_SUM_OF, _PRODUCT_OF, _POW = REGISTRY["sum_of"], REGISTRY["product_of"], REGISTRY["pow"]
+_ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
+_SQRT = REGISTRY["sqrt"]
+
+# Pairs of one group are counted over at most so many operands: the count is quadratic in it. Groups longer than this
+# still take part in containment.
+_PAIRED = 64
+# Containment tries the largest candidates first and gives up after so many.
+_TRIED = 64
+
+Token = Any
+"""What a sum or product is made of: a node, or for products (node, exponent); pairs get negative numbers."""
+
+
+@dataclass(slots=True)
+class Group:
+    """A sum's terms or a product's factors, with multiplicity."""
+
+    tokens: dict[Token, int]
+    inside: int | None = None
+    rest: list[tuple[Token, int]] | None = None
+
+
+class Family:
+    """All groups of one kind, and what they share."""
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self._known: dict[tuple[tuple[Token, int], ...], int] = {}
+        self.pairs: list[tuple[tuple[Token, int], tuple[Token, int]]] = []
+
+    def add(self, tokens: dict[Token, int]) -> int:
+        key = tuple(tokens.items())
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = len(self.groups)
+            self.groups.append(Group(tokens))
+        return known
+
+    def recover(self) -> None:
+        """Decide for every group what it is made of: a smaller group, and a list of tokens or pairs."""
+        count = Counter(token for group in self.groups for token in group.tokens)
+        shared = [
+            index
+            for index, group in enumerate(self.groups)
+            if sum(count[token] > 1 for token in group.tokens) > 1
+        ]
+        self._contain(shared, count)
+        for group in self.groups:
+            smaller = self.groups[group.inside].tokens if group.inside is not None else {}
+            group.rest = [
+                (token, times - smaller.get(token, 0))
+                for token, times in group.tokens.items()
+                if times > smaller.get(token, 0)
+            ]
+        self._pair(shared)
+
+    def _contain(self, shared: list[int], count: Counter[Token]) -> None:
+        by_rarest: dict[Token, list[int]] = {}
+        for index in shared:
+            tokens = self.groups[index].tokens
+            if min(count[token] for token in tokens) > 1:
+                by_rarest.setdefault(min(tokens, key=count.__getitem__), []).append(index)
+        size = {index: sum(self.groups[index].tokens.values()) for index in shared}
+        for index in shared:
+            tokens = self.groups[index].tokens
+            candidates = [
+                other
+                for token in tokens
+                for other in by_rarest.get(token, ())
+                if size[other] < size[index] and len(self.groups[other].tokens) > 1
+            ]
+            for other in heapq.nlargest(_TRIED, candidates, key=lambda other: (size[other], -other)):
+                if all(tokens.get(token, 0) >= times for token, times in self.groups[other].tokens.items()):
+                    self.groups[index].inside = other
+                    break
+
+    def _pair(self, shared: list[int]) -> None:
+        rests = [group.rest for index in shared if (group := self.groups[index]).rest is not None]
+        count = Counter(item for rest in rests if rest is not None for item in rest)
+        where: dict[frozenset[Any], set[int]] = {}
+        members: list[set[Any]] = []
+        order: dict[Any, int] = {item: position for position, item in enumerate(count)}
+        for position, rest in enumerate(rests):
+            items = [item for item in rest or () if count[item] > 1]
+            items = sorted(items, key=lambda item: (-count[item], order[item]))[:_PAIRED]
+            members.append(set(items))
+            for pair in combinations(items, 2):
+                where.setdefault(frozenset(pair), set()).add(position)
+        heap = [
+            (-len(places), *sorted(order[item] for item in pair), pair)
+            for pair, places in where.items()
+            if len(places) > 1
+        ]
+        heapq.heapify(heap)
+        while heap:
+            negative, low, high, pair = heapq.heappop(heap)
+            places = where.get(pair, set())
+            if len(places) < 2:
+                continue
+            if len(places) != -negative:
+                heapq.heappush(heap, (-len(places), low, high, pair))
+                continue
+            first, second = sorted(pair, key=order.__getitem__)
+            self.pairs.append((first, second))
+            fresh = (-len(self.pairs), 1)
+            order[fresh] = len(order)
+            for position in sorted(places):
+                self._replace(rests[position] or [], members[position], (first, second), fresh)
+                for item in sorted(members[position], key=order.__getitem__):
+                    for old in (first, second):
+                        where.get(frozenset((item, old)), set()).discard(position)
+                    where.setdefault(frozenset((item, fresh)), set()).add(position)
+                members[position].add(fresh)
+            where.pop(pair, None)
+            for item in sorted({item for position in places for item in members[position]}, key=order.__getitem__):
+                both = frozenset((item, fresh))
+                if len(where.get(both, ())) > 1 and item != fresh:
+                    heapq.heappush(heap, (-len(where[both]), *sorted((order[item], order[fresh])), both))
+
+    @staticmethod
+    def _replace(rest: list[Any], members: set[Any], pair: tuple[Any, Any], fresh: Any) -> None:
+        place = min(rest.index(item) for item in pair)
+        for item in pair:
+            rest.remove(item)
+            members.discard(item)
+        rest.insert(place, fresh)
+
+
+@dataclass(slots=True)
+class Product:
+    """A product taken apart: coefficient * (numerator group) / (denominator group)."""
+
+    coefficient: Fraction
+    numerator: int | None
+    denominator: int | None
+
+
+class _Sharing:
+    """Rebuilds a raw graph with binary sums and products."""
+
+    def __init__(self, raw: Graph) -> None:
+        self.raw = raw
+        self.builder = GraphBuilder()
+        self.f = Functions(self.builder)
+        self.new: list[int] = []
+        self.products, self.sums = Family(), Family()
+        self.product: dict[int, Product] = {}
+        self.sum: dict[int, tuple[Fraction, int | None]] = {}
+        self.built_products: dict[int, int] = {}
+        self.built_sums: dict[int, tuple[bool, int]] = {}
+        self.built_pairs: dict[tuple[bool, int], Any] = {}
+
+    def run(self) -> Graph:
+        for index, node in enumerate(self.raw.nodes):
+            if node.op is _PRODUCT_OF:
+                self._take_product(index, node)
+            elif node.op is _SUM_OF:
+                self._take_sum(index, node)
+        self.products.recover()
+        self.sums.recover()
+        for index, node in enumerate(self.raw.nodes):
+            self.new.append(self._rebuild(index, node))
+        for index, label in self.raw.labels.items():
+            self.builder.label(self.new[index], label)
+        return self.builder.graph([self.new[output] for output in self.raw.outputs])
+
+    def _rebuild(self, index: int, node: Node) -> int:
+        if node.op is _PRODUCT_OF:
+            return self._product(self.product[index])
+        if node.op is _SUM_OF:
+            return self._sum(*self.sum[index])
+        if node.op is _POW and (exponent := self._constant(node.operands[1])) is not None:
+            return self._power(self.new[node.operands[0]], exponent)
+        return self.builder.copy(node, tuple([self.new[operand] for operand in node.operands]))
+
+    def _constant(self, index: int) -> Fraction | None:
+        node = self.raw.nodes[index]
+        return node.attributes if node.op is CONST and isinstance(node.attributes, Fraction) else None
+
+    # Products: tokens are (base, exponent) with multiplicity; an integer exponent counts as multiplicity of (base, 1).
+
+    def _take_product(self, index: int, node: Node) -> None:
+        coefficient = Fraction(1)
+        over: dict[Token, int] = {}
+        under: dict[Token, int] = {}
+        for operand in node.operands:
+            constant = self._constant(operand)
+            if constant is not None:
+                coefficient *= constant
+                continue
+            base, exponent = self._base(operand)
+            side = over if exponent > 0 else under
+            if exponent.denominator == 1:
+                token, times = (base, Fraction(1)), abs(exponent.numerator)
+            else:
+                token, times = (base, abs(exponent)), 1
+            side[token] = side.get(token, 0) + times
+        self.product[index] = Product(
+            coefficient,
+            self.products.add(over) if over else None,
+            self.products.add(under) if under else None,
+        )
+
+    def _base(self, operand: int) -> tuple[int, Fraction]:
+        node = self.raw.nodes[operand]
+        if node.op is _POW:
+            exponent = self._constant(node.operands[1])
+            if exponent is not None and exponent != 0:
+                return node.operands[0], exponent
+        return operand, Fraction(1)
+
+    def _product(self, product: Product) -> int:
+        c = product.coefficient
+        over = self._product_group(product.numerator) if product.numerator is not None else None
+        under = self._product_group(product.denominator) if product.denominator is not None else None
+        if under is None:
+            if over is None:
+                return self.builder.const(c)
+            return self._scaled(over, c)
+        if abs(c.numerator) == 1 or over is None:
+            # One division in all: x/(2*y), 3/x.
+            if c.denominator != 1:
+                under = self._times(self.builder.const(c.denominator), under)
+            if over is None:
+                return self.builder.add(_DIV, (self.builder.const(c.numerator), under))
+            quotient = self.builder.add(_DIV, (over, under))
+            return self.builder.add(_NEG, (quotient,)) if c < 0 else quotient
+        return self._scaled(self.builder.add(_DIV, (over, under)), c)
+
+    def _scaled(self, node: int, c: Fraction) -> int:
+        if c == 1:
+            return node
+        if c == -1:
+            return self.builder.add(_NEG, (node,))
+        if abs(c.numerator) == 1 and c.denominator & (c.denominator - 1):
+            # x/3 rounds once; x*(1/3) twice.
+            quotient = self.builder.add(_DIV, (node, self.builder.const(c.denominator)))
+            return self.builder.add(_NEG, (quotient,)) if c < 0 else quotient
+        return self._times(self.builder.const(c), node)
+
+    def _times(self, x: int, y: int) -> int:
+        return self.builder.add(_MUL, (x, y))
+
+    def _product_group(self, index: int) -> int:
+        for member in self._chain(self.products, index, self.built_products):
+            group = self.products.groups[member]
+            factors = [self._factor(item) for item in group.rest or ()]
+            if group.inside is not None:
+                factors.insert(0, self.built_products[group.inside])
+            self.built_products[member] = self._multiply(factors)
+        return self.built_products[index]
+
+    def _multiply(self, factors: Iterable[int]) -> int:
+        iterator = iter(factors)
+        result = next(iterator)
+        for factor in iterator:
+            result = self._times(result, factor)
+        return result
+
+    def _factor(self, item: tuple[Token, int]) -> int:
+        token, times = item
+        if isinstance(token, int):
+            known = self.built_pairs.get((True, token))
+            if known is None:
+                known = self._multiply(self._factor(part) for part in self.products.pairs[-token - 1])
+                self.built_pairs[True, token] = known
+            return int(known)
+        base, exponent = token
+        return self._power(self.new[base], exponent * times)
+
+    def _power(self, base: int, exponent: Fraction) -> int:
+        if exponent == 1:
+            return base
+        if exponent < 0:
+            return self.builder.add(_DIV, (self.builder.const(1), self._power(base, -exponent)))
+        if exponent == Fraction(1, 2):
+            return self.builder.add(_SQRT, (base,))
+        return self.builder.add(_POW, (base, self.builder.const(exponent)))
+
+    # Sums: tokens are raw nodes; a signed value is (negative?, node).
+
+    def _take_sum(self, index: int, node: Node) -> None:
+        constant = Fraction(0)
+        terms: dict[Token, int] = {}
+        for operand in node.operands:
+            number = self._constant(operand)
+            if number is not None:
+                constant += number
+            else:
+                terms[operand] = terms.get(operand, 0) + 1
+        self.sum[index] = constant, (self.sums.add(terms) if terms else None)
+
+    def _sum(self, constant: Fraction, group: int | None) -> int:
+        if group is None:
+            return self.builder.const(constant)
+        signed = self._sum_group(group)
+        if constant:
+            # 1 - x starts with the constant, x + 1 and x - 1 end with it.
+            own = (constant < 0, self.builder.const(abs(constant)))
+            signed = self._combine([own, signed] if signed[0] and not own[0] else [signed, own])
+        negative, node = signed
+        return self.builder.add(_NEG, (node,)) if negative else node
+
+    def _sum_group(self, index: int) -> tuple[bool, int]:
+        for member in self._chain(self.sums, index, self.built_sums):
+            group = self.sums.groups[member]
+            terms = [self._term(item) for item in group.rest or ()]
+            if group.inside is not None:
+                terms.insert(0, self.built_sums[group.inside])
+            self.built_sums[member] = self._combine(terms)
+        return self.built_sums[index]
+
+    def _combine(self, terms: list[tuple[bool, int]]) -> tuple[bool, int]:
+        """Add signed terms; start with the first positive one, so that a - b needs no negation."""
+        first = next((position for position, (negative, _) in enumerate(terms) if not negative), None)
+        if first is None:
+            return True, self._combine([(False, node) for _, node in terms])[1]
+        result = terms[first][1]
+        for position, (negative, node) in enumerate(terms):
+            if position != first:
+                result = self.builder.add(_SUB if negative else _ADD, (result, node))
+        return False, result
+
+    def _term(self, item: tuple[Token, int]) -> tuple[bool, int]:
+        token, times = item
+        if token < 0:
+            known = self.built_pairs.get((False, token))
+            if known is None:
+                known = self._combine([self._term(part) for part in self.sums.pairs[-token - 1]])
+                self.built_pairs[False, token] = known
+            return known  # type: ignore[no-any-return]
+        product = self.product.get(token)
+        if product is not None and product.coefficient < 0:
+            positive = Product(-product.coefficient * times, product.numerator, product.denominator)
+            return True, self._product(positive)
+        return False, self._scaled(self.new[token], Fraction(times))
+
+    @staticmethod
+    def _chain(family: Family, index: int, built: dict[int, Any]) -> list[int]:
+        """The groups inside this one that are still to be built, the innermost first."""
+        chain: list[int] = []
+        where: int | None = index
+        while where is not None and where not in built:
+            chain.append(where)
+            where = family.groups[where].inside
+        return chain[::-1]
+
+
+def share(raw: Graph) -> Graph:
+    """The graph with binary sums and products, shared where they were hidden."""
+    return _Sharing(raw).run()

@@ -1,0 +1,113 @@
+"""Handles with operators, so that partials and rules read as mathematics.
+
+>>> from symbackprop.ir.graph import GraphBuilder
+>>> f = Functions(GraphBuilder())
+>>> x = f.input("x")
+>>> (2 * f.sin(x) - 1).index == (2 * f.sin(x) - 1).index
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from symbackprop.ir.graph import GraphBuilder
+from symbackprop.ir.node import Extent, Number
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
+
+_ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
+
+Operand = "Value | int | float | Fraction"
+KINK_POLICIES = ("zero", "left", "right")
+
+
+class Value:
+    """A node of a builder, with arithmetic that appends to the builder."""
+
+    __slots__ = ("f", "index")
+
+    def __init__(self, f: Functions, index: int) -> None:
+        self.f = f
+        self.index = index
+
+    def __add__(self, other: Any) -> Value:
+        return self.f.apply(_ADD, self, other)
+
+    def __radd__(self, other: Any) -> Value:
+        return self.f.apply(_ADD, other, self)
+
+    def __sub__(self, other: Any) -> Value:
+        return self.f.apply(_SUB, self, other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return self.f.apply(_SUB, other, self)
+
+    def __mul__(self, other: Any) -> Value:
+        return self.f.apply(_MUL, self, other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return self.f.apply(_MUL, other, self)
+
+    def __truediv__(self, other: Any) -> Value:
+        return self.f.apply(_DIV, self, other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self.f.apply(_DIV, other, self)
+
+    def __neg__(self) -> Value:
+        return self.f.apply(_NEG, self)
+
+
+class Functions:
+    """Every row as a function of values: ``f.sin(x)``. Numbers are lifted to constants."""
+
+    def __init__(self, builder: GraphBuilder, kinks: str = "zero") -> None:
+        self.builder = builder
+        self.kinks = kinks
+
+    def __getattr__(self, name: str) -> Callable[..., Value]:
+        try:
+            op = REGISTRY[name]
+        except KeyError:
+            raise AttributeError(f"no operation is called {name!r}") from None
+
+        def apply(*operands: Any) -> Value:
+            return self.apply(op, *operands)
+
+        setattr(self, name, apply)
+        return apply
+
+    def apply(self, op: Any, *operands: Any) -> Value:
+        return Value(self, self.builder.add(op, tuple([self._index(operand) for operand in operands])))
+
+    def _index(self, operand: Any) -> int:
+        return operand.index if isinstance(operand, Value) else self.builder.const(operand)
+
+    def wrap(self, index: int) -> Value:
+        return Value(self, index)
+
+    def const(self, value: Number | int | float | tuple[int, int]) -> Value:
+        """A constant; a pair of integers is their quotient."""
+        return Value(self, self.builder.const(Fraction(*value) if isinstance(value, tuple) else value))
+
+    def input(self, identifier: str) -> Value:
+        return Value(self, self.builder.input(identifier))
+
+    def broadcast(self, value: Value, like: Value) -> Value:
+        shape: tuple[Extent, ...] = self.builder.nodes[like.index].type.shape
+        return Value(self, self.builder.broadcast(value.index, shape))
+
+    def reduce_sum(self, value: Value) -> Value:
+        return Value(self, self.builder.reduce_sum(value.index))
+
+    def is_constant(self, value: Value) -> bool:
+        """Whether this is a literal number, which no caller can change."""
+        return self.builder.nodes[value.index].op is CONST
+
+    def at_kink(self, x: Value, y: Value, *, below: Any, above: Any, at: Any) -> Value:
+        """A derivative that is one thing for x < y, another for x > y, and at x = y what the policy says."""
+        at = {"zero": at, "left": below, "right": above}[self.kinks]
+        return self.select(self.gt(x, y), above, self.select(self.lt(x, y), below, at))

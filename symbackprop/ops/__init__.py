@@ -1,0 +1,40 @@
+"""The registry of operations: one row each, collected from the families in this folder.
+
+>>> from symbackprop.ops import REGISTRY
+>>> REGISTRY["sin"].doc
+'sine'
+"""
+
+from __future__ import annotations
+
+from symbackprop.ops import (
+    arithmetic,
+    control,
+    exponential,
+    hyperbolic,
+    leaves,
+    logic,
+    nonsmooth,
+    reduction,
+    special,
+    trigonometric,
+)
+from symbackprop.ops.row import DType, Op, Registry, Spelling
+
+__all__ = ["FAMILIES", "REGISTRY", "DType", "Op", "Registry", "Spelling"]
+
+FAMILIES = (
+    leaves,
+    arithmetic,
+    exponential,
+    trigonometric,
+    hyperbolic,
+    special,
+    nonsmooth,
+    logic,
+    control,
+    reduction,
+)
+REGISTRY = Registry()
+for _family in FAMILIES:
+    REGISTRY.add(*_family.ROWS)

@@ -1,0 +1,191 @@
+"""Sums, products, quotients, powers and roots."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath as mp
+
+from symbackprop.ops.row import ARITHMETIC, DIVISION, ELEMENTARY, Op, call, helper, infix
+
+
+def _div(x: float, y: float) -> float:
+    """x / y as IEEE has it: a division by zero is an infinity, or nan for 0/0."""
+    if y != 0.0:
+        return x / y
+    if x == 0.0 or x != x or y != y:
+        return math.nan
+    return math.copysign(math.inf, x) * math.copysign(1.0, y)
+
+
+def _pow(x: float, y: float) -> float:
+    """x**y as IEEE has it: nan where the power is not real, an infinity where it overflows or x is 0."""
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -math.inf if x < 0.0 and y % 2.0 == 1.0 else math.inf
+    except ValueError:
+        if x != 0.0:
+            return math.nan
+        return math.copysign(math.inf, x) if y % 2.0 == 1.0 else math.inf
+
+
+def _sqrt(x: float) -> float:
+    """The square root; nan below zero."""
+    return math.sqrt(x) if x >= 0.0 else math.nan
+
+
+def _cbrt_mp(x: mp.mpf) -> mp.mpf:
+    return -mp.cbrt(-x) if x < 0 else mp.cbrt(x)
+
+
+def _pow_by_exponent(f, z, x, y):  # type: ignore[no-untyped-def]
+    # d(x**y)/dy = x**y*log(x), whose limit at x = 0, y > 0 is 0 where 0*log(0) would be nan.
+    return f.select(f.logical_and(f.eq(x, 0), f.gt(y, 0)), 0, z * f.log(x))
+
+
+def _pow_by_base(f, z, x, y):  # type: ignore[no-untyped-def]
+    # d(x**y)/dx = y*x**(y - 1); at y = 0 the power is the constant 1 and 0*x**-1 would be nan at x = 0.
+    power = y * f.pow(x, y - 1)
+    return power if f.is_constant(y) else f.select(f.eq(y, 0), 0, power)
+
+
+def _hypot_partial(f, z, x):  # type: ignore[no-untyped-def]
+    # x/z never overflows; a norm has subgradient 0 at the origin (one table: see the row's kink).
+    return f.select(f.eq(z, 0), 0, x / z)
+
+
+ROWS = (
+    Op(
+        name="add",
+        doc="x + y",
+        arity=2,
+        partials=(1, 1),
+        python=infix("+"),
+        numpy=infix("+"),
+        numba=infix("+"),
+        mpmath=lambda x, y: x + y,
+        domain=((-3, 3), (-3, 3)),
+    ),
+    Op(
+        name="sub",
+        doc="x - y",
+        arity=2,
+        partials=(1, -1),
+        python=infix("-"),
+        numpy=infix("-"),
+        numba=infix("-"),
+        mpmath=lambda x, y: x - y,
+        domain=((-3, 3), (-3, 3)),
+    ),
+    Op(
+        name="mul",
+        doc="x * y",
+        arity=2,
+        partials=(lambda f, z, x, y: y, lambda f, z, x, y: x),
+        python=infix("*"),
+        numpy=infix("*"),
+        numba=infix("*"),
+        mpmath=lambda x, y: x * y,
+        domain=((-3, 3), (-3, 3)),
+    ),
+    Op(
+        name="div",
+        doc="x / y",
+        arity=2,
+        # -(z)/y for the denominator: x/y**2 overflows where the quotient does not.
+        partials=(lambda f, z, x, y: 1 / y, lambda f, z, x, y: -(z * (1 / y))),
+        python=helper(_div),
+        numpy=infix("/"),
+        numba=infix("/"),
+        mpmath=lambda x, y: x / y,
+        cost=DIVISION,
+        domain=((-3, 3), (0.2, 3)),
+    ),
+    Op(
+        name="neg",
+        doc="-x",
+        partials=(-1,),
+        python=infix("-"),
+        numpy=infix("-"),
+        numba=infix("-"),
+        mpmath=lambda x: -x,
+        domain=((-3, 3),),
+    ),
+    Op(
+        name="sum_of",
+        doc="the sum of any number of terms; only between the front end's two steps",
+        arity=None,
+        mpmath=lambda *terms: mp.fsum(terms),
+    ),
+    Op(
+        name="product_of",
+        doc="the product of any number of factors; only between the front end's two steps",
+        arity=None,
+        mpmath=lambda *factors: mp.fprod(factors),
+    ),
+    Op(
+        name="pow",
+        doc="x ** y; nan for negative x and fractional y",
+        arity=2,
+        partials=(_pow_by_base, _pow_by_exponent),
+        python=helper(_pow),
+        numpy=infix("**"),
+        numba=infix("**"),
+        mpmath=lambda x, y: mp.mpf(1) if y == 0 else mp.power(x, y),
+        cost=ELEMENTARY,
+        domain=((0.2, 3), (-3, 3)),
+        kink="d/dx at x = 0, y = 0 is 0; d/dy at x = 0, y > 0 is 0",
+    ),
+    Op(
+        name="sqrt",
+        doc="square root; nan below zero",
+        sympy=("codegen.cfunctions.Sqrt",),
+        partials=(lambda f, z, x: 0.5 / z,),
+        python=helper(_sqrt),
+        numpy=call("np.sqrt"),
+        numba=call("math.sqrt"),
+        mpmath=mp.sqrt,
+        cost=DIVISION,
+        domain=((0.05, 9),),
+        kink="the derivative at 0 is +inf, the one-sided limit",
+    ),
+    Op(
+        name="cbrt",
+        doc="real cube root, also of negative numbers",
+        sympy=("codegen.cfunctions.Cbrt",),
+        partials=(lambda f, z, x: 1 / (3 * z * z),),
+        python=call("math.cbrt"),
+        numpy=call("np.cbrt"),
+        numba=call("np.cbrt"),
+        mpmath=_cbrt_mp,
+        cost=ELEMENTARY,
+        domain=((-9, 9),),
+        kink="the derivative at 0 is +inf",
+    ),
+    Op(
+        name="hypot",
+        doc="sqrt(x*x + y*y) without overflow",
+        arity=2,
+        sympy=("codegen.cfunctions.hypot",),
+        partials=(lambda f, z, x, y: _hypot_partial(f, z, x), lambda f, z, x, y: _hypot_partial(f, z, y)),
+        python=call("math.hypot"),
+        numpy=call("np.hypot"),
+        numba=call("math.hypot"),
+        mpmath=mp.hypot,
+        cost=ELEMENTARY,
+        domain=((-3, 3), (0.1, 3)),
+        kink="0 at the origin",
+    ),
+    Op(
+        name="fma",
+        doc="x * y + t, in two roundings: no target here promises a fused one",
+        arity=3,
+        sympy=("codegen.cfunctions.fma",),
+        partials=(lambda f, z, x, y, t: y, lambda f, z, x, y, t: x, 1),
+        define=lambda f, x, y, t: x * y + t,
+        mpmath=lambda x, y, t: x * y + t,
+        cost=2 * ARITHMETIC,
+        domain=((-3, 3), (-3, 3), (-3, 3)),
+    ),
+)

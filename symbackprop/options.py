@@ -1,0 +1,38 @@
+"""The options of a compilation, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from symbackprop.errors import OptionError
+
+TARGETS = ("python", "numpy", "numba")
+DTYPES = ("float64", "float32")
+KINKS = ("zero", "left", "right")
+REDUCTIONS = ("sum", "mean", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to compile, as opposed to what."""
+
+    target: str = "numba"
+    dtype: str = "float64"
+    kinks: str = "zero"
+    reduce: str | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("backend", self.target, TARGETS)
+        _one_of("dtype", self.dtype, DTYPES)
+        if self.kinks == "raise":
+            raise OptionError("kinks='raise' is not available in this version; choose 'zero', 'left' or 'right'")
+        _one_of("kinks", self.kinks, KINKS)
+        _one_of("reduce", self.reduce, REDUCTIONS)
+        if self.target == "python" and self.dtype == "float32":
+            raise OptionError("backend='python' computes with Python's floats, which are float64; use numpy or numba")
+
+
+def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if value not in choices:
+        raise OptionError(f"{name}={value!r} is not one of {', '.join(map(repr, choices))}")

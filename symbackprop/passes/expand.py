@@ -1,0 +1,34 @@
+"""Rows that a target cannot spell, by their definition."""
+
+from __future__ import annotations
+
+from symbackprop.errors import EmitError
+from symbackprop.ir import Functions, Graph
+from symbackprop.ops import Op
+from symbackprop.passes.fold import fold
+from symbackprop.passes.rewrite import Rewriter, sweep
+from symbackprop.passes.simplify import RULES
+
+
+class _Expander(Rewriter):
+    def __init__(self, target: str) -> None:
+        super().__init__(RULES, fold)
+        self.target = target
+
+    def plain(self, op: Op, operands: tuple[int, ...], attributes: object = None) -> int:
+        if getattr(op, self.target) is None and op.elementwise:
+            if op.define is None:
+                raise EmitError(
+                    f"target {self.target!r} cannot compute {op.name}: the standard library has no such function;"
+                    " use target 'numpy' or 'numba', which take it from SciPy"
+                )
+            f = Functions(self)
+            return int(op.define(f, *[f.wrap(operand) for operand in operands]).index)
+        return super().plain(op, operands, attributes)
+
+
+def expand(graph: Graph, target: str) -> Graph:
+    """The graph in operations that `target` spells. Raises EmitError for one that it does not."""
+    if all(getattr(node.op, target) is not None or not node.operands or not node.op.elementwise for node in graph.nodes):
+        return graph
+    return sweep(graph, _Expander(target))

@@ -1,0 +1,225 @@
+"""Identities that hold for every double, infinities and nan included, up to the sign of a zero.
+
+What is merely usually right (x*0 -> 0, x/x -> 1, x - x -> 0) is not here.
+"""
+
+from __future__ import annotations
+
+from symbackprop.ir import Graph
+from symbackprop.ops import REGISTRY
+from symbackprop.passes.fold import fold
+from symbackprop.passes.rewrite import Rewriter, Rule, sweep
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _SELECT, _NOT = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "abs", "select", "logical_not")
+)
+
+
+def _is(r: Rewriter, index: int, number: int) -> bool:
+    found = r.number(index)
+    return found is not None and found == number
+
+
+def _add_zero(r: Rewriter, x: int, y: int) -> int | None:
+    if _is(r, y, 0):
+        return _like(r, x, y)
+    return _like(r, y, x) if _is(r, x, 0) else None
+
+
+def _like(r: Rewriter, kept: int, dropped: int) -> int | None:
+    """`kept`, unless dropping the other operand would lose the shape of the result."""
+    return kept if not r.nodes[dropped].type.shape or r.nodes[kept].type.shape else None
+
+
+def _add_negative(r: Rewriter, x: int, y: int) -> int | None:
+    if r.is_op(y, _NEG):
+        return r.add(_SUB, (x, r.operands(y)[0]))
+    if r.is_op(x, _NEG):
+        return r.add(_SUB, (y, r.operands(x)[0]))
+    number = r.number(y)
+    return r.add(_SUB, (x, r.const(-number))) if number is not None and number < 0 else None
+
+
+def _constant_last(r: Rewriter, x: int, y: int) -> int | None:
+    return r.add(_ADD, (y, x)) if r.number(x) is not None and r.number(y) is None else None
+
+
+def _sub_zero(r: Rewriter, x: int, y: int) -> int | None:
+    if _is(r, y, 0):
+        return x
+    return r.add(_NEG, (y,)) if _is(r, x, 0) else None
+
+
+def _sub_negative(r: Rewriter, x: int, y: int) -> int | None:
+    if r.is_op(y, _NEG):
+        return r.add(_ADD, (x, r.operands(y)[0]))
+    if r.is_op(x, _NEG):
+        return r.add(_NEG, (r.add(_ADD, (r.operands(x)[0], y)),))
+    return None
+
+
+def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
+    for kept, number in ((y, x), (x, y)):
+        if _is(r, number, 1):
+            return kept
+        if _is(r, number, -1):
+            return r.add(_NEG, (kept,))
+    return None
+
+
+def _mul_negative(r: Rewriter, x: int, y: int) -> int | None:
+    if r.is_op(x, _NEG):
+        inner = r.operands(x)[0]
+        number = r.number(y)
+        if number is not None:
+            return r.add(_MUL, (r.const(-number), inner))
+        return r.add(_NEG, (r.add(_MUL, (inner, y)),))
+    if r.is_op(y, _NEG):
+        inner = r.operands(y)[0]
+        number = r.number(x)
+        if number is not None:
+            return r.add(_MUL, (r.const(-number), inner))
+        return r.add(_NEG, (r.add(_MUL, (x, inner)),))
+    return None
+
+
+def _constant_first(r: Rewriter, x: int, y: int) -> int | None:
+    return r.add(_MUL, (y, x)) if r.number(y) is not None and r.number(x) is None else None
+
+
+def _mul_constants(r: Rewriter, x: int, y: int) -> int | None:
+    # c*(d*z) = (c*d)*z, with c*d exact: one rounding instead of two.
+    outer = r.number(x)
+    if outer and r.is_op(y, _MUL):
+        a, b = r.operands(y)
+        inner = r.number(a)
+        if inner:
+            return r.add(_MUL, (r.const(outer * inner), b))
+    return None
+
+
+def _mul_reciprocal(r: Rewriter, x: int, y: int) -> int | None:
+    # x*(1/y) = x/y: one rounding instead of two, and one operation.
+    for other, quotient in ((x, y), (y, x)):
+        if r.is_op(quotient, _DIV):
+            numerator, denominator = r.operands(quotient)
+            if _is(r, numerator, 1):
+                return r.add(_DIV, (other, denominator))
+    return None
+
+
+def _mul_shared_quotient(r: Rewriter, x: int, y: int) -> int | None:
+    # x*(a/y) = a*(x/y) where 1/y is a quotient's partial: the quotient's two adjoints then share x/y.
+    if r.is_op(y, _DIV) and not r.is_op(x, _DIV) and r.number(x) is None:
+        a, denominator = r.operands(y)
+        shared = r.known(_DIV, (x, denominator))
+        if shared is not None:
+            return r.add(_MUL, (shared, a))
+    return None
+
+
+def _div_one(r: Rewriter, x: int, y: int) -> int | None:
+    if _is(r, y, 1):
+        return x
+    return r.add(_NEG, (x,)) if _is(r, y, -1) else None
+
+
+def _div_negative(r: Rewriter, x: int, y: int) -> int | None:
+    if r.is_op(x, _NEG):
+        return r.add(_NEG, (r.add(_DIV, (r.operands(x)[0], y)),))
+    if r.is_op(y, _NEG):
+        return r.add(_NEG, (r.add(_DIV, (x, r.operands(y)[0])),))
+    return None
+
+
+def _neg_neg(r: Rewriter, x: int) -> int | None:
+    return r.operands(x)[0] if r.is_op(x, _NEG) else None
+
+
+def _neg_sub(r: Rewriter, x: int) -> int | None:
+    # -(c - x) = x - c, exact. Only from a constant: elsewhere c - x is often needed itself.
+    if r.is_op(x, _SUB) and r.number(r.operands(x)[0]) is not None:
+        a, b = r.operands(x)
+        return r.add(_SUB, (b, a))
+    return None
+
+
+def _neg_product(r: Rewriter, x: int) -> int | None:
+    if r.is_op(x, _MUL):
+        a, b = r.operands(x)
+        number = r.number(a)
+        if number is not None:
+            return r.add(_MUL, (r.const(-number), b))
+    return None
+
+
+def _abs_of_sign(r: Rewriter, x: int) -> int | None:
+    if r.is_op(x, _NEG):
+        return r.add(_ABS, (r.operands(x)[0],))
+    return x if r.is_op(x, _ABS) else None
+
+
+def _select_known(r: Rewriter, c: int, a: int, b: int) -> int | None:
+    node = r.nodes[c]
+    if node.attributes is True:
+        return _like(r, a, b)
+    if node.attributes is False:
+        return _like(r, b, a)
+    return a if a == b and not r.nodes[c].type.shape else None
+
+
+def _not_not(r: Rewriter, c: int) -> int | None:
+    return r.operands(c)[0] if r.is_op(c, _NOT) else None
+
+
+def _and_known(r: Rewriter, a: int, b: int) -> int | None:
+    for known, other in ((a, b), (b, a)):
+        if r.nodes[known].attributes is True:
+            return other
+        if r.nodes[known].attributes is False:
+            return known
+    return a if a == b else None
+
+
+def _or_known(r: Rewriter, a: int, b: int) -> int | None:
+    for known, other in ((a, b), (b, a)):
+        if r.nodes[known].attributes is False:
+            return other
+        if r.nodes[known].attributes is True:
+            return known
+    return a if a == b else None
+
+
+RULES = (
+    Rule("x + 0 -> x", "add", _add_zero, lambda f, x, y, c: x + 0),
+    Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y),
+    Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x),
+    Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
+    Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
+    Rule("x*1 -> x", "mul", _mul_one, lambda f, x, y, c: x * 1),
+    Rule("-x*y -> -(x*y)", "mul", _mul_negative, lambda f, x, y, c: -x * y),
+    Rule("x*c -> c*x", "mul", _constant_first, lambda f, x, y, c: x * 3),
+    Rule("c*(d*x) -> (c*d)*x", "mul", _mul_constants, lambda f, x, y, c: 3 * (5 * x)),
+    Rule("x*(1/y) -> x/y", "mul", _mul_reciprocal, lambda f, x, y, c: x * (1 / y)),
+    Rule(
+        "x*(a/y) -> (x/y)*a",
+        "mul",
+        _mul_shared_quotient,
+        lambda f, x, y, c: (x / y) + x * (f.sin(x) / y),
+    ),
+    Rule("x/1 -> x", "div", _div_one, lambda f, x, y, c: x / 1),
+    Rule("-x/y -> -(x/y)", "div", _div_negative, lambda f, x, y, c: -x / y),
+    Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x)),
+    Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x)),
+    Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x)),
+    Rule("|-x| -> |x|", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(-x)),
+    Rule("c ? x : x -> x", "select", _select_known, lambda f, x, y, c: f.select(c, x, x)),
+    Rule("not not c -> c", "logical_not", _not_not, lambda f, x, y, c: f.select(f.logical_not(f.logical_not(c)), x, y)),
+    Rule("c and c -> c", "logical_and", _and_known, lambda f, x, y, c: f.select(f.logical_and(c, c), x, y)),
+    Rule("c or c -> c", "logical_or", _or_known, lambda f, x, y, c: f.select(f.logical_or(c, c), x, y)),
+)
+
+
+def simplify(graph: Graph) -> Graph:
+    """Fold constants and apply the identities above."""
+    return sweep(graph, Rewriter(RULES, fold))
