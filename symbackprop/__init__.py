@@ -7,7 +7,17 @@
 [2.0, 5.0]
 """
 
-from symbackprop.api import compile_grad, emit_module
+from symbackprop.api import (
+    compile_function,
+    compile_grad,
+    compile_hessian,
+    compile_hvp,
+    compile_jacobian,
+    compile_jvp,
+    compile_vjp,
+    emit_module,
+    lambdify,
+)
 from symbackprop.errors import (
     CallError,
     DomainError,
@@ -25,14 +35,14 @@ from symbackprop.errors import (
     UnsupportedExpression,
 )
 from symbackprop.frontend import logistic, register, softplus
-from symbackprop.runtime import GradFunction
+from symbackprop.runtime import CompiledFunction
 from symbackprop.version import __version__
 
 __all__ = [
     "CallError",
+    "CompiledFunction",
     "DomainError",
     "EmitError",
-    "GradFunction",
     "InternalCompilerError",
     "JitError",
     "MissingDerivative",
@@ -45,8 +55,15 @@ __all__ = [
     "UnboundSymbol",
     "UnsupportedExpression",
     "__version__",
+    "compile_function",
     "compile_grad",
+    "compile_hessian",
+    "compile_hvp",
+    "compile_jacobian",
+    "compile_jvp",
+    "compile_vjp",
     "emit_module",
+    "lambdify",
     "logistic",
     "register",
     "softplus",

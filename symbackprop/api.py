@@ -3,34 +3,86 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypedDict, Unpack
 
-from symbackprop.compiler import compile_gradient
+from symbackprop.compiler import Request, compile_request
 from symbackprop.emit.files import write_atomically
+from symbackprop.errors import OptionError
 from symbackprop.options import Options
-from symbackprop.runtime import GradFunction
+from symbackprop.runtime import CompiledFunction
 
 
-def compile_grad(
-    expr: Any,
-    wrt: Any = None,
-    *,
-    args: Any = None,
-    batch: Any = None,
-    reduce: str | None = None,
-    backend: str = "numba",
-    dtype: str = "float64",
-    kinks: str = "zero",
-    name: str | None = None,
-) -> GradFunction:
+class CompileOptions(TypedDict, total=False):
+    """The keywords that every `compile_*` takes; see `compile_grad`."""
+
+    args: Any
+    batch: Any
+    reduce: str | None
+    backend: str
+    dtype: str
+    shapes: Any
+    kinks: str
+    name: str | None
+    cache: bool
+    parallel: bool
+
+
+def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate: str = "") -> Request:
+    unknown = set(options) - set(CompileOptions.__annotations__)
+    if unknown:
+        raise TypeError(f"compile_{mode}() has no option {sorted(unknown)[0]!r}")
+    if options.get("parallel"):
+        raise OptionError("parallel=True is not available in this version; threads of your own may share a function")
+    if options.get("shapes") is not None:
+        raise OptionError("shapes= describes arrays, which this version does not compile yet")
+    return Request(
+        expr,
+        wrt,
+        options.get("args"),
+        options.get("batch"),
+        mode,
+        Options(
+            target=options.get("backend", "numba"),
+            dtype=options.get("dtype", "float64"),
+            kinks=options.get("kinks", "zero"),
+            reduce=options.get("reduce"),
+        ),
+        options.get("name"),
+        regenerate,
+    )
+
+
+def _compile(request: Request) -> CompiledFunction:
+    compiled = compile_request(request)
+
+    def respell(target: str) -> CompiledFunction:
+        return _compile(replace(request, options=replace(request.options, target=target)))
+
+    return CompiledFunction(
+        compiled.source,
+        compiled.signature,
+        request.options.target,
+        request.options.dtype,
+        compiled.stats,
+        request.name or "",
+        compiled.graph,
+        respell,
+    )
+
+
+def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
     """Compile the gradient of a real scalar SymPy expression.
 
     `expr` is an expression, or ``(replacements, [expr])`` as `sympy.cse` returns it. `wrt` is a symbol or a list, tuple
-    or dict of symbols, whose structure the gradient mirrors; None means every free symbol, in natural order. `args` is
-    the call order, by default the free symbols in natural order; a tuple of symbols inside `args` or `wrt` is one 1-D
-    array. With `batch=[x, y]`, `expr` is the loss of one sample, x and y carry one entry a sample, and `reduce` is
-    "sum", "mean", or None for one gradient a sample. `backend` is "python", "numpy" or "numba", `dtype` "float64" or
-    "float32", `kinks` "zero", "left" or "right", see the documentation of subgradients.
+    or dict of symbols, whose structure the gradient mirrors; None means every free symbol, in natural order.
+
+    Options: `args` is the call order, by default the free symbols in natural order; a tuple of symbols inside `args`
+    or `wrt` is one 1-D array. With `batch=[x, y]`, `expr` is the loss of one sample, x and y carry one entry a sample,
+    and `reduce` is "sum", "mean", or None for one gradient a sample. `backend` is "python", "numpy" or "numba", `dtype`
+    "float64" or "float32", `kinks` (which subgradient is taken at a kink) "zero", "left" or "right". `name` is a title
+    for the emitted module.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
 
@@ -48,27 +100,101 @@ def compile_grad(
     >>> g.value_and_grad(t=3, w=1, x=2)
     (1.0, [8.0, 16.0])
     """
-    options = Options(target=backend, dtype=dtype, kinks=kinks, reduce=reduce)
-    return _compile(expr, wrt, args, batch, options, name)
+    return _compile(_request(expr, wrt, "grad", options))
 
 
-def _compile(expr: Any, wrt: Any, args: Any, batch: Any, options: Options, name: str | None) -> GradFunction:
-    compiled = compile_gradient(expr, wrt, args, batch, options, name)
+def compile_function(exprs: Any, **options: Unpack[CompileOptions]) -> CompiledFunction:
+    """Compile values alone: of one expression, or of a list or tuple of them, whose structure the result mirrors.
 
-    def respell(target: str) -> GradFunction:
-        other = Options(target, options.dtype, options.kinks, options.reduce)
-        return _compile(expr, wrt, args, batch, other, name)
+    Options and errors as for `compile_grad`.
 
-    return GradFunction(
-        compiled.source,
-        compiled.signature,
-        options.target,
-        options.dtype,
-        compiled.stats,
-        compiled.title,
-        compiled.graph,
-        respell,
-    )
+    >>> import sympy as sp
+    >>> from symbackprop import compile_function
+    >>> x, y = sp.symbols("x y")
+    >>> compile_function([x + y, x*y], backend="python")(2, 3)
+    [5.0, 6.0]
+    """
+    return _compile(_request(exprs, [], "function", options))
+
+
+def compile_jacobian(
+    exprs: Any, wrt: Any = None, *, sparse: bool = False, **options: Unpack[CompileOptions]
+) -> CompiledFunction:
+    """Compile the Jacobian of m expressions in n inputs: an array of shape (m, n).
+
+    One expression instead of a list gives shape (n,), one bare symbol as `wrt` drops the other axis. The cheaper of
+    forward and reverse mode is taken. Options and errors as for `compile_grad`; `sparse=True` is refused so far.
+
+    >>> import sympy as sp
+    >>> from symbackprop import compile_jacobian
+    >>> x, y = sp.symbols("x y")
+    >>> compile_jacobian([x + y, x*y], [x, y], backend="python")(2, 3).tolist()
+    [[1.0, 1.0], [3.0, 2.0]]
+    """
+    if sparse:
+        raise OptionError("sparse=True is not available in this version; the dense Jacobian is")
+    return _compile(_request(exprs, wrt, "jacobian", options))
+
+
+def compile_hessian(
+    expr: Any, wrt: Any = None, *, sparse: bool = False, **options: Unpack[CompileOptions]
+) -> CompiledFunction:
+    """Compile the Hessian: an array of shape (n, n) for n inputs, a number for one bare symbol.
+
+    Forward over reverse, one triangle of it. Options and errors as for `compile_grad`; `sparse=True` is refused so far.
+
+    >>> import sympy as sp
+    >>> from symbackprop import compile_hessian
+    >>> x, y = sp.symbols("x y")
+    >>> compile_hessian(x**2*y, [x, y], backend="python")(3, 5).tolist()
+    [[10.0, 6.0], [6.0, 0.0]]
+    """
+    if sparse:
+        raise OptionError("sparse=True is not available in this version; the dense Hessian is")
+    return _compile(_request(expr, wrt, "hessian", options))
+
+
+def compile_hvp(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
+    """Compile the Hessian-vector product; call it with one more input `v` after the others.
+
+    `v` is an array with one entry for each input in `wrt`, in order; a number for one bare symbol. The result mirrors
+    `wrt`. Forward over reverse: a small multiple of the gradient's cost. Options and errors as for `compile_grad`.
+
+    >>> import sympy as sp
+    >>> from symbackprop import compile_hvp
+    >>> x, y = sp.symbols("x y")
+    >>> compile_hvp(x**2*y, [x, y], backend="python")(3, 5, [1, 0])
+    [10.0, 6.0]
+    """
+    return _compile(_request(expr, wrt, "hvp", options))
+
+
+def compile_jvp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
+    """Compile the Jacobian-vector product, by one forward sweep; call it with a tangent for each `wrt` after the inputs.
+
+    The result mirrors `exprs`. Options and errors as for `compile_grad`.
+
+    >>> import sympy as sp
+    >>> from symbackprop import compile_jvp
+    >>> a, b = sp.symbols("a b")
+    >>> compile_jvp((a + b)*(b + 1), [b], backend="python")(2, 1, 1)
+    5.0
+    """
+    return _compile(_request(exprs, wrt, "jvp", options))
+
+
+def compile_vjp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
+    """Compile the vector-Jacobian product, by one reverse sweep; call it with a cotangent for each expression last.
+
+    The result mirrors `wrt`. Options and errors as for `compile_grad`.
+
+    >>> import sympy as sp
+    >>> from symbackprop import compile_vjp
+    >>> x, y = sp.symbols("x y")
+    >>> compile_vjp([x + y, x*y], [x, y], backend="python")(2, 3, 1, 10)
+    [31.0, 21.0]
+    """
+    return _compile(_request(exprs, wrt, "vjp", options))
 
 
 def emit_module(
@@ -77,19 +203,15 @@ def emit_module(
     path: str | os.PathLike[str] | None = None,
     target: str = "numpy",
     *,
-    args: Any = None,
-    batch: Any = None,
-    reduce: str | None = None,
-    dtype: str = "float64",
-    kinks: str = "zero",
-    name: str | None = None,
     regenerate: str = "",
+    **options: Unpack[CompileOptions],
 ) -> str:
     """The text of a standalone gradient module, also written to `path` if one is given.
 
     The module defines `value`, `grad` and `value_and_grad`, imports nothing of this package, and is byte for byte the
-    same wherever it is emitted. Options are those of `compile_grad`; `regenerate` is a line for its header that says
-    what to run to write it again. Raises what `compile_grad` raises, and EmitError where `path` cannot be written.
+    same wherever it is emitted. `target` is "python", "numpy" or "numba"; `regenerate` is a line for its header that
+    says what to run to write it again. Options and errors as for `compile_grad`, and EmitError where `path` cannot be
+    written; then nothing on disk has changed.
 
     >>> import sympy as sp
     >>> from symbackprop import emit_module
@@ -97,8 +219,41 @@ def emit_module(
     >>> "def value_and_grad(x):" in emit_module(sp.sin(x), x, target="python")
     True
     """
-    options = Options(target=target, dtype=dtype, kinks=kinks, reduce=reduce)
-    source = compile_gradient(expr, wrt, args, batch, options, name, regenerate).source
+    if "backend" in options:
+        raise OptionError("emit_module takes target=, not backend=")
+    source = compile_request(_request(expr, wrt, "grad", {**options, "backend": target}, regenerate)).source
     if path is not None:
         write_atomically(path, source)
     return source
+
+
+def lambdify(
+    args: Any, expr: Any, modules: Any = None, *, jacobian: bool = False, backend: str = "numpy", **options: Any
+) -> Callable[..., Any]:
+    """A drop-in for `sympy.lambdify`: a function of `args` that gives the value of `expr`, right in its tails.
+
+    `args` is a symbol or a list; a tuple or list inside it is one array argument. `expr` is an expression, or a list or
+    tuple of them. Arrays broadcast. With `jacobian=True` the function returns ``(value, jacobian)``, in all members of
+    `args` in order. `modules` is accepted for compatibility: "numpy", "math" and "numba" choose the backend.
+
+    >>> import sympy as sp
+    >>> from symbackprop import lambdify
+    >>> x, y = sp.symbols("x y")
+    >>> lambdify([x, y], x*y)(2, 3)
+    6.0
+    >>> value, jacobian = lambdify([x, (y,)], x*y, jacobian=True)(2, [3])
+    >>> value, jacobian.tolist()
+    (6.0, [3.0, 2.0])
+    """
+    if modules is not None:
+        known = {"numpy": "numpy", "scipy": "numpy", "math": "python", "numba": "numba"}
+        first = modules[0] if isinstance(modules, list | tuple) and modules else modules
+        if not isinstance(first, str) or first not in known:
+            raise OptionError(f"modules={modules!r} is not supported; use backend='python', 'numpy' or 'numba'")
+        backend = known[first]
+    listed = list(args) if isinstance(args, list | tuple) else [args]
+    options = {**options, "args": listed, "backend": backend}
+    if not jacobian:
+        return compile_function(expr, **options)
+    flat = [symbol for item in listed for symbol in (item if isinstance(item, list | tuple) else [item])]
+    return compile_jacobian(expr, flat, **options).value_and_derivative

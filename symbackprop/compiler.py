@@ -1,4 +1,4 @@
-"""The one place that knows the order of the stages: model -> graph -> derivatives -> passes -> program -> text."""
+"""The one place that knows the order of the stages: model -> graph -> derivative -> passes -> program -> text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from symbackprop.ad import vjp
+from symbackprop.ad import modes
 from symbackprop.emit import Header, emit
 from symbackprop.errors import OptionError
-from symbackprop.frontend import Model, read_model, split_cse
+from symbackprop.frontend import Model, Variable, read_model, split_cse
 from symbackprop.ir import Graph, GraphBuilder, infix
-from symbackprop.ir.signature import SAMPLES, Signature
+from symbackprop.ir.node import REAL, Type
+from symbackprop.ir.signature import SAMPLES, Argument, Leaf, Signature, Structure
 from symbackprop.lower import lower
 from symbackprop.lower.program import Assign, For, Program
 from symbackprop.ops import REGISTRY
@@ -24,91 +25,185 @@ Observer = Callable[[str, Graph], Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What a user wants compiled: the model as given, the derivative, and how."""
+
+    expr: Any
+    wrt: Any = None
+    args: Any = None
+    batch: Any = None
+    mode: str = "grad"
+    options: Options = Options()
+    name: str | None = None
+    regenerate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A module and what is known about it."""
 
     source: str
     signature: Signature
-    options: Options
     graph: Graph
     stats: dict[str, Any]
-    title: str
 
 
-def compile_gradient(
-    expr: Any,
-    wrt: Any,
-    args: Any,
-    batch: Any,
-    options: Options,
-    name: str | None = None,
-    regenerate: str = "",
-    observe: Observer | None = None,
-) -> Compiled:
-    """Everything from the user's expression to the text of its gradient module."""
-    let, body = split_cse(expr)
-    model = read_model([body], wrt, args, batch, let)
-    if options.reduce is not None and not model.batched:
-        raise OptionError(f"reduce={options.reduce!r} needs batch=[...], the inputs that carry samples")
-    graph = gradient_graph(model, options, observe)
-    formula = infix(model.graph, model.graph.outputs[0], width=88)
+def compile_request(request: Request, observe: Observer | None = None) -> Compiled:
+    """Everything from the user's expression to the text of a module."""
+    observe = observe or (lambda step, graph: None)
+    options = request.options
+    let, body = split_cse(request.expr)
+    model = read_model(body, request.wrt, request.args, request.batch, let)
+    _check(model, request)
+    observe("frontend", model.graph)
+    graph = simplify(model.graph)
+    observe("simplify", graph)
+    formulas = tuple(infix(graph, output, width=88) for output in graph.outputs[:4])
+    signature = _signature(model, request.mode)
+    graph = differentiate(graph, model, signature, options)
+    observe(request.mode, graph)
     graph = optimise(graph, options.target, observe)
-    program = lower(graph, model.signature, options.target)
-    stats = statistics(graph, program, options)
-    title = f"{'Value' if name is None else name + ': value'} and gradient, by reverse accumulation."
+    program = lower(graph, signature, options.target)
+    stats = statistics(graph, program, signature, options)
     header = Header(
-        title=title,
-        formula=formula,
+        title=_title(request),
+        formulas=formulas if len(graph.outputs) <= 4 or signature.value_count <= 4 else (*formulas[:3], "..."),
         kinks=options.kinks,
         dtype=options.dtype,
         counts=_counts_text(stats, model.batched),
         reduce=_reduce_text(options, model.batched),
-        regenerate=regenerate,
+        regenerate=request.regenerate,
     )
-    source = emit(program, model.signature, header, options.target)
-    return Compiled(source, model.signature, options, graph, stats, name or "")
+    return Compiled(emit(program, signature, header, options.target), signature, graph, stats)
 
 
-def gradient_graph(model: Model, options: Options, observe: Observer | None = None) -> Graph:
-    """The graph of the value followed by its derivative in each member of each leaf."""
-    observe = observe or (lambda step, graph: None)
-    observe("frontend", model.graph)
-    graph = simplify(model.graph)
-    observe("simplify", graph)
+def _check(model: Model, request: Request) -> None:
+    scalar = model.values.kind == "leaf"
+    if request.mode in ("grad", "hvp", "hessian") and not scalar:
+        raise OptionError(
+            f"compile_{request.mode} takes one real expression, not {len(model.values.items)}; see compile_jacobian"
+        )
+    if request.options.reduce is not None and not model.batched:
+        raise OptionError(f"reduce={request.options.reduce!r} needs batch=[...], the inputs that carry samples")
+    if model.batched and (request.mode not in ("grad", "function") or not scalar):
+        raise OptionError("batch= is for compile_grad and compile_function of one expression")
+
+
+# What goes in and comes out.
+
+
+def _signature(model: Model, mode: str) -> Signature:
+    structure, leaves = model.structure, tuple(_leaf(variable, "bar") for variable in model.wrt)
+    directions: tuple[Argument, ...] = ()
+    count = sum(len(variable.members) for variable in model.wrt)
+    flat = (count,) if structure.kind != "leaf" or any(variable.packed for variable in model.wrt) else ()
+    if mode == "function":
+        structure, leaves = Structure("leaf"), ()
+    elif mode == "jvp":
+        directions = tuple(_direction(variable) for variable in model.wrt)
+        structure = model.values
+        what = ", ".join(variable.name for variable in model.wrt)
+        leaves = tuple(Leaf(f"result_{number}_dot", f"tangent along {what}") for number in range(_count(model)))
+    elif mode == "vjp":
+        directions = tuple(
+            Argument(f"result_{number}_bar", (f"result_{number}_bar",), (f"result_{number}_bar",))
+            for number in range(_count(model))
+        )
+    elif mode == "jacobian":
+        rows = () if model.values.kind == "leaf" else (_count(model),)
+        structure, leaves = Structure("leaf"), (Leaf("jacobian", _names(model), rows + flat),)
+    elif mode == "hessian":
+        structure, leaves = Structure("leaf"), (Leaf("hessian", _names(model), flat + flat),)
+    elif mode == "hvp":
+        members = tuple(f"v {number}" for number in range(count)) if flat else ("v",)
+        directions = (Argument("v", members, tuple(f"{name}_dot" for name in _members(model)), packed=bool(flat)),)
+        leaves = tuple(_leaf(variable, "bar_dot") for variable in model.wrt)
+    return Signature(mode, (*model.arguments, *directions), leaves, structure, model.values, len(directions))
+
+
+def _leaf(variable: Variable, suffix: str) -> Leaf:
+    shown = ", ".join(variable.names[:8]) + (", ..." if len(variable.names) > 8 else "")
+    what = f"({shown})" if variable.packed else variable.name
+    shape = (len(variable.members),) if variable.packed else ()
+    return Leaf(f"{variable.name}_{suffix}", what, shape, variable.members)
+
+
+def _direction(variable: Variable) -> Argument:
+    name = f"{variable.name}_dot"
+    members = tuple(f"{member} dot" for member in variable.members)
+    return Argument(name, members, tuple(f"{n}_dot" for n in variable.names), variable.packed)
+
+
+def _count(model: Model) -> int:
+    return len(model.values.items) if model.values.kind != "leaf" else 1
+
+
+def _members(model: Model) -> list[str]:
+    return [member for variable in model.wrt for member in variable.members]
+
+
+def _names(model: Model) -> str:
+    return ", ".join(name for variable in model.wrt for name in variable.names)
+
+
+# Derivatives.
+
+
+def differentiate(graph: Graph, model: Model, signature: Signature, options: Options) -> Graph:
+    """The graph of values and derivative, its outputs in the order of the signature."""
+    members, kinks = _members(model), options.kinks
+    directions = [member for argument in signature.arguments[-signature.directions :] for member in argument.members]
+    if signature.mode == "function":
+        return _reduced(_batched(graph, model, options), options, model.batched)
+    if signature.mode == "hvp":
+        return modes.hessian_product(graph, members, directions, kinks, guard)
+    if signature.mode == "hessian":
+        return modes.hessian(graph, members, kinks, guard)
+    graph, nodes = _with_inputs(graph, members, model)
+    if signature.mode == "grad":
+        graph = _batched(graph, model, options)
+        return _reduced(modes.gradient(graph, nodes, kinks, options.reduce is None and model.batched), options, model.batched)
+    if signature.mode == "jacobian":
+        return modes.jacobian(graph, nodes, kinks)
+    graph, seeds = _with_inputs(graph, directions, model)
+    sweep = modes.pushforward if signature.mode == "jvp" else modes.pullback
+    return sweep(graph, nodes, seeds, kinks)
+
+
+def _with_inputs(graph: Graph, identifiers: list[str], model: Model) -> tuple[Graph, list[int]]:
+    """The graph with these inputs, also those that its values do not depend on, and their nodes."""
     builder = GraphBuilder(graph)
-    inputs = graph.inputs()
-    value = graph.outputs[0]
-    wrt = [
-        inputs.get(member, -1) for leaf in model.signature.leaves for member in leaf.members
-    ]
-    if model.batched:
-        value = builder.broadcast(value, (SAMPLES,))
-        graph = Graph(list(builder.nodes), (value,), builder.labels, builder.derived)
-    total = builder.reduce_sum(value) if model.batched and options.reduce else value
-    seed = builder.broadcast(builder.const(1), builder.nodes[value].type.shape)
-    sources = [node for node in wrt if node >= 0]
-    per_sample = model.batched and options.reduce is None
-    found = dict(zip(sources, vjp(graph, {value: seed}, sources, builder, options.kinks, per_sample), strict=True))
-    zero = builder.const(0)
-    gradient = [found.get(node, zero) for node in wrt]
-    outputs = _reduced(builder, [total, *gradient], options, model.batched)
-    graph = builder.graph(outputs)
-    observe("reverse", graph)
-    return graph
+    in_batch = {member for argument in model.arguments if argument.batched for member in argument.members}
+    known = graph.inputs()
+    nodes = []
+    for identifier in identifiers:
+        type_ = Type("real", (SAMPLES,)) if identifier in in_batch else REAL
+        nodes.append(known.get(identifier, -1) if identifier in known else builder.input(identifier, type_))
+    return builder.graph(graph.outputs), nodes
 
 
-def _reduced(
-    builder: GraphBuilder, outputs: list[int], options: Options, batched: bool
-) -> list[int]:
+def _batched(graph: Graph, model: Model, options: Options) -> Graph:
+    """With a batch: the value of each sample, which comes last, after the sum over samples where that is asked for."""
+    if not model.batched:
+        return graph
+    builder = GraphBuilder(graph)
+    value = builder.broadcast(graph.outputs[0], (SAMPLES,))
+    return builder.graph([builder.reduce_sum(value), value] if options.reduce else [value])
+
+
+def _reduced(graph: Graph, options: Options, batched: bool) -> Graph:
     """Value and gradient of the sum over samples, of the mean, or one a sample."""
     if not batched:
-        return outputs
+        return graph
+    builder = GraphBuilder(graph)
     if options.reduce is None:
-        return [builder.broadcast(output, (SAMPLES,)) for output in outputs]
+        return builder.graph([builder.broadcast(output, (SAMPLES,)) for output in graph.outputs])
+    total, _, *gradient = graph.outputs
+    outputs = [total, *gradient]
     if options.reduce == "mean":
         length = builder.length(SAMPLES)
         outputs = [builder.add(REGISTRY["div"], (output, length)) for output in outputs]
-    return outputs
+    return builder.graph(outputs)
 
 
 def optimise(graph: Graph, target: str, observe: Observer | None = None) -> Graph:
@@ -126,41 +221,57 @@ def optimise(graph: Graph, target: str, observe: Observer | None = None) -> Grap
     return graph
 
 
-def statistics(graph: Graph, program: Program, options: Options) -> dict[str, Any]:
-    """Operation counts of the value and of value and gradient, weighed by the rows' costs, and sizes."""
-    in_value = graph.reaching(graph.outputs[:1])
-    value = sum(node.op.cost for node, needed in zip(graph.nodes, in_value, strict=True) if needed)
+# What is said about it.
+
+
+def statistics(graph: Graph, program: Program, signature: Signature, options: Options) -> dict[str, Any]:
+    """Operation counts of the value and of value and derivative, weighed by the rows' costs, and sizes."""
+    in_value = graph.reaching(graph.outputs[: signature.value_count])
+    pairs = list(zip(graph.nodes, in_value, strict=True))
+    value = sum(node.op.cost for node, needed in pairs if needed)
     both = sum(node.op.cost for node in graph.nodes)
-    operations = sum(bool(node.operands) for node in graph.nodes)
-    in_value_operations = sum(
-        bool(node.operands) and needed for node, needed in zip(graph.nodes, in_value, strict=True)
-    )
     temporaries = sum(
         sum(isinstance(inner, Assign) for inner in (statement.body if isinstance(statement, For) else (statement,)))
         for function in program.functions
-        if "value_and_grad" in function.name
+        if signature.value_and in function.name or signature.mode == "function"
         for statement in function.body
     )
     return {
         "value": value,
         "value_and_grad": both,
         "ratio": both / value if value else 0.0,
-        "operations": {"value": in_value_operations, "value_and_grad": operations},
+        "operations": {
+            "value": sum(bool(node.operands) and needed for node, needed in pairs),
+            "value_and_grad": sum(bool(node.operands) for node in graph.nodes),
+        },
         "nodes": len(graph.nodes),
         "temporaries": temporaries,
         "bytes": temporaries * (8 if options.dtype == "float64" else 4),
     }
 
 
+def _title(request: Request) -> str:
+    what = {
+        "function": "value",
+        "grad": "value and gradient, by reverse accumulation",
+        "jvp": "values and their tangents, by forward accumulation",
+        "vjp": "values and a vector-Jacobian product, by reverse accumulation",
+        "jacobian": "values and Jacobian",
+        "hessian": "value and Hessian, by forward over reverse accumulation",
+        "hvp": "value and Hessian-vector product, by forward over reverse accumulation",
+    }[request.mode]
+    return f"{request.name}: {what}." if request.name else f"{what[0].upper()}{what[1:]}."
+
+
 def _counts_text(stats: dict[str, Any], batched: bool) -> str:
     ratio = f", {stats['ratio']:.2f} times as many" if stats["value"] else ""
     unit = " a sample" if batched else ""
-    return f"value {stats['value']}, value and gradient {stats['value_and_grad']}{ratio}{unit} (in additions)."
+    return f"value {stats['value']}, with the derivative {stats['value_and_grad']}{ratio}{unit} (in additions)."
 
 
 def _reduce_text(options: Options, batched: bool) -> str:
     if not batched:
         return ""
     if options.reduce is None:
-        return "The value and the gradient have one entry a sample."
-    return f"The value and the gradient are the {options.reduce} over all samples."
+        return "The results have one entry a sample."
+    return f"The results are the {options.reduce} over all samples."

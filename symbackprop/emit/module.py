@@ -16,6 +16,15 @@ from symbackprop.lower import Program
 from symbackprop.lower.program import Function
 from symbackprop.version import __version__
 
+_NOUNS = {
+    "function": "nothing else",
+    "grad": "the gradient",
+    "jvp": "the tangent",
+    "vjp": "the cotangent",
+    "jacobian": "the Jacobian",
+    "hessian": "the Hessian",
+    "hvp": "the Hessian-vector product",
+}
 DIALECTS: dict[str, type[Dialect]] = {"python": Python, "numpy": Numpy, "numba": Numba}
 
 
@@ -24,7 +33,7 @@ class Header:
     """What the docstring of a module says besides the signature."""
 
     title: str
-    formula: str
+    formulas: tuple[str, ...]
     kinks: str
     dtype: str
     counts: str
@@ -38,9 +47,10 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     if target not in DIALECTS:
         raise OptionError(f"there is no target {target!r}; choose one of {', '.join(map(repr, DIALECTS))}")
     dialect = DIALECTS[target](header.dtype)
-    blocks = [_function(dialect, function, program.single) for function in program.functions]
+    blocks = [_function(dialect, function, signature.mode) for function in program.functions]
     parameters = program.functions[-1].parameters
-    blocks.append(_grad(dialect, program.functions[-1]))
+    if signature.mode != "function":
+        blocks.append(_derivative(dialect, program.functions[-1], signature.mode))
     helpers, bindings = _helpers(dialect)
     imports = "\n".join(dialect.imports())
     text = "\n\n\n".join([_docstring(signature, header, target, parameters) + "\n\n" + imports, *helpers])
@@ -51,21 +61,17 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     return text
 
 
-def _function(dialect: Dialect, function: Function, single: bool) -> str:
-    docs = {
-        "value": "The value alone.",
-        "value_and_grad": "The value and the gradient, in one sweep forward and one back.",
-    }
-    return "\n".join(dialect.function(function, single, docs.get(function.name, "")))
+def _function(dialect: Dialect, function: Function, mode: str) -> str:
+    docs = {"value": "The value alone.", f"value_and_{mode}": f"The value and {_NOUNS[mode]}, sharing their work."}
+    return "\n".join(dialect.function(function, docs.get(function.name, "")))
 
 
-def _grad(dialect: Dialect, function: Function) -> str:
-    lines = [decorator] if (decorator := dialect.decorator(Function("grad", [], []))) else []
-    if dialect.target == "numpy":
-        lines = []
-    lines += wrapped("def grad(", function.parameters, "):", "")
-    lines.append('    """The gradient alone."""')
-    lines += wrapped("    return value_and_grad(", function.parameters, ")[1]", "    ")
+def _derivative(dialect: Dialect, function: Function, mode: str) -> str:
+    decorator = dialect.decorator(Function(mode, [], []))
+    lines = [decorator] if decorator and dialect.target == "numba" else []
+    lines += wrapped(f"def {mode}(", function.parameters, "):", "")
+    lines.append(f'    """{_NOUNS[mode][0].upper()}{_NOUNS[mode][1:]} alone."""')
+    lines += wrapped(f"    return {function.name}(", function.parameters, ")[1]", "    ")
     return "\n".join(lines)
 
 
@@ -83,14 +89,20 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 
 def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
-    lines = [f'"""{comment(header.title)}', "", f"    value = {comment(header.formula)}", "", "Arguments:"]
+    lines = [f'"""{comment(header.title)}', ""]
+    lines += [f"    value = {comment(formula)}" for formula in header.formulas]
+    lines += ["", "Arguments:"]
     width = max([len(name) for name in parameters], default=0)
     for argument, name in zip(signature.arguments, parameters, strict=True):
         lines.append(f"    {name:<{width}}  {_described(argument, name)}")
     if not parameters:
         lines.append("    none")
-    leaves = ", ".join(comment(leaf.name) for leaf in signature.leaves) or "nothing"
-    lines += ["", *_filled(f"Gradient: with respect to {leaves}{'' if signature.single else ', in this order'}.")]
+    lines.append("")
+    if signature.mode != "function":
+        leaves = ", ".join(comment(leaf.what) for leaf in signature.leaves) or "nothing"
+        order = ", in this order" if len(signature.leaves) > 1 else ""
+        noun = _NOUNS[signature.mode].removeprefix("the ")
+        lines += _filled(f"{noun[0].upper()}{noun[1:]}: {leaves}{order}.")
     if header.reduce:
         lines.append(header.reduce)
     lines.append(f"Operations: {header.counts}")

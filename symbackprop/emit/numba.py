@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.emit.spell import Dialect
+from symbackprop.emit.spell import Dialect, shape_text
 from symbackprop.lower.program import Function
 from symbackprop.ops import Spelling
 
@@ -17,8 +17,8 @@ class Numba(Dialect):
         # NumPy's error model: a division by zero is an infinity and not an exception.
         return '@njit(error_model="numpy")'
 
-    def allocate(self, name: str, extent: int | str) -> str:
-        return f"np.empty({extent}, np.{self.dtype})"
+    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
+        return f"np.empty({shape_text(extents)}, np.{self.dtype})"
 
     def cast(self, name: str, array: bool) -> str:
         if array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.emit.spell import Dialect
+from symbackprop.emit.spell import Dialect, helper_source, shape_text
 from symbackprop.lower.program import Function
 from symbackprop.lower.split import WORK
 
@@ -12,15 +12,18 @@ class Numpy(Dialect):
     constants = "np"
 
     def imports(self) -> list[str]:
-        special = any(s.callee.startswith("special.") or "special." in _text(s) for s in self.spellings)
+        special = any(
+            spelling.callee.startswith("special.") or (spelling.helper and "special." in helper_source(spelling))
+            for spelling in self.spellings
+        )
         return ["import numpy as np", *(["from scipy import special"] if special else [])]
 
     def decorator(self, function: Function) -> str:
         # An infinity or a nan is an answer here, not an accident.
         return "" if function.part else '@np.errstate(all="ignore")'
 
-    def allocate(self, name: str, extent: int | str) -> str:
-        return f"[None] * {extent}" if name == WORK else f"np.empty({extent}, np.{self.dtype})"
+    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
+        return f"[None] * {extents[0]}" if name == WORK else f"np.empty({shape_text(extents)}, np.{self.dtype})"
 
     def cast(self, name: str, array: bool) -> str:
         return f"np.asarray({name}, np.{self.dtype})"
@@ -35,10 +38,3 @@ class Numpy(Dialect):
         # As an operand a Python float takes the array's type; two of them in np.where would make a float64.
         return f"np.float32({text})" if argument and self.dtype == "float32" else text
 
-
-def _text(spelling: object) -> str:
-    from symbackprop.emit.spell import helper_source
-    from symbackprop.ops import Spelling
-
-    assert isinstance(spelling, Spelling)
-    return helper_source(spelling) if spelling.helper else ""

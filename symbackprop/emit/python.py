@@ -11,8 +11,12 @@ class Python(Dialect):
     def imports(self) -> list[str]:
         return ["import math"]
 
-    def allocate(self, name: str, extent: int | str) -> str:
-        return f"[0.0] * {extent}"
+    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
+        row = f"[0.0] * {extents[-1]}"
+        return row if len(extents) == 1 else f"[{row} for _ in range({extents[0]})]"
+
+    def item(self, array: str, index: str | int | tuple[int, ...]) -> str:
+        return "".join([array, *[f"[{i}]" for i in (index if isinstance(index, tuple) else (index,))]])
 
     def cast(self, name: str, array: bool) -> str:
         return f"[float(item) for item in {name}]" if array else f"float({name})"

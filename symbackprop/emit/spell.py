@@ -73,8 +73,12 @@ class Dialect:
     def decorator(self, function: Function) -> str:
         return ""
 
-    def allocate(self, name: str, extent: int | str) -> str:
+    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
         raise NotImplementedError
+
+    def item(self, array: str, index: str | int | tuple[int, ...]) -> str:
+        inside = ", ".join(map(str, index)) if isinstance(index, tuple) else index
+        return f"{array}[{inside}]"
 
     def cast(self, name: str, array: bool) -> str:
         raise NotImplementedError
@@ -119,7 +123,7 @@ class Dialect:
             case Ref(name):
                 return name, _ATOM
             case Item(array, index):
-                return f"{array}[{index}]", _ATOM
+                return self.item(array, index), _ATOM
             case Literal(number):
                 text = self.number(number)
                 if not isinstance(number, bool):
@@ -176,8 +180,8 @@ class Dialect:
                 for inner in body:
                     lines.extend(self.statement(inner, indent + "    "))
                 return lines
-            case Allocate(name, extent):
-                return [f"{indent}{name} = {self.allocate(name, extent)}"]
+            case Allocate(name, extents):
+                return [f"{indent}{name} = {self.allocate(name, extents)}"]
             case Call(function, arguments):
                 return wrapped(f"{indent}{function}(", arguments, ")", indent)
             case Cast(name, array):
@@ -195,7 +199,7 @@ class Dialect:
             lines.append(f'{indent}    raise ValueError("{array} and {arrays[0]} differ in their number of samples")')
         return lines
 
-    def function(self, function: Function, single: bool, docstring: str = "") -> list[str]:
+    def function(self, function: Function, docstring: str = "") -> list[str]:
         decorator = self.decorator(function)
         lines = [decorator] if decorator else []
         lines.extend(wrapped(f"def {function.name}(", function.parameters, "):", ""))
@@ -205,15 +209,23 @@ class Dialect:
             text = self.statement(statement, "    ")
             # A blank line would stand first in a block otherwise.
             lines.extend(text[1:] if not text[0] and lines[-1].endswith(":") else text)
-        if function.results:
-            value, *gradient = [self.expression(result) for result in function.results]
-            if not gradient:
-                lines.append(f"    return {value}")
-            elif single:
-                lines.append(f"    return {value}, {gradient[0]}")
-            else:
-                lines.extend(wrapped(f"    return {value}, (", gradient, ")", "    ", one_tuple=True))
+        if not function.part:
+            lines.extend(self._return(function))
         return lines
+
+    def _return(self, function: Function) -> list[str]:
+        values = [self.expression(result) for result in function.values]
+        if function.leaves is None:
+            if function.bare_value:
+                return [f"    return {values[0]}"]
+            return wrapped("    return (", values, ")", "    ", one_tuple=True)
+        leaves = [self.expression(result) for result in function.leaves]
+        if function.bare_value:
+            if function.bare_leaf:
+                return [f"    return {values[0]}, {leaves[0]}"]
+            return wrapped(f"    return {values[0]}, (", leaves, ")", "    ", one_tuple=True)
+        last = leaves[0] if function.bare_leaf else f"({', '.join(leaves)}{',' * (len(leaves) == 1)})"
+        return wrapped("    return (", values, f"), {last}", "    ", one_tuple=True)
 
 
 def noted(line: str, note: str) -> str:
@@ -234,6 +246,11 @@ def wrapped(head: str, items: Iterable[str], tail: str, indent: str, one_tuple: 
     if len(line) <= LINE:
         return [line]
     return [head, *[f"{indent}    {item}," for item in items], f"{indent}{tail}"]
+
+
+def shape_text(extents: tuple[int | str, ...]) -> str:
+    """The shape of a new array: a number or name alone, or a tuple of them."""
+    return str(extents[0]) if len(extents) == 1 else f"({', '.join(map(str, extents))})"
 
 
 def helper_source(spelling: Spelling) -> str:

@@ -16,7 +16,17 @@ from symbackprop.frontend.scalar import Translator
 from symbackprop.frontend.sharing import share
 from symbackprop.ir import Graph, Type
 from symbackprop.ir.node import REAL
-from symbackprop.ir.signature import SAMPLES, Argument, Leaf, Signature, Structure
+from symbackprop.ir.signature import SAMPLES, Argument, Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One leaf of `wrt`: the identifiers of its inputs, packed into an array or a single one."""
+
+    name: str
+    members: tuple[str, ...]
+    names: tuple[str, ...]
+    packed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,10 @@ class Model:
     """A user's model, understood: the graph of its values, and what goes in and comes out."""
 
     graph: Graph
-    signature: Signature
+    arguments: tuple[Argument, ...]
+    wrt: tuple[Variable, ...]
+    structure: Structure
+    values: Structure
     batched: bool
 
 
@@ -48,9 +61,9 @@ class _Names:
 
 
 def read_model(
-    exprs: Any, wrt: Any = None, args: Any = None, batch: Any = None, let: Sequence[tuple[Any, Any]] = ()
+    expr: Any, wrt: Any = None, args: Any = None, batch: Any = None, let: Sequence[tuple[Any, Any]] = ()
 ) -> Model:
-    """The graph of one or several scalar expressions over let-bound symbols, and its signature.
+    """The graph of a scalar expression, or of a list or tuple of them, over let-bound symbols.
 
     Raises UnsupportedExpression (everything that is not taken, in one error), UnboundSymbol, NameClash, OptionError.
     """
@@ -61,22 +74,35 @@ def read_model(
     translator = Translator(names, type_of)
     for symbol, expr in let:
         translator.bind(symbol, expr)
-    roots = [_real_root(translator, expr) for expr in exprs]
+    several = isinstance(expr, list | tuple | sp.Tuple)
+    roots = [_real_root(translator, item) for item in (expr if several else [expr])]
     translator.problems.raise_if_any()
     bound = {symbol for symbol, _ in let}
     structure, wrt_leaves = _wrt(wrt, translator.symbols, bound)
     arguments = _arguments(args, translator.symbols, wrt_leaves, batched)
     _check_clashes(names, args, arguments)
-    signature = Signature(
-        tuple(_argument(members, packed, names, in_batch) for members, packed in arguments),
-        tuple(Leaf(_pack_name(leaf), tuple(names(symbol) for symbol in leaf), packed) for leaf, packed in wrt_leaves),
-        structure,
-    )
     _warn_of_idle(wrt, wrt_leaves, translator.symbols)
     for members, _ in arguments:
         for symbol in members:
             translator.builder.input(names(symbol), type_of(symbol))
-    return Model(share(translator.builder.graph(roots)), signature, bool(batched))
+    return Model(
+        share(translator.builder.graph(roots)),
+        tuple(_argument(members, packed, names, in_batch) for members, packed in arguments),
+        tuple(_variable(members, packed, names) for members, packed in wrt_leaves),
+        structure,
+        _value_structure(expr) if several else Structure("leaf"),
+        bool(batched),
+    )
+
+
+def _value_structure(exprs: Any) -> Structure:
+    return Structure("list" if isinstance(exprs, list) else "tuple", (Structure("leaf"),) * len(exprs))
+
+
+def _variable(members: tuple[Any, ...], packed: bool, names: _Names) -> Variable:
+    return Variable(
+        _pack_name(members), tuple(names(symbol) for symbol in members), tuple(s.name for s in members), packed
+    )
 
 
 def split_cse(expr: Any) -> tuple[Sequence[tuple[Any, Any]], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,11 +27,19 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One array or number of the gradient: the derivative in the given inputs."""
+    """One number or array of a derivative; its entries are consecutive outputs of the graph, row by row.
+
+    ``what`` says in the user's names what the derivative is taken in, ``members`` by identifiers of inputs.
+    """
 
     name: str
-    members: tuple[str, ...]
-    packed: bool = False
+    what: str
+    shape: tuple[int, ...] = ()
+    members: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +66,27 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Arguments in call order, gradient leaves in the order of `wrt`, and how they are nested."""
+    """Arguments in call order, then what comes back: values, and the leaves of their derivative.
 
+    The last ``directions`` arguments are tangents or cotangents, which `value` does without.
+    """
+
+    mode: str
     arguments: tuple[Argument, ...]
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[Leaf, ...] = ()
     structure: Structure = Structure("leaf")
+    values: Structure = Structure("leaf")
+    directions: int = 0
 
     @property
-    def single(self) -> bool:
-        """Whether the gradient is the one leaf itself and not a tuple of leaves."""
-        return self.structure.kind == "leaf"
+    def value_count(self) -> int:
+        return len(self.values.items) if self.values.kind != "leaf" else 1
+
+    @property
+    def primal_arguments(self) -> tuple[Argument, ...]:
+        return self.arguments[: len(self.arguments) - self.directions]
+
+    @property
+    def value_and(self) -> str:
+        """The name of the emitted function that gives value and derivative."""
+        return f"value_and_{self.mode}"

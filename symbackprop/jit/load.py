@@ -25,29 +25,38 @@ def load(source: str) -> dict[str, Any]:
     return scope
 
 
-def elementwise_loop(scope: dict[str, Any], arguments: list[bool], leaves: list[bool], single: bool) -> Any:
-    """A compiled loop that applies `value_and_grad` to each entry of 1-D arrays.
+def elementwise_loop(
+    function: Any, arguments: list[bool], results: list[bool], values: int, derivative: bool, bare: tuple[bool, bool]
+) -> Any:
+    """A compiled loop that applies an emitted function to each entry of 1-D arrays.
 
-    `arguments` says of each argument whether it is one scalar an entry (True) or a packed array that all entries share;
-    `leaves` whether each gradient leaf is a scalar or an array. The loop takes the length, the arguments, an array for
-    the value and one for each leaf, the last two to be filled.
+    `arguments` says of each argument whether it is one scalar an entry (True) or an array that all entries share,
+    `results` of each result whether it is a scalar; the first `values` of these are values, the others leaves of the
+    derivative, and `bare` says whether each of the two groups comes without a tuple. The loop takes the length, the
+    arguments, and an array for each result, to be filled.
     """
     from numba import njit
 
     names = [f"a{position}" for position in range(len(arguments))]
-    outs = [f"out{position}" for position in range(len(leaves))]
+    outs = [f"out{position}" for position in range(len(results))]
     given = ", ".join(f"{name}[i]" if scalar else name for name, scalar in zip(names, arguments, strict=True))
-    gradient = [f"g{position}" for position in range(len(leaves))]
-    unpacked = gradient[0] if single else f"({', '.join(gradient)}{',' if len(gradient) == 1 else ''})"
-    lines = [
-        f"def loop({', '.join(['n', *names, 'value', *outs])}):",
+    found = [f"r{position}" for position in range(len(results))]
+    groups = [_target(found[:values], bare[0])]
+    if derivative:
+        groups.append(_target(found[values:], bare[1]))
+    text = [
+        f"def loop({', '.join(['n', *names, *outs])}):",
         "    for i in range(n):",
-        f"        value[i], {unpacked} = value_and_grad({given})" if gradient else f"        value[i] = value_({given})",
-        *[f"        {out}[i] = {name}" for out, name in zip(outs, gradient, strict=True)],
+        f"        {', '.join(groups)} = function({given})",
+        *[f"        {out}[i] = {name}" for out, name in zip(outs, found, strict=True)],
     ]
-    inner = {"value_and_grad": scope["value_and_grad"], "value_": scope["value"]}
-    exec(compile("\n".join(lines), "<symbackprop elementwise>", "exec"), inner)
-    return njit(error_model="numpy", nogil=True)(inner["loop"])
+    scope = {"function": function}
+    exec(compile("\n".join(text), "<symbackprop elementwise>", "exec"), scope)
+    return njit(error_model="numpy", nogil=True)(scope["loop"])
+
+
+def _target(names: list[str], bare: bool) -> str:
+    return names[0] if bare else f"({', '.join(names)}{',' * (len(names) == 1)})"
 
 
 def explained(error: Exception) -> JitError | None:

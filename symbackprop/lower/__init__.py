@@ -13,8 +13,10 @@ __all__ = ["Program", "lower"]
 
 
 def lower(graph: Graph, signature: Signature, target: str) -> Program:
-    """The program of `value` and `value_and_grad`, from a graph whose outputs are the value and the gradient."""
-    value_only = dead(Graph(graph.nodes, graph.outputs[:1], graph.labels, graph.derived))
-    value = Scheduler(value_only, signature, target, "value").run(with_gradient=False)
-    both = Scheduler(graph, signature, target, "value_and_grad").run(with_gradient=True)
-    return Program([*split(value, PART[target]), *split(both, PART[target])], signature.single)
+    """The program of the values, and of values and derivative, from a graph whose outputs are those in this order."""
+    count = signature.value_count
+    values = dead(Graph(graph.nodes, graph.outputs[:count], graph.labels, graph.derived))
+    functions = split(Scheduler(values, signature, target, derivative=False).run(), PART[target])
+    if signature.mode != "function":
+        functions += split(Scheduler(graph, signature, target, derivative=True).run(), PART[target])
+    return Program(functions)

@@ -13,7 +13,9 @@ import unicodedata
 
 # Module names, and the names that emitted modules define.
 RESERVED = frozenset(
-    {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "grad", "value_and_grad", "work"}
+    {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "work"}
+    | {"grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "function"}
+    | {"value_and_grad", "value_and_jacobian", "value_and_hessian", "value_and_hvp", "value_and_jvp", "value_and_vjp"}
     | set(keyword.kwlist)
     | set(keyword.softkwlist)
     | set(dir(builtins))

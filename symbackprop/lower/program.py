@@ -5,7 +5,7 @@
     program   ::= function*
     function  ::= name parameter* statement* result
     statement ::= Assign target expr | Accumulate name expr | For index extent statement*
-                | Allocate name extent | Call function argument* | Cast parameter | Section text
+                | Allocate name extent* | Call function argument* | Cast parameter | Section text
     expr      ::= Ref name | Literal number | Item array index | Apply op expr* | Total expr | Fill expr extent
     target    ::= Ref | Item
 
@@ -33,7 +33,7 @@ class Item(NamedTuple):
     """One entry of an array, at a loop index or a fixed place."""
 
     array: str
-    index: str | int
+    index: str | int | tuple[int, ...]
 
 
 class Apply(NamedTuple):
@@ -76,10 +76,10 @@ class For(NamedTuple):
 
 
 class Allocate(NamedTuple):
-    """A new array, to be filled; `extent` is a number or the name of one."""
+    """A new array, to be filled; an extent is a number or the name of one."""
 
     name: str
-    extent: int | str
+    extents: tuple[int | str, ...]
 
 
 class Measure(NamedTuple):
@@ -114,13 +114,20 @@ Statement = Assign | Accumulate | For | Allocate | Measure | Call | Cast | Secti
 
 @dataclass(slots=True)
 class Function:
-    """`results` is the value, then for `value_and_grad` the gradient's leaves."""
+    """What it returns: values, and where it computes a derivative its leaves. One of a group stands bare."""
 
     name: str
     parameters: list[str]
     body: list[Statement]
-    results: list[Expr] = field(default_factory=list)
+    values: list[Expr] = field(default_factory=list)
+    leaves: list[Expr] | None = None
+    bare_value: bool = True
+    bare_leaf: bool = True
     part: bool = False
+
+    @property
+    def results(self) -> list[Expr]:
+        return [*self.values, *(self.leaves or ())]
 
 
 @dataclass(slots=True)
@@ -128,7 +135,3 @@ class Program:
     """Functions in the order in which they are defined: parts before what calls them."""
 
     functions: list[Function]
-    single: bool
-
-    def statements(self) -> int:
-        return sum(len(function.body) for function in self.functions)

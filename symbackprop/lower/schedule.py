@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import product
 
 from symbackprop.errors import EmitError
 from symbackprop.ir import Graph, infix
@@ -33,21 +34,38 @@ from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
 
 _NOTE = 48
 _ZERO = Fraction(0)
+_HEADINGS = {
+    "grad": "Adjoints, from the result back to the inputs.",
+    "vjp": "Adjoints, from the results back to the inputs.",
+    "jvp": "Tangents, from the inputs on to the results.",
+    "jacobian": "The Jacobian.",
+    "hvp": "Adjoints, and their tangents in the direction v.",
+    "hessian": "Adjoints, and their tangents in each direction.",
+}
 
 
 class Scheduler:
     """Turns one graph into one function."""
 
-    def __init__(self, graph: Graph, signature: Signature, target: str, name: str) -> None:
-        self.graph, self.signature, self.target = graph, signature, target
+    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
+        self.graph, self.signature, self.derivative = graph, signature, derivative
+        self.arguments = signature.arguments if derivative else signature.primal_arguments
+        self.leaves = signature.leaves if derivative else ()
         self.loops = target != "numpy"
         self.plan: Plan = plan(graph, target)
         self.namer = Namer()
-        self.parameters = [self.namer.allocate(argument.name) for argument in signature.arguments]
-        self.function = Function(name, self.parameters, [])
+        self.parameters = [self.namer.allocate(argument.name) for argument in self.arguments]
+        self.function = Function(
+            signature.value_and if derivative else "value",
+            self.parameters,
+            [],
+            leaves=[] if derivative else None,
+            bare_value=signature.values.kind == "leaf",
+            bare_leaf=signature.structure.kind == "leaf",
+        )
         self.index = self.namer.allocate("i") if self.loops else ""
         self.samples = self.namer.allocate("samples")
-        self.leaf_names = [self.namer.allocate(f"{leaf.name}_bar") for leaf in signature.leaves]
+        self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
         self.expr: list[Expr] = [Ref("")] * len(graph.nodes)
         self.name: dict[int, str] = {}
         self.spent: set[str] = set()
@@ -56,14 +74,13 @@ class Scheduler:
         self.before: dict[int, list[Statement]] = {}
         self.allocations: list[Statement] = []
         self.places = self._places()
-        self.arguments = frozenset(self.places.values())
-        self.primal = graph.reaching(graph.outputs[:1])
+        self.read = frozenset(self.places.values())
+        self.primal = graph.reaching(graph.outputs[: signature.value_count])
 
-    def run(self, with_gradient: bool) -> Function:
+    def run(self) -> Function:
         self._doors()
-        if with_gradient:
-            self._preferred_names()
-        in_reverse = False
+        self._preferred_names()
+        in_derivative = not self.derivative
         for index, node in enumerate(self.graph.nodes):
             op = node.op
             if op is CONST:
@@ -75,11 +92,11 @@ class Scheduler:
             elif op is BROADCAST and self.loops:
                 self.expr[index] = self.expr[node.operands[0]]
             else:
-                if with_gradient and not self.primal[index] and not in_reverse:
-                    in_reverse = True
-                    self._into(self.plan.phase[index]).append(Section("Adjoints, from the result back to the inputs."))
+                if not in_derivative and not self.primal[index]:
+                    in_derivative = True
+                    self._into(self.plan.phase[index]).append(Section(_HEADINGS[self.signature.mode]))
                 self._node(index)
-        self._results(with_gradient)
+        self._results()
         self._assemble()
         return self.function
 
@@ -87,7 +104,7 @@ class Scheduler:
 
     def _places(self) -> dict[str, Expr]:
         places: dict[str, Expr] = {}
-        for argument, name in zip(self.signature.arguments, self.parameters, strict=True):
+        for argument, name in zip(self.arguments, self.parameters, strict=True):
             for position, member in enumerate(argument.members):
                 places[member] = self._place(argument, name, position)
         return places
@@ -107,7 +124,7 @@ class Scheduler:
 
     def _doors(self) -> None:
         body = self.function.body
-        pairs = list(zip(self.signature.arguments, self.parameters, strict=True))
+        pairs = list(zip(self.arguments, self.parameters, strict=True))
         body.extend(Cast(name, array=argument.packed or argument.batched) for argument, name in pairs)
         batched = tuple(name for argument, name in pairs if argument.batched)
         if batched:
@@ -116,12 +133,15 @@ class Scheduler:
     # Names.
 
     def _preferred_names(self) -> None:
-        """Adjoints of inputs are called after them, and are assigned so that a reader finds them."""
-        position = 1
-        for leaf, name in zip(self.signature.leaves, self.leaf_names, strict=True):
-            if not leaf.packed:
-                self.name.setdefault(self.graph.outputs[position], name)
-            position += len(leaf.members)
+        """Results are called what the user calls them."""
+        outputs = self.graph.outputs
+        if self.signature.value_count == 1 and outputs[0] not in self.graph.labels:
+            self.name[outputs[0]] = self.namer.allocate("result")
+        position = self.signature.value_count
+        for leaf, name in zip(self.leaves, self.leaf_names, strict=True):
+            if not leaf.shape:
+                self.name.setdefault(outputs[position], name)
+            position += leaf.size
 
     def _name(self, index: int) -> str:
         known = self.name.get(index)
@@ -159,7 +179,7 @@ class Scheduler:
         name = self._name(index)
         target: Ref | Item = Ref(name)
         if self.loops and node.type.shape and (self.plan.last_phase[index] > phase or index in self.result_nodes):
-            self.allocations.append(Allocate(name, self.samples))
+            self.allocations.append(Allocate(name, (self.samples,)))
             target = Item(name, self.index)
         self._into(phase).append(Assign(target, value, self._note(index, value)))
         self.expr[index] = target
@@ -174,7 +194,9 @@ class Scheduler:
     def _note(self, index: int, value: Expr) -> str:
         """Which part of the user's expression a line belongs to."""
         if self.primal[index]:
-            return infix(self.graph, index, width=_NOTE) if _mentions_temporary(value, self.arguments) else ""
+            if index in self.result_nodes:
+                return ""
+            return infix(self.graph, index, width=_NOTE) if _mentions_temporary(value, self.read) else ""
         derived = self.graph.derived.get(index)
         if derived is None:
             return ""
@@ -183,16 +205,17 @@ class Scheduler:
 
     # Results.
 
-    def _results(self, with_gradient: bool) -> None:
-        outputs = self.graph.outputs
-        results = [self._result(outputs[0], "value_result")]
-        if with_gradient:
-            position = 1
-            for leaf, name in zip(self.signature.leaves, self.leaf_names, strict=True):
-                nodes = outputs[position : position + len(leaf.members)]
-                position += len(leaf.members)
-                results.append(self._packed(leaf, name, nodes) if leaf.packed else self._result(nodes[0], name))
-        self.function.results = results
+    def _results(self) -> None:
+        outputs, count = self.graph.outputs, self.signature.value_count
+        self.function.values = [self._result(output, "result") for output in outputs[:count]]
+        if self.function.leaves is None:
+            return
+        position = count
+        for leaf, name in zip(self.leaves, self.leaf_names, strict=True):
+            nodes = outputs[position : position + leaf.size]
+            position += leaf.size
+            result = self._array(leaf, name, nodes) if leaf.shape else self._result(nodes[0], name)
+            self.function.leaves.append(result)
 
     def _result(self, index: int, name: str) -> Expr:
         """A result as something to return; an array that no loop filled is filled now."""
@@ -203,23 +226,23 @@ class Scheduler:
             return Ref(expr.array)
         if not self.loops and isinstance(expr, Ref):
             return expr
-        own = self.namer.allocate(name) if name in self.spent or name == "value_result" else name
+        own = self.namer.allocate(name) if name in self.spent or name not in self.leaf_names else name
         self.spent.add(own)
         if not self.loops:
             self._into(0).append(Assign(Ref(own), expr))
             return Ref(own)
-        self.allocations.append(Allocate(own, self.samples))
+        self.allocations.append(Allocate(own, (self.samples,)))
         self._into(self.plan.phase[index] | 1).append(Assign(Item(own, self.index), expr))
         return Ref(own)
 
-    def _packed(self, leaf: Leaf, name: str, nodes: Sequence[int]) -> Expr:
+    def _array(self, leaf: Leaf, name: str, nodes: Sequence[int]) -> Expr:
         if any(self.graph.nodes[node].type.shape for node in nodes):
-            raise EmitError(f"the packed gradient {leaf.name} cannot have one row a sample; name its parts apart in wrt")
-        self.allocations.append(Allocate(name, len(leaf.members)))
+            raise EmitError(f"the derivative in {leaf.what} cannot have one row a sample; name its parts apart in wrt")
+        self.allocations.append(Allocate(name, leaf.shape))
         phase = max(self.plan.phase)
         phase += phase % 2
-        for position, node in enumerate(nodes):
-            self._into(phase).append(Assign(Item(name, position), self.expr[node]))
+        for place, node in zip(product(*map(range, leaf.shape)), nodes, strict=True):
+            self._into(phase).append(Assign(Item(name, place if len(place) > 1 else place[0]), self.expr[node]))
         return Ref(name)
 
     def _assemble(self) -> None:

@@ -50,8 +50,11 @@ def split(function: Function, part: int) -> list[Function]:
     driver = Function(
         function.name,
         function.parameters,
-        [*doors, Allocate(WORK, len(slots)), *calls],
-        [_substitute(result, slots) for result in function.results],
+        [*doors, Allocate(WORK, (len(slots),)), *calls],
+        [_substitute(result, slots) for result in function.values],
+        [_substitute(result, slots) for result in function.leaves] if function.leaves is not None else None,
+        function.bare_value,
+        function.bare_leaf,
     )
     return [*parts, driver]
 

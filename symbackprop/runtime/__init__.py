@@ -1,5 +1,5 @@
 """What runs a compiled program: the calling convention, and the function object that users hold."""
 
-from symbackprop.runtime.function import GradFunction
+from symbackprop.runtime.function import CompiledFunction
 
-__all__ = ["GradFunction"]
+__all__ = ["CompiledFunction"]

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from symbackprop.errors import CallError, NameClash, ShapeMismatch
-from symbackprop.ir.signature import Argument, Signature
+from symbackprop.ir.signature import Argument
 
 
-def bind(signature: Signature, args: Sequence[Any], named: Mapping[str, Any], what: str = "g") -> list[Any]:
+def bind(
+    arguments: Sequence[Argument], args: Sequence[Any], named: Mapping[str, Any], what: str = "g"
+) -> list[Any]:
     """One value for each argument, from positions and names. Raises CallError that says which is missing or unknown."""
-    arguments = signature.arguments
     if len(args) > len(arguments):
         raise CallError(f"{what}() takes {_count(len(arguments))} ({_listed(arguments)}), got {len(args)}")
     values: list[Any] = list(args) + [_MISSING] * (len(arguments) - len(args))

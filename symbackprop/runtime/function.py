@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +12,17 @@ import numpy as np
 
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
-from symbackprop.ir.signature import Signature
+from symbackprop.ir.signature import Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
 from symbackprop.runtime.door import bind, cast, check_samples
+from symbackprop.runtime.objective import flat_objective
 
 
-class GradFunction:
-    """A gradient, its value, and the program that computes both.
+class CompiledFunction:
+    """A derivative, its value, and the program that computes both.
 
-    Calling it gives the gradient, in the structure of the `wrt` it was compiled for. Instances come from
-    `compile_grad`, are immutable, may be called from several threads, and pickle by their source.
+    Calling it gives the derivative (for `compile_function` the value), in the structure it was compiled for. Instances
+    come from the `compile_*` functions, are immutable, may be called from several threads, and pickle by their source.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class GradFunction:
         stats: dict[str, Any],
         title: str,
         graph: Any = None,
-        respell: Callable[[str], GradFunction] | None = None,
+        respell: Callable[[str], CompiledFunction] | None = None,
     ) -> None:
         self.source = source
         self.stats = stats
@@ -42,7 +44,8 @@ class GradFunction:
         self._graph = graph
         self._respell = respell
         self._scope: dict[str, Any] | None = None
-        self._loop: Any = None
+        self._loops: dict[str, Any] = {}
+        self._main = "value" if signature.mode == "function" else signature.value_and
         self._batched = any(argument.batched for argument in signature.arguments)
 
     # What it is.
@@ -54,35 +57,38 @@ class GradFunction:
 
     @property
     def wrt(self) -> tuple[str, ...]:
-        """The names of what the gradient is taken in, in order."""
-        return tuple(leaf.name for leaf in self.signature.leaves)
+        """What the derivative is taken in, in order."""
+        return tuple(leaf.what for leaf in self.signature.leaves)
 
     def __repr__(self) -> str:
         title = f" of {self._title}" if self._title else ""
         return (
-            f"<gradient{title} in ({', '.join(self.wrt)}): call with ({', '.join(self.args)}),"
+            f"<{self.signature.mode}{title} in ({', '.join(self.wrt)}): call with ({', '.join(self.args)}),"
             f" backend {self.backend}, {self.dtype}, {self.stats['ratio']:.2f}x the operations of the value>"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return GradFunction, (self.source, self.signature, self.backend, self.dtype, self.stats, self._title)
+        return CompiledFunction, (self.source, self.signature, self.backend, self.dtype, self.stats, self._title)
 
     # What it does.
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """The gradient, in the structure of wrt."""
+        """The derivative, in the structure of wrt (of the expressions, for a JVP)."""
+        if self.signature.mode == "function":
+            return self.value(*args, **named)
         return self._evaluate(args, named)[1]
 
     def value_and_grad(self, *args: Any, **named: Any) -> tuple[Any, Any]:
         """The value and the gradient, from one program that shares their work."""
         return self._evaluate(args, named)
 
+    value_and_derivative = value_and_grad
+
     def value(self, *args: Any, **named: Any) -> Any:
-        """The value alone."""
-        values = self._values(args, named)
-        if self._is_elementwise(values):
-            return self._elementwise(values)[0]
-        return self._number(self._run("value", values))
+        """The value alone; directions of a JVP, VJP or HVP are left out."""
+        values = self._values(self.signature.primal_arguments, args, named)
+        results = self._elementwise(values, False) if self._is_elementwise(values) else self._run("value", values)
+        return self._shaped_values(results)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the emitted module, all of it or nothing. Raises EmitError where that is impossible."""
@@ -96,7 +102,7 @@ class GradFunction:
         pickling).
         """
         if self.backend == "numba":
-            return self._module()["value_and_grad"]
+            return self._module()[self._main]
         if self._respell is None:
             raise CallError("this function was unpickled and knows only its own backend; compile it with backend='numba'")
         return self._respell("numba").kernel
@@ -105,39 +111,10 @@ class GradFunction:
         """``(fun, pack)`` for `scipy.optimize.minimize(fun, pack(...), jac=True)`.
 
         `fixed` gives the arguments that are not fitted. ``fun(x)`` returns the value and the flat gradient;
-        ``pack(**start)`` lays starting values out as x. Raises CallError for a name that is missing or unknown.
+        ``pack(**start)`` lays starting values out as x. Raises CallError for a name that is missing or unknown, and
+        where `wrt` holds only a part of a packed argument.
         """
-        leaves = self.signature.leaves
-        owner = {member: argument for argument in self.signature.arguments for member in argument.members}
-        members = [member for leaf in leaves for member in leaf.members]
-        if len({owner[m].name for m in members}) != len(members) and any(owner[m].packed for m in members):
-            members = list(dict.fromkeys(members))
-
-        def fun(x: Any) -> tuple[float, Any]:
-            entries = dict(zip(members, np.asarray(x, np.float64).tolist(), strict=True))
-            named = dict(fixed)
-            for argument in self.signature.arguments:
-                if argument.members[0] in entries:
-                    parts = [entries[member] for member in argument.members]
-                    named[argument.name] = parts if argument.packed else parts[0]
-            value, gradient = self._flat(self._values((), named))
-            return float(value), np.concatenate([np.atleast_1d(np.asarray(leaf, np.float64)) for leaf in gradient])
-
-        def pack(**start: Any) -> Any:
-            unknown = set(start) - {argument.name for argument in self.signature.arguments} - set(members)
-            if unknown:
-                raise CallError(f"pack() has no argument {sorted(unknown)[0]!r}; it takes {', '.join(members)}")
-            entries: dict[str, float] = {}
-            for name, value in start.items():
-                argument = next((a for a in self.signature.arguments if a.name == name and a.packed), None)
-                parts = np.asarray(value, np.float64).ravel()
-                entries.update(zip(argument.members if argument else (name,), parts.tolist(), strict=True))
-            missing = [member for member in members if member not in entries]
-            if missing:
-                raise CallError(f"pack() misses {', '.join(map(repr, missing))}")
-            return np.array([entries[member] for member in members])
-
-        return fun, pack
+        return flat_objective(self, fixed)
 
     # How.
 
@@ -146,24 +123,30 @@ class GradFunction:
             self._scope = load(self.source)
         return self._scope
 
-    def _values(self, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        arguments = self.signature.arguments
-        values = bind(self.signature, args, named)
+    def _values(self, arguments: tuple[Argument, ...], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        values = bind(arguments, args, named)
         values = [cast(argument, value, self.dtype) for argument, value in zip(arguments, values, strict=True)]
         if self._batched:
             check_samples(arguments, values)
         return values
 
     def _evaluate(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any]:
-        value, leaves = self._flat(self._values(args, named))
+        value, leaves = self.leaves(named, args)
         return value, self.signature.structure.rebuild(iter(leaves))
 
-    def _flat(self, values: list[Any]) -> tuple[Any, list[Any]]:
-        if self._is_elementwise(values):
-            return self._elementwise(values)
-        value, gradient = self._run("value_and_grad", values)
-        leaves = [gradient] if self.signature.single else list(gradient)
-        return self._number(value), [self._number(leaf) for leaf in leaves]
+    def leaves(self, named: dict[str, Any], args: tuple[Any, ...] = ()) -> tuple[Any, list[Any]]:
+        """The value, and the leaves of the derivative in a flat list, whatever the structure of wrt."""
+        values = self._values(self.signature.arguments, args, named)
+        elementwise = self._is_elementwise(values)
+        results, leaves = self._elementwise(values, True) if elementwise else self._run(self._main, values)
+        flat = [leaves] if self.signature.structure.kind == "leaf" else leaves
+        return self._shaped_values(results), [self._number(leaf) for leaf in flat]
+
+    def _shaped_values(self, results: Any) -> Any:
+        structure = self.signature.values
+        if structure.kind == "leaf":
+            return self._number(results)
+        return structure.rebuild(iter([self._number(result) for result in results]))
 
     def _run(self, name: str, values: list[Any]) -> Any:
         if self.backend == "python":
@@ -190,39 +173,57 @@ class GradFunction:
     def _is_elementwise(self, values: list[Any]) -> bool:
         return not self._batched and any(
             isinstance(value, np.ndarray) and not argument.packed
-            for argument, value in zip(self.signature.arguments, values, strict=True)
+            for argument, value in zip(self.signature.arguments, values, strict=False)
         )
 
-    def _elementwise(self, values: list[Any]) -> tuple[Any, list[Any]]:
-        arguments, leaves = self.signature.arguments, self.signature.leaves
+    def _elementwise(self, values: list[Any], derivative: bool) -> Any:
+        """The results of `value` or of `value_and_*` over arrays, each with the arrays' common shape in front."""
+        signature = self.signature
+        arguments = signature.arguments[: len(values)]
+        leaves = signature.leaves if derivative else ()
+        name = self._main if derivative else "value"
         scalars = [not argument.packed for argument in arguments]
         shape = _common_shape([(a.name, v) for a, v in zip(arguments, values, strict=True) if not a.packed])
-        if self.backend == "numpy" and all(scalars) and not any(leaf.packed for leaf in leaves):
-            value, gradient = self._run("value_and_grad", values)
-            results = [value, *([gradient] if self.signature.single else gradient)]
-            full = [np.array(np.broadcast_to(np.asarray(result, self.dtype), shape)) for result in results]
-            return full[0], full[1:]
+        shapes = [*[()] * signature.value_count, *[leaf.shape for leaf in leaves]]
+        bare = (signature.values.kind == "leaf", signature.structure.kind == "leaf")
+        if self.backend == "numpy" and all(scalars) and not any(leaf.shape for leaf in leaves):
+            found = _flat(self._run(name, values), derivative, *bare)
+            full = [np.array(np.broadcast_to(np.asarray(result, self.dtype), shape)) for result in found]
+            return _nested(full, signature.value_count, derivative, *bare)
         columns = [
             np.ascontiguousarray(np.broadcast_to(np.asarray(value, self.dtype), shape)).ravel() if scalar else value
             for value, scalar in zip(values, scalars, strict=True)
         ]
-        length = int(np.prod(shape))
-        sizes = [(len(leaf.members),) if leaf.packed else () for leaf in leaves]
-        value = np.empty(length, self.dtype)
-        outs = [np.empty((length, *size), self.dtype) for size in sizes]
+        length = math.prod(shape)
+        outs = [np.empty((length, *own), self.dtype) for own in shapes]
         if self.backend == "numba":
-            if self._loop is None:
-                self._loop = elementwise_loop(
-                    self._module(), scalars, [not leaf.packed for leaf in leaves], self.signature.single
+            if name not in self._loops:
+                self._loops[name] = elementwise_loop(
+                    self._module()[name], scalars, [not own for own in shapes], signature.value_count, derivative, bare
                 )
-            self._loop(length, *columns, value, *outs)
+            self._loops[name](length, *columns, *outs)
         else:
             for entry in range(length):
                 one = [c[entry].item() if scalar else c for c, scalar in zip(columns, scalars, strict=True)]
-                value[entry], gradient = self._run("value_and_grad", one)
-                for out, leaf in zip(outs, [gradient] if self.signature.single else gradient, strict=True):
-                    out[entry] = leaf
-        return value.reshape(shape), [out.reshape(shape + size) for out, size in zip(outs, sizes, strict=True)]
+                for out, result in zip(outs, _flat(self._run(name, one), derivative, *bare), strict=True):
+                    out[entry] = result
+        full = [out.reshape(shape + own) for out, own in zip(outs, shapes, strict=True)]
+        return _nested(full, signature.value_count, derivative, *bare)
+
+
+def _flat(results: Any, derivative: bool, bare_value: bool, bare_leaf: bool) -> list[Any]:
+    """What an emitted function returned, as one list: values, then leaves."""
+    values, leaves = results if derivative else (results, ())
+    leaves = [leaves] if derivative and bare_leaf else list(leaves)
+    return [*([values] if bare_value else values), *leaves]
+
+
+def _nested(flat: list[Any], count: int, derivative: bool, bare_value: bool, bare_leaf: bool) -> Any:
+    """The inverse of `_flat`."""
+    values = flat[0] if bare_value else flat[:count]
+    if not derivative:
+        return values
+    return values, flat[count] if bare_leaf else flat[count:]
 
 
 def _common_shape(named: list[tuple[str, Any]]) -> tuple[int, ...]:
