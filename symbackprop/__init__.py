@@ -18,6 +18,7 @@ from symbackprop.api import (
     emit_module,
     lambdify,
 )
+from symbackprop.check import GradientReport, check_grad
 from symbackprop.errors import (
     CallError,
     DomainError,
@@ -43,6 +44,7 @@ __all__ = [
     "CompiledFunction",
     "DomainError",
     "EmitError",
+    "GradientReport",
     "InternalCompilerError",
     "JitError",
     "MissingDerivative",
@@ -55,6 +57,7 @@ __all__ = [
     "UnboundSymbol",
     "UnsupportedExpression",
     "__version__",
+    "check_grad",
     "compile_function",
     "compile_grad",
     "compile_hessian",

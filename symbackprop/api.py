@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from symbackprop.compiler import Request, compile_request
+from symbackprop.emit import checked
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
@@ -222,6 +223,7 @@ def emit_module(
     if "backend" in options:
         raise OptionError("emit_module takes target=, not backend=")
     source = compile_request(_request(expr, wrt, "grad", {**options, "backend": target}, regenerate)).source
+    checked(source)
     if path is not None:
         write_atomically(path, source)
     return source

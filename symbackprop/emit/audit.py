@@ -8,41 +8,32 @@ attributes of math, np and special. Everything else is a bug of ours and is refu
 from __future__ import annotations
 
 import ast
+from typing import NoReturn
 
 from symbackprop.errors import InternalCompilerError
 
-_NODES = (
-    ast.Module,
-    ast.FunctionDef,
-    ast.arguments,
-    ast.arg,
-    ast.Return,
-    ast.Assign,
-    ast.AugAssign,
-    ast.For,
-    ast.If,
-    ast.IfExp,
-    ast.Raise,
-    ast.Expr,
-    ast.Call,
-    ast.keyword,
-    ast.Name,
-    ast.Attribute,
-    ast.Subscript,
-    ast.Constant,
-    ast.Tuple,
-    ast.List,
-    ast.ListComp,
-    ast.comprehension,
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.BoolOp,
-    ast.Compare,
-    ast.expr_context,
-    ast.operator,
-    ast.unaryop,
-    ast.boolop,
-    ast.cmpop,
+_STATEMENTS_AND_EXPRESSIONS = frozenset(
+    {
+        ast.Return,
+        ast.AugAssign,
+        ast.For,
+        ast.If,
+        ast.IfExp,
+        ast.Raise,
+        ast.Expr,
+        ast.keyword,
+        ast.Constant,
+        ast.Tuple,
+        ast.List,
+        ast.ListComp,
+        ast.comprehension,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.BoolOp,
+        ast.Compare,
+        ast.Assign,
+        ast.Subscript,
+    }
 )
 _MODULES = frozenset({"math", "np", "special"})
 _BUILTINS = frozenset({"abs", "float", "len", "range", "max", "ValueError", "njit"})
@@ -57,44 +48,70 @@ IMPORTS = frozenset(
 )
 
 
-def audit(source: str, trusted: tuple[str, ...] = ()) -> None:
-    """Raise InternalCompilerError unless the module is made of nothing but what emission makes.
+def audit(source: str, helpers: frozenset[str] = frozenset()) -> ast.Module:
+    """The parsed module; InternalCompilerError unless it is made of nothing but what emission makes.
 
-    `trusted` are pieces of the module that are this package's own source, which are not looked into.
+    `helpers` are the texts of functions that this package pastes in as they are; a function with exactly such a text is
+    not looked into.
     """
-    for piece in trusted:
-        source = source.replace(piece, "", 1)
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise InternalCompilerError(f"emitted text does not parse: {error}") from error
+    lines = source.splitlines() if helpers else []
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     for statement in tree.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             if ast.unparse(statement) not in IMPORTS:
                 _refuse(statement)
-        else:
+        elif "\n".join(lines[statement.lineno - 1 : statement.end_lineno]) not in helpers:
             _check(statement, defined)
+    return tree
 
 
 def _check(statement: ast.stmt, defined: set[str]) -> None:
-    assigned = {
-        node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    assigned.update(node.arg for node in ast.walk(statement) if isinstance(node, ast.arg))
-    for node in ast.walk(statement):
-        if not isinstance(node, _NODES):
+    """Walk one top-level statement; names that it reads must be assigned in it, defined beside it, or built in."""
+    known = _MODULES | _BUILTINS | defined
+    read: list[ast.Name] = []
+    assigned: set[str] = set()
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        kind = type(node)
+        if kind is ast.Name:
+            if type(node.ctx) is ast.Store:  # type: ignore[attr-defined]
+                assigned.add(node.id)  # type: ignore[attr-defined]
+            else:
+                read.append(node)  # type: ignore[arg-type]
+            continue
+        if kind is ast.Attribute:
+            owner = node.value  # type: ignore[attr-defined]
+            if type(owner) is not ast.Name or owner.id not in _MODULES or node.attr.startswith("_"):  # type: ignore[attr-defined]
+                _refuse(node)
+            continue
+        if kind is ast.Call:
+            if type(node.func) not in (ast.Name, ast.Attribute):  # type: ignore[attr-defined]
+                _refuse(node)
+        elif kind is ast.FunctionDef:
+            assigned.update(argument.arg for argument in node.args.args)  # type: ignore[attr-defined]
+            stack.extend((*node.body, *node.decorator_list))  # type: ignore[attr-defined]
+            continue
+        elif kind not in _STATEMENTS_AND_EXPRESSIONS:
             _refuse(node)
-        elif isinstance(node, ast.Attribute):
-            if not isinstance(node.value, ast.Name) or node.value.id not in _MODULES or node.attr.startswith("_"):
-                _refuse(node)
-        elif isinstance(node, ast.Call):
-            if not isinstance(node.func, ast.Name | ast.Attribute):
-                _refuse(node)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            if node.id not in assigned | defined | _MODULES | _BUILTINS and not node.id.startswith("_"):
-                _refuse(node)
+        for name in kind._fields:
+            child = getattr(node, name)
+            if isinstance(child, ast.AST):
+                if not isinstance(child, _LEAVES):
+                    stack.append(child)
+            elif type(child) is list:
+                stack.extend([item for item in child if not isinstance(item, _LEAVES)])
+    for name in read:
+        if name.id not in known and name.id not in assigned and not name.id.startswith("_"):
+            _refuse(name)
 
 
-def _refuse(node: ast.AST) -> None:
+_LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+
+
+def _refuse(node: ast.AST) -> NoReturn:
     raise InternalCompilerError(f"emitted text holds something that emission never writes: {ast.unparse(node)[:80]!r}")

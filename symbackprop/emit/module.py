@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
+from functools import cache
 
 from symbackprop.emit.audit import audit
-from symbackprop.emit.escape import comment
+from symbackprop.emit.escape import comment, exact
 from symbackprop.emit.numba import Numba
 from symbackprop.emit.numpy import Numpy
 from symbackprop.emit.python import Python
@@ -14,6 +16,7 @@ from symbackprop.errors import OptionError
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import Program
 from symbackprop.lower.program import Function
+from symbackprop.ops import REGISTRY
 from symbackprop.version import __version__
 
 _NOUNS = {
@@ -43,7 +46,7 @@ class Header:
 
 
 def emit(program: Program, signature: Signature, header: Header, target: str) -> str:
-    """The text of a standalone module that defines `value`, `grad` and `value_and_grad`. Checked before it is returned."""
+    """The text of a standalone module that defines `value`, `grad` and `value_and_grad`."""
     if target not in DIALECTS:
         raise OptionError(f"there is no target {target!r}; choose one of {', '.join(map(repr, DIALECTS))}")
     dialect = DIALECTS[target](header.dtype)
@@ -56,9 +59,18 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     text = "\n\n\n".join([_docstring(signature, header, target, parameters) + "\n\n" + imports, *helpers])
     if bindings:
         text += "\n\n\n" + "\n".join(bindings)
-    text += "".join(f"\n\n\n{block}" for block in blocks) + "\n"
-    audit(text, tuple(helpers))
-    return text
+    return text + "".join(f"\n\n\n{block}" for block in blocks) + "\n"
+
+
+def checked(source: str) -> ast.Module:
+    """An emitted module, parsed and held against the allow-list; see `emit.audit`."""
+    return audit(source, _helper_texts())
+
+
+@cache
+def _helper_texts() -> frozenset[str]:
+    spellings = [s for op in REGISTRY for s in (op.python, op.numpy, op.numba) if s is not None]
+    return frozenset(helper_source(s) for s in spellings if s.helper is not None)
 
 
 def _function(dialect: Dialect, function: Function, mode: str) -> str:
@@ -109,7 +121,7 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
     lines.append(f"Target {target}, {header.dtype}. Kinks: {header.kinks}.")
     lines.append(f"Written by symbackprop {__version__}; edits are lost when it is written again.")
     if header.regenerate:
-        lines.append(f"From: {header.regenerate}")
+        lines.append(f"From: {comment(exact(header.regenerate))}")
     return "\n".join([*lines, '"""'])
 
 

@@ -78,7 +78,7 @@ def register(
 
 def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     """A node for an applied function that no row and no other rule knows."""
-    row = _ROWS.get(expr.func)
+    row = _ROWS.get(expr.func) or _ROWS.get(getattr(expr, "name", None))
     if row is None and isinstance(expr, sp.Function) and not isinstance(expr, sp.core.function.AppliedUndef):
         row = _row_of_class(expr)
     if row is not None:
@@ -96,7 +96,7 @@ def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
 def _row_of_class(expr: Any) -> Op | None:
     """A row for a Function class that defines itself: `_eval_expand_func` or `doit` for the value, `fdiff`."""
     function = expr.func
-    if function.__module__.startswith("sympy."):
+    if not _is_own(function):
         return None
     arguments = _dummies(len(expr.args))
     applied = function(*arguments)
@@ -146,7 +146,7 @@ def _partial_expressions(function: Any, partials: Any, arity: int) -> list[Any] 
 
 
 def _is_own(base: type) -> bool:
-    return not base.__module__.startswith("sympy.")
+    return not (base.__module__ or "").startswith("sympy.")
 
 
 def _as_rows(expression: Any, partial: bool = True) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ _PAIRED = 64
 _TRIED = 64
 
 Token = Any
-"""What a sum or product is made of: a node, or for products (node, exponent); pairs get negative numbers."""
+"""What a sum or product is made of: a node, or for roots in products (node, exponent); pairs get negative numbers."""
 
 
 @dataclass(slots=True)
@@ -205,37 +205,31 @@ class _Sharing:
         node = self.raw.nodes[index]
         return node.attributes if node.op is CONST and isinstance(node.attributes, Fraction) else None
 
-    # Products: tokens are (base, exponent) with multiplicity; an integer exponent counts as multiplicity of (base, 1).
+    # Products: an integer exponent is the multiplicity of its base; other constant exponents stay with it.
 
     def _take_product(self, index: int, node: Node) -> None:
         coefficient = Fraction(1)
         over: dict[Token, int] = {}
         under: dict[Token, int] = {}
+        nodes = self.raw.nodes
         for operand in node.operands:
-            constant = self._constant(operand)
-            if constant is not None:
+            op = nodes[operand].op
+            if op is CONST and (constant := self._constant(operand)) is not None:
                 coefficient *= constant
-                continue
-            base, exponent = self._base(operand)
-            side = over if exponent > 0 else under
-            if exponent.denominator == 1:
-                token, times = (base, Fraction(1)), abs(exponent.numerator)
+            elif op is _POW and (exponent := self._constant(nodes[operand].operands[1])):
+                base = nodes[operand].operands[0]
+                side = over if exponent > 0 else under
+                if exponent.denominator == 1:
+                    side[base] = side.get(base, 0) + abs(exponent.numerator)
+                else:
+                    side[base, abs(exponent)] = side.get((base, abs(exponent)), 0) + 1
             else:
-                token, times = (base, abs(exponent)), 1
-            side[token] = side.get(token, 0) + times
+                over[operand] = over.get(operand, 0) + 1
         self.product[index] = Product(
             coefficient,
             self.products.add(over) if over else None,
             self.products.add(under) if under else None,
         )
-
-    def _base(self, operand: int) -> tuple[int, Fraction]:
-        node = self.raw.nodes[operand]
-        if node.op is _POW:
-            exponent = self._constant(node.operands[1])
-            if exponent is not None and exponent != 0:
-                return node.operands[0], exponent
-        return operand, Fraction(1)
 
     def _product(self, product: Product) -> int:
         c = product.coefficient
@@ -287,14 +281,16 @@ class _Sharing:
 
     def _factor(self, item: tuple[Token, int]) -> int:
         token, times = item
-        if isinstance(token, int):
-            known = self.built_pairs.get((True, token))
-            if known is None:
-                known = self._multiply(self._factor(part) for part in self.products.pairs[-token - 1])
-                self.built_pairs[True, token] = known
-            return int(known)
-        base, exponent = token
-        return self._power(self.new[base], exponent * times)
+        if isinstance(token, tuple):
+            base, exponent = token
+            return self._power(self.new[base], exponent * times)
+        if token >= 0:
+            return self.new[token] if times == 1 else self._power(self.new[token], Fraction(times))
+        known = self.built_pairs.get((True, token))
+        if known is None:
+            known = self._multiply([self._factor(part) for part in self.products.pairs[-token - 1]])
+            self.built_pairs[True, token] = known
+        return int(known)
 
     def _power(self, base: int, exponent: Fraction) -> int:
         if exponent == 1:
@@ -361,7 +357,7 @@ class _Sharing:
         if product is not None and product.coefficient < 0:
             positive = Product(-product.coefficient * times, product.numerator, product.denominator)
             return True, self._product(positive)
-        return False, self._scaled(self.new[token], Fraction(times))
+        return False, self.new[token] if times == 1 else self._scaled(self.new[token], Fraction(times))
 
     @staticmethod
     def _chain(family: Family, index: int, built: dict[int, Any]) -> list[int]:

@@ -84,6 +84,8 @@ def _double(number: Number) -> Any:
 def _lift(value: Any, exact: bool) -> Any:
     if not exact:
         return np.asarray(value, dtype=np.float64)[()]
+    if isinstance(value, mp.mpc):
+        return value
     return [mp.mpf(item) for item in value] if np.ndim(value) else mp.mpf(value)
 
 

@@ -89,7 +89,7 @@ def infix(graph: Graph, index: int, names: dict[int, str] | None = None, width: 
     '(x + 1)*sin(x)'
     """
     pieces: list[str] = []
-    room = width
+    room, steps = width, width
     stack: list[str | tuple[int, int]] = [(index, 0)]
     while stack:
         item = stack.pop()
@@ -97,11 +97,12 @@ def infix(graph: Graph, index: int, names: dict[int, str] | None = None, width: 
             pieces.append(item)
             room -= len(item)
             continue
-        if room <= 0:
+        steps -= 1
+        if room <= 0 or steps <= 0:
             pieces.append("...")
+            room -= 3
             if room < -width:
                 break
-            room -= 3
             continue
         stack.extend(reversed(_spread(graph, *item, names or {})))
     return "".join(pieces)

@@ -10,16 +10,17 @@ import hashlib
 import linecache
 from typing import Any
 
+from symbackprop.emit import checked
 from symbackprop.errors import JitError
 
 
 def load(source: str) -> dict[str, Any]:
-    """Run a module's text and return its names. Raises JitError where its imports fail."""
+    """Check and run a module's text, and return its names. Raises JitError where its imports fail."""
     filename = f"<symbackprop {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     scope: dict[str, Any] = {"__name__": filename, "__file__": filename}
     try:
-        exec(compile(source, filename, "exec"), scope)
+        exec(compile(checked(source), filename, "exec"), scope)
     except ImportError as error:
         raise JitError(f"the emitted module cannot be imported: {error}; install what it names") from error
     return scope

@@ -86,10 +86,11 @@ def _rewrite(statement: Statement, slots: dict[str, Item]) -> Statement:
 
 
 def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
-    if isinstance(expr, Ref):
-        return slots.get(expr.name, expr)
-    if isinstance(expr, Apply):
-        return Apply(expr.op, tuple(_substitute(operand, slots) for operand in expr.operands))
+    kind = type(expr)
+    if kind is Ref:
+        return slots.get(expr.name, expr)  # type: ignore[union-attr]
+    if kind is Apply:
+        return Apply(expr.op, tuple([_substitute(operand, slots) for operand in expr.operands]))  # type: ignore[union-attr]
     return expr
 
 

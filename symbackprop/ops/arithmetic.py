@@ -161,6 +161,7 @@ ROWS = (
         mpmath=_cbrt_mp,
         cost=ELEMENTARY,
         domain=((-9, 9),),
+        analytic=False,
         kink="the derivative at 0 is +inf",
     ),
     Op(
@@ -175,6 +176,7 @@ ROWS = (
         mpmath=mp.hypot,
         cost=ELEMENTARY,
         domain=((-3, 3), (0.1, 3)),
+        analytic=False,
         kink="0 at the origin",
     ),
     Op(

@@ -15,6 +15,7 @@ ROWS = (
         numpy=call("np.where"),
         numba=Spelling("if", operator=True),
         mpmath=lambda c, a, b: a if c else b,
+        analytic=False,
         domain=((0, 1), (-3, 3), (-3, 3)),
     ),
 )

@@ -20,6 +20,7 @@ def _comparison(name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable
         numba=infix(symbol),
         mpmath=mpmath,
         result="bool",
+        analytic=False,
         domain=((-3, 3), (-3, 3)),
     )
 
@@ -37,6 +38,7 @@ def _connective(
         numba=python,
         mpmath=mpmath,
         result="bool",
+        analytic=False,
         operands="bool",
     )
 

@@ -61,6 +61,7 @@ ROWS = (
         numba=call("abs"),
         mpmath=abs,
         domain=((-3, 3),),
+        analytic=False,
         kink="0 at 0",
     ),
     Op(
@@ -73,6 +74,7 @@ ROWS = (
         numba=call("np.sign"),
         mpmath=mp.sign,
         domain=((-3, 3),),
+        analytic=False,
         kink="0 everywhere",
     ),
     Op(
@@ -85,6 +87,7 @@ ROWS = (
         numba=call("np.floor"),
         mpmath=mp.floor,
         domain=((-3, 3),),
+        analytic=False,
         kink="0 everywhere",
     ),
     Op(
@@ -97,6 +100,7 @@ ROWS = (
         numba=call("np.ceil"),
         mpmath=mp.ceil,
         domain=((-3, 3),),
+        analytic=False,
         kink="0 everywhere",
     ),
     Op(
@@ -108,6 +112,7 @@ ROWS = (
         mpmath=lambda x: x - mp.floor(x),
         cost=2 * ARITHMETIC,
         domain=((-3, 3),),
+        analytic=False,
         kink="1 everywhere",
     ),
     Op(
@@ -122,6 +127,7 @@ ROWS = (
         mpmath=lambda x, y: x - y * mp.floor(x / y),
         cost=DIVISION,
         domain=((-9, 9), (0.5, 3)),
+        analytic=False,
         kink="1 and -floor(x/y) everywhere",
     ),
     Op(
@@ -134,6 +140,7 @@ ROWS = (
         numba=call("np.maximum"),
         mpmath=lambda x, y: x if x > y else y,
         domain=((-3, 3), (-3, 3)),
+        analytic=False,
         kink="at a tie 1/2 each; against a constant 0",
     ),
     Op(
@@ -146,6 +153,7 @@ ROWS = (
         numba=call("np.minimum"),
         mpmath=lambda x, y: x if x < y else y,
         domain=((-3, 3), (-3, 3)),
+        analytic=False,
         kink="at a tie 1/2 each; against a constant 0",
     ),
     Op(
@@ -158,6 +166,7 @@ ROWS = (
         mpmath=lambda x, h: mp.mpf(x > 0) if x != 0 else h,
         cost=3 * ARITHMETIC,
         domain=((-3, 3), (0.5, 0.5)),
+        analytic=False,
         kink="0 everywhere",
     ),
 )

@@ -246,6 +246,7 @@ ROWS = (
         numpy=helper(_lambertw),
         numba=_callback("lambertw", 1),
         mpmath=lambda x: mp.lambertw(x).real if x >= -mp.exp(-1) else mp.nan,
+        analytic=False,
         cost=SPECIAL + ELEMENTARY,
         domain=((-0.3, 5),),
     ),

@@ -145,6 +145,7 @@ ROWS = (
         numpy=call("np.arctan2"),
         numba=call("math.atan2"),
         mpmath=mp.atan2,
+        analytic=False,
         cost=ELEMENTARY,
         domain=((-3, 3), (0.2, 3)),
     ),

@@ -1,0 +1,168 @@
+"""Model files: Python files that define SymPy expressions, and how the command line names what is in them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import sympy as sp
+
+from symbackprop.errors import ModelError
+from symbackprop.frontend.model import split_cse
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One expression of a model file, with the file's other names."""
+
+    path: Path
+    name: str
+    expr: Any
+    scope: Mapping[str, Any]
+
+    def symbols(self, text: str | None, what: str) -> Any:
+        """Symbols out of ``"w,b"`` or ``"(q1,q2),x"``: by the symbol's own name, or by a name of the file.
+
+        A name of the file may stand for a tuple of symbols, which is one packed array. None stays None.
+        """
+        if text is None:
+            return None
+        return [self._read(item, what) for item in _items(text, what)]
+
+    def at(self) -> Mapping[str, float] | None:
+        """The file's `AT`, flattened to one number a symbol: a plausible point to check gradients at."""
+        given = self.scope.get("AT")
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise ModelError(f"{self.path}: AT must be a dict of numbers by symbol name, not a {type(given).__name__}")
+        point: dict[str, float] = {}
+        for name, value in given.items():
+            members = self.scope.get(str(name))
+            if isinstance(value, list | tuple) and isinstance(members, list | tuple | sp.Tuple):
+                if len(value) != len(members):
+                    raise ModelError(f"{self.path}: AT[{name!r}] has {len(value)} numbers for {len(members)} symbols")
+                point.update({symbol.name: float(x) for symbol, x in zip(members, value, strict=True)})
+            else:
+                try:
+                    point[str(name)] = float(value)
+                except (TypeError, ValueError):
+                    raise ModelError(f"{self.path}: AT[{name!r}] is no number: {value!r}") from None
+        return point
+
+    def _read(self, item: str | list[str], what: str) -> Any:
+        if isinstance(item, list):
+            return tuple(self._one(name, what) for name in item)
+        found = self._one(item, what)
+        return tuple(found) if isinstance(found, list | tuple | sp.Tuple) else found
+
+    def _one(self, name: str, what: str) -> Any:
+        known = {symbol.name: symbol for symbol in self._free_symbols()}
+        if name in known:
+            return known[name]
+        found = self.scope.get(name)
+        if isinstance(found, sp.Symbol) or (
+            isinstance(found, list | tuple | sp.Tuple) and found and all(isinstance(part, sp.Symbol) for part in found)
+        ):
+            return found
+        raise ModelError(
+            f"{what} names {name!r}, which is no symbol of {self.name} and no symbols of {self.path};"
+            f" the symbols are {', '.join(sorted(known))}"
+        )
+
+    def _free_symbols(self) -> list[Any]:
+        let, body = split_cse(self.expr)
+        bound = {symbol for symbol, _ in let}
+        found: dict[Any, None] = {}
+        seen: set[int] = set()
+        stack = [*([body] if isinstance(body, sp.Basic) else body), *[value for _, value in let]]
+        while stack:
+            expr = stack.pop()
+            if id(expr) not in seen:
+                seen.add(id(expr))
+                if isinstance(expr, sp.Symbol):
+                    found.setdefault(expr)
+                stack.extend(expr.args)
+        return [symbol for symbol in found if symbol not in bound]
+
+
+def load_model(reference: str) -> ModelFile:
+    """The expression that ``PATH.py:NAME`` names. Runs the file. Raises ModelError with one clear line."""
+    path_text, colon, name = reference.rpartition(":")
+    if not colon or not path_text or not name.isidentifier():
+        raise ModelError(f"{reference!r} is not of the form MODEL.py:NAME, a Python file and a name that it defines")
+    path = Path(path_text)
+    scope = vars(_run(path))
+    if name not in scope:
+        found = [
+            key for key, value in scope.items() if isinstance(value, sp.Expr) and not isinstance(value, sp.Symbol)
+        ]
+        hint = f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
+        raise ModelError(f"{path} has no {name!r}{hint}")
+    expr = scope[name]
+    let, body = split_cse(expr)
+    if not all(isinstance(part, sp.Basic) for part in (body if isinstance(body, list | tuple) else [body])):
+        raise ModelError(f"{path}:{name} is a {type(expr).__name__}, not a SymPy expression or what sympy.cse returns")
+    return ModelFile(path, name, expr, scope)
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}")
+    # A model may import its neighbours, as a script does.
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec = importlib.util.spec_from_file_location("symbackprop_model", path)
+        if spec is None or spec.loader is None:
+            raise ModelError(f"{path} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ModelError:
+        raise
+    except (Exception, SystemExit) as error:
+        line = _line_in(error, path)
+        where = f" at line {line}" if line else ""
+        said = str(error).splitlines()[0] if str(error) else ""
+        raise ModelError(f"{path} cannot be run{where}: {type(error).__name__}{f': {said}' if said else ''}") from error
+    finally:
+        sys.dont_write_bytecode = writes_bytecode
+        sys.path.remove(folder)
+    return module
+
+
+def _line_in(error: BaseException, path: Path) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _items(text: str, what: str) -> list[str | list[str]]:
+    """``"(q1,q2),x"`` to ``[["q1", "q2"], "x"]``. Commas separate; brackets pack."""
+    items: list[str | list[str]] = []
+    pack: list[str] | None = None
+    for piece in text.replace("(", ",(,").replace(")", ",),").split(","):
+        piece = piece.strip()
+        if piece == "(" and pack is None:
+            pack = []
+        elif piece == ")" and pack:
+            items.append(pack)
+            pack = None
+        elif piece in ("(", ")"):
+            raise ModelError(f"{what} has unbalanced or empty brackets: {text!r}")
+        elif piece:
+            (items if pack is None else pack).append(piece)
+    if pack is not None or not items:
+        raise ModelError(f"{what} must be names with commas between, (a,b) for a packed array; got {text!r}")
+    return items
