@@ -171,7 +171,7 @@ def compile_hvp(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -
 
 
 def compile_jvp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
-    """Compile the Jacobian-vector product, by one forward sweep; call it with a tangent for each `wrt` after the inputs.
+    """Compile the Jacobian-vector product, by one forward sweep; call it with a tangent for each `wrt` last.
 
     The result mirrors `exprs`. Options and errors as for `compile_grad`.
 
@@ -230,7 +230,13 @@ def emit_module(
 
 
 def lambdify(
-    args: Any, expr: Any, modules: Any = None, *, jacobian: bool = False, backend: str = "numpy", **options: Any
+    args: Any,
+    expr: Any,
+    modules: Any = None,
+    *,
+    jacobian: bool = False,
+    backend: str = "numpy",
+    **options: Any,
 ) -> Callable[..., Any]:
     """A drop-in for `sympy.lambdify`: a function of `args` that gives the value of `expr`, right in its tails.
 

@@ -86,7 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     emit.add_argument("model", metavar="MODEL.py:NAME")
     _add_options(emit)
     emit.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
-    show = _verb(verbs, "show", "look at a model on its way through the compiler", "show MODEL.py:loss --what graph", _show)
+    show = _verb(
+        verbs,
+        "show",
+        "look at a model on its way through the compiler",
+        "show MODEL.py:loss --what graph",
+        _show,
+    )
     show.add_argument("model", metavar="MODEL.py:NAME")
     show.add_argument("--what", choices=("source", "graph", "stages", "stats"), default="source")
     _add_options(show)
@@ -106,7 +112,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verb(verbs: Any, name: str, help_: str, example: str, run: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", epilog=f"example: symbackprop {example}"
+        name,
+        help=help_,
+        description=f"{help_[0].upper()}{help_[1:]}.",
+        epilog=f"example: symbackprop {example}",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -114,7 +123,9 @@ def _verb(verbs: Any, name: str, help_: str, example: str, run: Any) -> argparse
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--wrt", metavar="NAMES", help="what to differentiate in: w,b or (q1,q2),x; default: all symbols")
+    parser.add_argument(
+        "--wrt", metavar="NAMES", help="what to differentiate in: w,b or (q1,q2),x; default: all symbols"
+    )
     parser.add_argument("--args", metavar="NAMES", help="call order; default: all symbols in natural order")
     parser.add_argument("--batch", metavar="NAMES", help="inputs that carry one value a sample")
     parser.add_argument("--reduce", choices=[r for r in REDUCTIONS if r], help="sum or mean over the samples")
@@ -158,9 +169,7 @@ def _emitted(arguments: argparse.Namespace) -> str:
     model = load_model(arguments.model)
     wrt = _symbols(model, arguments.wrt, "--wrt", alone=True)
     regenerate = _command(arguments, model)
-    return emit_module(
-        model.expr, wrt, target=arguments.target, regenerate=regenerate, **_keywords(model, arguments)
-    )
+    return emit_module(model.expr, wrt, target=arguments.target, regenerate=regenerate, **_keywords(model, arguments))
 
 
 def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
@@ -184,7 +193,7 @@ def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
 def _show(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     keywords = _keywords(model, arguments)
-    steps: list[tuple[str, Any]] = []
+    steps: list[tuple[str, Any, str]] = []
     request = Request(
         model.expr,
         _symbols(model, arguments.wrt, "--wrt", alone=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ class Request:
     args: Any = None
     batch: Any = None
     mode: str = "grad"
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     name: str | None = None
     regenerate: str = ""
 
@@ -177,7 +177,11 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
     graph, nodes = _with_inputs(graph, members, model)
     if signature.mode == "grad":
         graph = _batched(graph, model, options)
-        return _reduced(modes.gradient(graph, nodes, kinks, options.reduce is None and model.batched), options, model.batched)
+        return _reduced(
+            modes.gradient(graph, nodes, kinks, options.reduce is None and model.batched),
+            options,
+            model.batched,
+        )
     if signature.mode == "jacobian":
         return modes.jacobian(graph, nodes, kinks)
     graph, seeds = _with_inputs(graph, directions, model)

@@ -41,8 +41,7 @@ def jvp(
             builder.derived.setdefault(tangent[index], (index, "dot"))
     zero = builder.const(0)
     return [
-        tangent[node] if node in tangent else builder.broadcast(zero, graph.nodes[node].type.shape)
-        for node in outputs
+        tangent[node] if node in tangent else builder.broadcast(zero, graph.nodes[node].type.shape) for node in outputs
     ]
 
 

@@ -53,9 +53,7 @@ def vjp(
         if index not in seeds:
             builder.derived.setdefault(bar, (index, "bar"))
     zero = builder.const(0)
-    return [
-        adjoint[node] if node in adjoint else builder.broadcast(zero, graph.nodes[node].type.shape) for node in wrt
-    ]
+    return [adjoint[node] if node in adjoint else builder.broadcast(zero, graph.nodes[node].type.shape) for node in wrt]
 
 
 def _contribution(graph: Graph, f: Functions, index: int, position: int, bar: int) -> int | None:

@@ -1,9 +1,9 @@
 """Gradients against oracles that know nothing of differentiation: differences and the complex step of the value.
 
 The oracle is the value's own graph, before any derivative is taken, in arithmetic of 60 digits, where a central
-difference with step 1e-20 is right to about 1e-38 (its truncation error is h**2 f'''/6). Beside it stand the checks that
-a user can repeat in double precision: the central difference with step cbrt(eps)*max(1, |x|), right to about 1e-10, and
-the complex step Im f(x + ih)/h (Squire and Trapp, SIAM Review 40, 1998), where the value is analytic.
+difference with step 1e-20 is right to about 1e-38 (its truncation error is h**2 f'''/6). Beside it stand checks that a
+user can repeat in double precision: the central difference with step cbrt(eps)*max(1, |x|), right to about 1e-10, and
+the complex step Im f(x + ih)/h (Squire and Trapp, SIAM Rev. 40, 1998), where the value is analytic.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class GradientReport:
 
     def __str__(self) -> str:
         """A table, one line a component."""
-        rows = [("", "ours", "exact", "central difference", "complex step", "ulps", "")]
+        rows: list[tuple[str, ...]] = [("", "ours", "exact", "central difference", "complex step", "ulps", "")]
         for c in self.components:
             verdict = ("kink" if c.kink else "ok") if c.passed else "WRONG"
             numbers = [f"{x:.12g}" if x == x else "-" for x in (c.ours, c.exact, c.central, c.complex_step)]
@@ -100,7 +100,7 @@ def check_grad(
     `at` maps symbol names to numbers (one point or a list of points); without it, `samples` points are drawn from
     (0, 1), (-1, 1) or (1, 3), wherever the value is real and finite. A component passes where it is within `rtol` of
     the exact derivative, relative to the larger of that and the largest component (rounding in a well-conditioned model
-    stays far below 1e-9; a wrong derivative does not). At a kink, where left and right derivatives differ, any number
+    stays far below; a wrong derivative does not). At a kink, where left and right derivatives differ, any number
     between the two passes.
 
     Raises DomainError where no point with a real value is found, UnboundSymbol where `at` misses a symbol.
@@ -186,7 +186,9 @@ def _check_point(
         else:
             passed = abs(ours - middle) <= rtol * max(abs(middle), largest, 1e-300) or ours == middle
         central = _central(function.value, point, name)
-        components.append(Component(point, name, ours, middle, central, _complex_step(graph, inputs, name), kink, passed))
+        components.append(
+            Component(point, name, ours, middle, central, _complex_step(graph, inputs, name), kink, passed)
+        )
     return components
 
 

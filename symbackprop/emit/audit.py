@@ -105,9 +105,9 @@ def _check(statement: ast.stmt, defined: set[str]) -> None:
                     stack.append(child)
             elif type(child) is list:
                 stack.extend([item for item in child if not isinstance(item, _LEAVES)])
-    for name in read:
-        if name.id not in known and name.id not in assigned and not name.id.startswith("_"):
-            _refuse(name)
+    for used in read:
+        if used.id not in known and used.id not in assigned and not used.id.startswith("_"):
+            _refuse(used)
 
 
 _LEAVES = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)

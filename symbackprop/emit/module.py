@@ -74,7 +74,10 @@ def _helper_texts() -> frozenset[str]:
 
 
 def _function(dialect: Dialect, function: Function, mode: str) -> str:
-    docs = {"value": "The value alone.", f"value_and_{mode}": f"The value and {_NOUNS[mode]}, sharing their work."}
+    docs = {
+        "value": "The value alone.",
+        f"value_and_{mode}": f"The value and {_NOUNS[mode]}, sharing their work.",
+    }
     return "\n".join(dialect.function(function, docs.get(function.name, "")))
 
 

@@ -37,4 +37,3 @@ class Numpy(Dialect):
     def literal(self, text: str, argument: bool) -> str:
         # As an operand a Python float takes the array's type; two of them in np.where would make a float64.
         return f"np.float32({text})" if argument and self.dtype == "float32" else text
-

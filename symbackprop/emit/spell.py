@@ -151,7 +151,11 @@ class Dialect:
         if symbol == "if":
             own = _STRENGTH["if"]
             condition, then, otherwise = operands
-            parts = [self._bracketed(then, own + 1), self._bracketed(condition, own + 1), self._bracketed(otherwise, own)]
+            parts = [
+                self._bracketed(then, own + 1),
+                self._bracketed(condition, own + 1),
+                self._bracketed(otherwise, own),
+            ]
             return f"{parts[0]} if {parts[1]} else {parts[2]}", own
         if len(operands) == 1:
             own = _STRENGTH["not" if symbol == "not" else "unary"]

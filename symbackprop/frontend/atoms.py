@@ -66,6 +66,5 @@ def exact_number(expr: Any) -> Number | None:
         if not expr.is_finite:
             return {"+inf": "inf", "-inf": "-inf"}.get(str(expr), "nan")
         sign, mantissa, exponent, _ = expr._mpf_
-        scale = Fraction(2) ** exponent
-        return (-1 if sign else 1) * int(mantissa) * scale
+        return Fraction((-1 if sign else 1) * int(mantissa)) * Fraction(2) ** int(exponent)
     return NAMED_CONSTANTS.get(expr)

@@ -11,7 +11,7 @@ import sympy as sp
 from symbackprop.ops import REGISTRY, Op
 
 
-class logistic(sp.Function):  # noqa: N801 - SymPy's functions are lower case
+class logistic(sp.Function):  # type: ignore[misc]  # noqa: N801 - SymPy's functions are lower case
     """``1 / (1 + exp(-x))``, right in both tails.
 
     >>> import sympy as sp
@@ -28,7 +28,7 @@ class logistic(sp.Function):  # noqa: N801 - SymPy's functions are lower case
         return 1 / (1 + sp.exp(-x))
 
 
-class softplus(sp.Function):  # noqa: N801
+class softplus(sp.Function):  # type: ignore[misc]  # noqa: N801
     """``log(1 + exp(x))``, without overflow.
 
     >>> import sympy as sp

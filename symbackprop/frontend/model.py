@@ -9,7 +9,13 @@ from typing import Any
 
 import sympy as sp
 
-from symbackprop.errors import NameClash, OptionError, SymbackpropWarning, UnboundSymbol, UnsupportedExpression
+from symbackprop.errors import (
+    NameClash,
+    OptionError,
+    SymbackpropWarning,
+    UnboundSymbol,
+    UnsupportedExpression,
+)
 from symbackprop.frontend.atoms import declared_text, in_natural_order, refusal
 from symbackprop.frontend.problems import short
 from symbackprop.frontend.scalar import Translator
@@ -101,7 +107,10 @@ def _value_structure(exprs: Any) -> Structure:
 
 def _variable(members: tuple[Any, ...], packed: bool, names: _Names) -> Variable:
     return Variable(
-        _pack_name(members), tuple(names(symbol) for symbol in members), tuple(s.name for s in members), packed
+        _pack_name(members),
+        tuple(names(symbol) for symbol in members),
+        tuple(s.name for s in members),
+        packed,
     )
 
 
@@ -147,7 +156,9 @@ def _symbol(item: Any, what: str) -> Any:
             raise UnsupportedExpression(f"the symbol {item.name!r} in {what} {reason}")
         return item
     if isinstance(item, sp.Basic):
-        raise UnsupportedExpression(f"{what} holds {short(item)}, a {type(item).__name__}; only Symbols are taken so far")
+        raise UnsupportedExpression(
+            f"{what} holds {short(item)}, a {type(item).__name__}; only Symbols are taken so far"
+        )
     raise OptionError(f"{what} holds {item!r}, a {type(item).__name__}; give SymPy symbols")
 
 
@@ -170,14 +181,14 @@ def _wrt(wrt: Any, found: Any, bound: set[Any]) -> tuple[Structure, list[_Member
             leaves.append((tuple(_symbol(part, "wrt") for part in item), True))
             return Structure("leaf")
         if isinstance(item, list | tuple | sp.Tuple):
-            kind = "list" if isinstance(item, list) else "tuple"
-            return Structure(kind, tuple(read(value, True) for value in item))  # type: ignore[arg-type]
+            inner = tuple(read(value, True) for value in item)
+            return Structure("list" if isinstance(item, list) else "tuple", inner)
         leaves.append(((_symbol(item, "wrt"),), False))
         return Structure("leaf")
 
     structure = read(wrt, False)
-    for symbols, _ in leaves:
-        for symbol in symbols:
+    for members, _ in leaves:
+        for symbol in members:
             if symbol in bound:
                 raise OptionError(f"wrt holds {symbol}, which is let-bound: it is an expression and not an input")
     return structure, leaves
@@ -193,7 +204,9 @@ def _arguments(args: Any, found: Any, wrt_leaves: list[_Members], batched: list[
         members = tuple(_symbol(part, "args") for part in item) if packed else (_symbol(item, "args"),)
         arguments.append((members, packed))
     given = [symbol for members, _ in arguments for symbol in members]
-    repeated = [symbol for symbol in dict.fromkeys(given) if given.count(symbol) > 1] if len(set(given)) < len(given) else []
+    repeated = (
+        [symbol for symbol in dict.fromkeys(given) if given.count(symbol) > 1] if len(set(given)) < len(given) else []
+    )
     if repeated:
         raise NameClash(f"args gives {repeated[0]} twice")
     missing = in_natural_order(set(needed) - set(given))

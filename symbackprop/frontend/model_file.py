@@ -99,13 +99,11 @@ def load_model(reference: str) -> ModelFile:
     path = Path(path_text)
     scope = vars(_run(path))
     if name not in scope:
-        found = [
-            key for key, value in scope.items() if isinstance(value, sp.Expr) and not isinstance(value, sp.Symbol)
-        ]
+        found = [key for key, value in scope.items() if isinstance(value, sp.Expr) and not isinstance(value, sp.Symbol)]
         hint = f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
         raise ModelError(f"{path} has no {name!r}{hint}")
     expr = scope[name]
-    let, body = split_cse(expr)
+    _, body = split_cse(expr)
     if not all(isinstance(part, sp.Basic) for part in (body if isinstance(body, list | tuple) else [body])):
         raise ModelError(f"{path}:{name} is a {type(expr).__name__}, not a SymPy expression or what sympy.cse returns")
     return ModelFile(path, name, expr, scope)

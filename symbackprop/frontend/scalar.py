@@ -74,7 +74,7 @@ class Translator:
             return expr.args if not getattr(expr, "is_Atom", False) else ()
         replacement = rewritten(expr)
         self._alive.append(replacement)
-        return replacement  # type: ignore[no-any-return]
+        return replacement
 
     def _build(self, expr: Any, operands: tuple[int, ...]) -> int:
         build = _BUILD.get(type(expr)) or next((_BUILD[base] for base in type(expr).__mro__ if base in _BUILD), None)

@@ -1,11 +1,7 @@
 """Find again the partial sums and products that SymPy's flattening hid, and make every sum and product binary.
 
 SymPy flattens `(a + b) + c`, so that `a + b` is no longer shared, and turns a recurrence of n steps into n products of
-up to n factors. Two things are recovered here, each on sums and on products:
-
-- containment: a product all of whose factors occur in a longer one is a factor of it. The largest such product is
-  taken, which restores prefix chains: the logistic map of n steps costs O(n) operations and not O(n**2);
-- pairing: the pair of operands that occurs together most often becomes one node, greedily, until none is repeated.
+up to n factors. What is shared is decided in `grouping`, on sums and on products alike; here it is built.
 
 Binary nodes make prefix and suffix products come out of the reverse sweep by themselves: O(n) for n factors, without a
 division, exact with any number of zeros.
@@ -13,14 +9,12 @@ division, exact with any number of zeros.
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
 from typing import Any
 
+from symbackprop.frontend.grouping import Family, Token
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
@@ -28,130 +22,6 @@ from symbackprop.ops.leaves import CONST
 _SUM_OF, _PRODUCT_OF, _POW = REGISTRY["sum_of"], REGISTRY["product_of"], REGISTRY["pow"]
 _ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
 _SQRT = REGISTRY["sqrt"]
-
-# Pairs of one group are counted over at most so many operands: the count is quadratic in it. Groups longer than this
-# still take part in containment.
-_PAIRED = 64
-# Containment tries the largest candidates first and gives up after so many.
-_TRIED = 64
-
-Token = Any
-"""What a sum or product is made of: a node, or for roots in products (node, exponent); pairs get negative numbers."""
-
-
-@dataclass(slots=True)
-class Group:
-    """A sum's terms or a product's factors, with multiplicity."""
-
-    tokens: dict[Token, int]
-    inside: int | None = None
-    rest: list[tuple[Token, int]] | None = None
-
-
-class Family:
-    """All groups of one kind, and what they share."""
-
-    def __init__(self) -> None:
-        self.groups: list[Group] = []
-        self._known: dict[tuple[tuple[Token, int], ...], int] = {}
-        self.pairs: list[tuple[tuple[Token, int], tuple[Token, int]]] = []
-
-    def add(self, tokens: dict[Token, int]) -> int:
-        key = tuple(tokens.items())
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = len(self.groups)
-            self.groups.append(Group(tokens))
-        return known
-
-    def recover(self) -> None:
-        """Decide for every group what it is made of: a smaller group, and a list of tokens or pairs."""
-        count = Counter(token for group in self.groups for token in group.tokens)
-        shared = [
-            index
-            for index, group in enumerate(self.groups)
-            if sum(count[token] > 1 for token in group.tokens) > 1
-        ]
-        self._contain(shared, count)
-        for group in self.groups:
-            smaller = self.groups[group.inside].tokens if group.inside is not None else {}
-            group.rest = [
-                (token, times - smaller.get(token, 0))
-                for token, times in group.tokens.items()
-                if times > smaller.get(token, 0)
-            ]
-        self._pair(shared)
-
-    def _contain(self, shared: list[int], count: Counter[Token]) -> None:
-        by_rarest: dict[Token, list[int]] = {}
-        for index in shared:
-            tokens = self.groups[index].tokens
-            if min(count[token] for token in tokens) > 1:
-                by_rarest.setdefault(min(tokens, key=count.__getitem__), []).append(index)
-        size = {index: sum(self.groups[index].tokens.values()) for index in shared}
-        for index in shared:
-            tokens = self.groups[index].tokens
-            candidates = [
-                other
-                for token in tokens
-                for other in by_rarest.get(token, ())
-                if size[other] < size[index] and len(self.groups[other].tokens) > 1
-            ]
-            for other in heapq.nlargest(_TRIED, candidates, key=lambda other: (size[other], -other)):
-                if all(tokens.get(token, 0) >= times for token, times in self.groups[other].tokens.items()):
-                    self.groups[index].inside = other
-                    break
-
-    def _pair(self, shared: list[int]) -> None:
-        rests = [group.rest for index in shared if (group := self.groups[index]).rest is not None]
-        count = Counter(item for rest in rests if rest is not None for item in rest)
-        where: dict[frozenset[Any], set[int]] = {}
-        members: list[set[Any]] = []
-        order: dict[Any, int] = {item: position for position, item in enumerate(count)}
-        for position, rest in enumerate(rests):
-            items = [item for item in rest or () if count[item] > 1]
-            items = sorted(items, key=lambda item: (-count[item], order[item]))[:_PAIRED]
-            members.append(set(items))
-            for pair in combinations(items, 2):
-                where.setdefault(frozenset(pair), set()).add(position)
-        heap = [
-            (-len(places), *sorted(order[item] for item in pair), pair)
-            for pair, places in where.items()
-            if len(places) > 1
-        ]
-        heapq.heapify(heap)
-        while heap:
-            negative, low, high, pair = heapq.heappop(heap)
-            places = where.get(pair, set())
-            if len(places) < 2:
-                continue
-            if len(places) != -negative:
-                heapq.heappush(heap, (-len(places), low, high, pair))
-                continue
-            first, second = sorted(pair, key=order.__getitem__)
-            self.pairs.append((first, second))
-            fresh = (-len(self.pairs), 1)
-            order[fresh] = len(order)
-            for position in sorted(places):
-                self._replace(rests[position] or [], members[position], (first, second), fresh)
-                for item in sorted(members[position], key=order.__getitem__):
-                    for old in (first, second):
-                        where.get(frozenset((item, old)), set()).discard(position)
-                    where.setdefault(frozenset((item, fresh)), set()).add(position)
-                members[position].add(fresh)
-            where.pop(pair, None)
-            for item in sorted({item for position in places for item in members[position]}, key=order.__getitem__):
-                both = frozenset((item, fresh))
-                if len(where.get(both, ())) > 1 and item != fresh:
-                    heapq.heappush(heap, (-len(where[both]), *sorted((order[item], order[fresh])), both))
-
-    @staticmethod
-    def _replace(rest: list[Any], members: set[Any], pair: tuple[Any, Any], fresh: Any) -> None:
-        place = min(rest.index(item) for item in pair)
-        for item in pair:
-            rest.remove(item)
-            members.discard(item)
-        rest.insert(place, fresh)
 
 
 @dataclass(slots=True)
@@ -352,7 +222,7 @@ class _Sharing:
             if known is None:
                 known = self._combine([self._term(part) for part in self.sums.pairs[-token - 1]])
                 self.built_pairs[False, token] = known
-            return known  # type: ignore[no-any-return]
+            return known
         product = self.product.get(token)
         if product is not None and product.coefficient < 0:
             positive = Product(-product.coefficient * times, product.numerator, product.denominator)

@@ -27,7 +27,12 @@ def load(source: str) -> dict[str, Any]:
 
 
 def elementwise_loop(
-    function: Any, arguments: list[bool], results: list[bool], values: int, derivative: bool, bare: tuple[bool, bool]
+    function: Any,
+    arguments: list[bool],
+    results: list[bool],
+    values: int,
+    derivative: bool,
+    bare: tuple[bool, bool],
 ) -> Any:
     """A compiled loop that applies an emitted function to each entry of 1-D arrays.
 

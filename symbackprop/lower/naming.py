@@ -15,7 +15,14 @@ import unicodedata
 RESERVED = frozenset(
     {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "work"}
     | {"grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "function"}
-    | {"value_and_grad", "value_and_jacobian", "value_and_hessian", "value_and_hvp", "value_and_jvp", "value_and_vjp"}
+    | {
+        "value_and_grad",
+        "value_and_jacobian",
+        "value_and_hessian",
+        "value_and_hvp",
+        "value_and_jvp",
+        "value_and_vjp",
+    }
     | set(keyword.kwlist)
     | set(keyword.softkwlist)
     | set(dir(builtins))

@@ -4,9 +4,9 @@
 
     program   ::= function*
     function  ::= name parameter* statement* result
-    statement ::= Assign target expr | Accumulate name expr | For index extent statement*
+    statement ::= Assign target expr | Accumulate name expr | For counter extent statement*
                 | Allocate name extent* | Call function argument* | Cast parameter | Section text
-    expr      ::= Ref name | Literal number | Item array index | Apply op expr* | Total expr | Fill expr extent
+    expr      ::= Ref name | Literal number | Item array place | Apply op expr* | Total expr | Fill expr extent
     target    ::= Ref | Item
 
 Expressions are shallow (a line of text), so that walking them may recurse; statements never nest deeper than loops.
@@ -33,7 +33,7 @@ class Item(NamedTuple):
     """One entry of an array, at a loop index or a fixed place."""
 
     array: str
-    index: str | int | tuple[int, ...]
+    place: str | int | tuple[int, ...]
 
 
 class Apply(NamedTuple):
@@ -70,7 +70,7 @@ class Accumulate(NamedTuple):
 
 
 class For(NamedTuple):
-    index: str
+    counter: str
     extent: str
     body: tuple[Statement, ...]
 

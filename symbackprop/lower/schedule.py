@@ -32,7 +32,7 @@ from symbackprop.lower.program import (
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
 from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
 
-_NOTE = 48
+_WIDEST_NOTE = 60
 _ZERO = Fraction(0)
 _HEADINGS = {
     "grad": "Adjoints, from the result back to the inputs.",
@@ -69,6 +69,7 @@ class Scheduler:
         self.expr: list[Expr] = [Ref("")] * len(graph.nodes)
         self.name: dict[int, str] = {}
         self.spent: set[str] = set()
+        self.formula_width: list[int] = []
         self.result_nodes = frozenset(graph.outputs)
         self.phases: dict[int, list[Statement]] = {}
         self.before: dict[int, list[Statement]] = {}
@@ -192,16 +193,29 @@ class Scheduler:
         self.expr[index] = Ref(name)
 
     def _note(self, index: int, value: Expr) -> str:
-        """Which part of the user's expression a line belongs to."""
+        """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
         if self.primal[index]:
-            if index in self.result_nodes:
+            if index in self.result_nodes or not self._is_short(index) or not _mentions_temporary(value, self.read):
                 return ""
-            return infix(self.graph, index, width=_NOTE) if _mentions_temporary(value, self.read) else ""
+            return infix(self.graph, index)
         derived = self.graph.derived.get(index)
         if derived is None:
             return ""
-        what = infix(self.graph, derived[0], width=_NOTE)
-        return f"{'adjoint' if derived[1] == 'bar' else 'tangent'} of {what}"
+        primal, suffix = derived
+        kind = "adjoint" if suffix == "bar" else "tangent"
+        if self._is_short(primal):
+            return f"{kind} of {infix(self.graph, primal)}"
+        expr = self.expr[primal]
+        return f"{kind} of {expr.name}" if isinstance(expr, Ref) else ""
+
+    def _is_short(self, index: int) -> bool:
+        """Whether the node's formula fits into a comment."""
+        if not self.formula_width:
+            widths = self.formula_width
+            for node in self.graph.nodes:
+                own = len(str(node.attributes)) if node.attributes is not None else len(node.op.name)
+                widths.append(min(own + sum([widths[operand] for operand in node.operands]), _WIDEST_NOTE + 1))
+        return self.formula_width[index] <= _WIDEST_NOTE
 
     # Results.
 
@@ -222,7 +236,7 @@ class Scheduler:
         node, expr = self.graph.nodes[index], self.expr[index]
         if not node.type.shape:
             return expr
-        if isinstance(expr, Item) and expr.index == self.index and expr.array not in self.parameters:
+        if isinstance(expr, Item) and expr.place == self.index and expr.array not in self.parameters:
             return Ref(expr.array)
         if not self.loops and isinstance(expr, Ref):
             return expr

@@ -35,7 +35,7 @@ def split(function: Function, part: int) -> list[Function]:
     straight = [s for s in body if not isinstance(s, Cast | Measure | Allocate)]
     if len(straight) <= 2 * part or not all(isinstance(s, Assign | Section) for s in straight):
         return [function]
-    chunks = [straight[start : start + part] for start in range(0, len(straight), part)]
+    chunks: list[list[Statement]] = [list(straight[start : start + part]) for start in range(0, len(straight), part)]
     slots = _crossing(function, chunks)
     parts = []
     calls: list[Statement] = []
@@ -81,7 +81,9 @@ def _crossing(function: Function, chunks: list[list[Statement]]) -> dict[str, It
 def _rewrite(statement: Statement, slots: dict[str, Item]) -> Statement:
     if not isinstance(statement, Assign):
         return statement
-    target = slots.get(statement.target.name, statement.target) if isinstance(statement.target, Ref) else statement.target
+    target = (
+        slots.get(statement.target.name, statement.target) if isinstance(statement.target, Ref) else statement.target
+    )
     return Assign(target, _substitute(statement.value, slots), statement.note)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 
@@ -39,18 +40,18 @@ def _cbrt_mp(x: mp.mpf) -> mp.mpf:
     return -mp.cbrt(-x) if x < 0 else mp.cbrt(x)
 
 
-def _pow_by_exponent(f, z, x, y):  # type: ignore[no-untyped-def]
+def _pow_by_exponent(f: Any, z: Any, x: Any, y: Any) -> Any:
     # d(x**y)/dy = x**y*log(x), whose limit at x = 0, y > 0 is 0 where 0*log(0) would be nan.
     return f.select(f.logical_and(f.eq(x, 0), f.gt(y, 0)), 0, z * f.log(x))
 
 
-def _pow_by_base(f, z, x, y):  # type: ignore[no-untyped-def]
+def _pow_by_base(f: Any, z: Any, x: Any, y: Any) -> Any:
     # d(x**y)/dx = y*x**(y - 1); at y = 0 the power is the constant 1 and 0*x**-1 would be nan at x = 0.
     power = y * f.pow(x, y - 1)
     return power if f.is_constant(y) else f.select(f.eq(y, 0), 0, power)
 
 
-def _hypot_partial(f, z, x):  # type: ignore[no-untyped-def]
+def _hypot_partial(f: Any, z: Any, x: Any) -> Any:
     # x/z never overflows; a norm has subgradient 0 at the origin (one table: see the row's kink).
     return f.select(f.eq(z, 0), 0, x / z)
 

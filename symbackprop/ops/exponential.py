@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 
@@ -70,13 +71,13 @@ def _logaddexp(x: float, y: float) -> float:
     return max(x, y) + math.log1p(math.exp(-abs(x - y)))
 
 
-def _logistic(f, x):  # type: ignore[no-untyped-def]
+def _logistic(f: Any, x: Any) -> Any:
     # With e = exp(-|x|) <= 1 neither tail overflows: 1/(1 + e) to the right, e/(1 + e) to the left.
     e = f.exp(-f.abs(x))
     return f.select(f.lt(x, 0), e, 1) / (1 + e)
 
 
-def _softplus(f, x):  # type: ignore[no-untyped-def]
+def _softplus(f: Any, x: Any) -> Any:
     # log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): right for every x, where the naive form is inf above 709.
     return f.maximum(x, 0) + f.log1p(f.exp(-f.abs(x)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 
@@ -37,7 +38,7 @@ def _atanh(x: float) -> float:
     return math.copysign(math.inf, x) if abs(x) == 1.0 else math.nan
 
 
-def _sech(f, x):  # type: ignore[no-untyped-def]
+def _sech(f: Any, x: Any) -> Any:
     # 2e/(1 + e*e) with e = exp(-|x|): denormal, not 0, where cosh has overflowed.
     e = f.exp(-f.abs(x))
     return 2 * e / (1 + e * e)

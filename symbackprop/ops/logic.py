@@ -25,9 +25,7 @@ def _comparison(name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable
     )
 
 
-def _connective(
-    name: str, doc: str, arity: int, python: Spelling, numpy: Spelling, mpmath: Callable[..., Any]
-) -> Op:
+def _connective(name: str, doc: str, arity: int, python: Spelling, numpy: Spelling, mpmath: Callable[..., Any]) -> Op:
     return Op(
         name=name,
         doc=doc,
@@ -50,9 +48,7 @@ ROWS = (
     _comparison("ge", ("GreaterThan",), ">=", lambda x, y: x >= y),
     _comparison("eq", ("Equality",), "==", lambda x, y: x == y),
     _comparison("ne", ("Unequality",), "!=", lambda x, y: x != y),
-    _connective(
-        "logical_and", "x and y", 2, infix("and"), call("np.logical_and"), lambda x, y: x and y
-    ),
+    _connective("logical_and", "x and y", 2, infix("and"), call("np.logical_and"), lambda x, y: x and y),
     _connective("logical_or", "x or y", 2, infix("or"), call("np.logical_or"), lambda x, y: x or y),
     _connective("logical_xor", "exactly one of two", 2, infix("!="), call("np.logical_xor"), lambda x, y: x != y),
     _connective("logical_not", "not x", 1, infix("not"), call("np.logical_not"), lambda x: not x),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 
@@ -39,13 +40,13 @@ def _minimum(x: float, y: float) -> float:
     return x if x < y or x != x else y
 
 
-def _max_partial(f, x, y):  # type: ignore[no-untyped-def]
+def _max_partial(f: Any, x: Any, y: Any) -> Any:
     # Between two active arguments a tie splits evenly; against a constant nothing passes: Max(x, 0) is the relu.
     tie = 0 if f.is_constant(x) or f.is_constant(y) else f.const((1, 2))
     return f.at_kink(x, y, below=0, above=1, at=tie)
 
 
-def _min_partial(f, x, y):  # type: ignore[no-untyped-def]
+def _min_partial(f: Any, x: Any, y: Any) -> Any:
     tie = 0 if f.is_constant(x) or f.is_constant(y) else f.const((1, 2))
     return f.at_kink(x, y, below=1, above=0, at=tie)
 

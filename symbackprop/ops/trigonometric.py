@@ -7,6 +7,7 @@ come from atan2 over sqrt(|x| - 1)*sqrt(|x| + 1) (DLMF 4.24).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import mpmath as mp
 
@@ -38,13 +39,13 @@ def _acos(x: float) -> float:
     return math.acos(x) if -1.0 <= x <= 1.0 else math.nan
 
 
-def _chord(f, x):  # type: ignore[no-untyped-def]
+def _chord(f: Any, x: Any) -> Any:
     # sqrt(x*x - 1) for |x| >= 1, exact to rounding near 1 and without overflow; nan inside.
     size = f.abs(x)
     return f.sqrt(size - 1) * f.sqrt(size + 1)
 
 
-def _sinc_partial(f, z, x):  # type: ignore[no-untyped-def]
+def _sinc_partial(f: Any, z: Any, x: Any) -> Any:
     # (cos(x) - sin(x)/x)/x loses 3*eps/x**2. Below 0.6 the Taylor series sum (-1)**k 2k x**(2k-1)/(2k+1)! serves, up to
     # k = 7: the first term left out, relative to the leading -x/3, is 48*0.6**14/17! = 1.1e-16.
     square = x * x

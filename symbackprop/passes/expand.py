@@ -29,6 +29,8 @@ class _Expander(Rewriter):
 
 def expand(graph: Graph, target: str) -> Graph:
     """The graph in operations that `target` spells. Raises EmitError for one that it does not."""
-    if all(getattr(node.op, target) is not None or not node.operands or not node.op.elementwise for node in graph.nodes):
+    if all(
+        getattr(node.op, target) is not None or not node.operands or not node.op.elementwise for node in graph.nodes
+    ):
         return graph
     return sweep(graph, _Expander(target))

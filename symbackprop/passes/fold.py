@@ -6,6 +6,7 @@ those of a double, so that what is emitted is the double nearest to the exact re
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +21,7 @@ _DIGITS = 40
 _BITS = 4096
 
 _NEVER = frozenset(REGISTRY[name] for name in ("sum_of", "product_of"))
-_EXACT = {
+_EXACT: dict[Op, Callable[..., Fraction | None]] = {
     REGISTRY["add"]: lambda x, y: x + y,
     REGISTRY["sub"]: lambda x, y: x - y,
     REGISTRY["mul"]: lambda x, y: x * y,

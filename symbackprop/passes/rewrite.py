@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node
-from symbackprop.ir.node import Extent, Type
+from symbackprop.ir.node import Type
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
 from symbackprop.ops.reduction import BROADCAST

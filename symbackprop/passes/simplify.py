@@ -209,12 +209,17 @@ RULES = (
     ),
     Rule("x/1 -> x", "div", _div_one, lambda f, x, y, c: x / 1),
     Rule("-x/y -> -(x/y)", "div", _div_negative, lambda f, x, y, c: -x / y),
-    Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x)),
+    Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x)),  # noqa: B002
     Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x)),
     Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x)),
     Rule("|-x| -> |x|", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(-x)),
     Rule("c ? x : x -> x", "select", _select_known, lambda f, x, y, c: f.select(c, x, x)),
-    Rule("not not c -> c", "logical_not", _not_not, lambda f, x, y, c: f.select(f.logical_not(f.logical_not(c)), x, y)),
+    Rule(
+        "not not c -> c",
+        "logical_not",
+        _not_not,
+        lambda f, x, y, c: f.select(f.logical_not(f.logical_not(c)), x, y),
+    ),
     Rule("c and c -> c", "logical_and", _and_known, lambda f, x, y, c: f.select(f.logical_and(c, c), x, y)),
     Rule("c or c -> c", "logical_or", _or_known, lambda f, x, y, c: f.select(f.logical_or(c, c), x, y)),
 )

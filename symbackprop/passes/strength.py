@@ -62,7 +62,10 @@ RULES = (
     Rule("x**(n/2) -> x*...*sqrt(x)", "pow", _half_power, lambda f, x, y, c: f.pow(x, f.const((3, 2)))),
     Rule("x/2**k -> 2**-k*x", "div", _exact_reciprocal, lambda f, x, y, c: x / 4),
     Rule(
-        "not c ? x : y -> c ? y : x", "select", _positive_choice, lambda f, x, y, c: f.select(f.logical_not(c), x, y)
+        "not c ? x : y -> c ? y : x",
+        "select",
+        _positive_choice,
+        lambda f, x, y, c: f.select(f.logical_not(c), x, y),
     ),
 )
 

@@ -11,9 +11,7 @@ from symbackprop.errors import CallError, NameClash, ShapeMismatch
 from symbackprop.ir.signature import Argument
 
 
-def bind(
-    arguments: Sequence[Argument], args: Sequence[Any], named: Mapping[str, Any], what: str = "g"
-) -> list[Any]:
+def bind(arguments: Sequence[Argument], args: Sequence[Any], named: Mapping[str, Any], what: str = "g") -> list[Any]:
     """One value for each argument, from positions and names. Raises CallError that says which is missing or unknown."""
     if len(args) > len(arguments):
         raise CallError(f"{what}() takes {_count(len(arguments))} ({_listed(arguments)}), got {len(args)}")
@@ -39,18 +37,18 @@ def _bind_named(arguments: Sequence[Argument], values: list[Any], named: dict[st
         for name in {argument.name, *argument.members}:
             if owners.setdefault(name, position) != position:
                 owners[name] = -1
-    for position, argument in enumerate(arguments):
+    for argument in arguments:
         if argument.packed and argument.name not in named and all(name in named for name in argument.names):
             named[argument.members[0]] = [named.pop(name) for name in argument.names]
     for name, value in named.items():
-        position = owners.get(name, None)  # type: ignore[arg-type]
-        if position is None:
+        place = owners.get(name)
+        if place is None:
             raise CallError(f"{what}() has no argument {name!r}; it takes ({_listed(arguments)})")
-        if position < 0:
+        if place < 0:
             raise NameClash(f"{what}() has several arguments called {name!r}; pass them by position")
-        if values[position] is not _MISSING:
+        if values[place] is not _MISSING:
             raise CallError(f"{what}() got {name!r} by position and by name")
-        values[position] = value
+        values[place] = value
 
 
 def _count(count: int) -> str:

@@ -68,7 +68,14 @@ class CompiledFunction:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CompiledFunction, (self.source, self.signature, self.backend, self.dtype, self.stats, self._title)
+        return CompiledFunction, (
+            self.source,
+            self.signature,
+            self.backend,
+            self.dtype,
+            self.stats,
+            self._title,
+        )
 
     # What it does.
 
@@ -104,7 +111,9 @@ class CompiledFunction:
         if self.backend == "numba":
             return self._module()[self._main]
         if self._respell is None:
-            raise CallError("this function was unpickled and knows only its own backend; compile it with backend='numba'")
+            raise CallError(
+                "this function was unpickled and knows only its own backend; compile it with backend='numba'"
+            )
         return self._respell("numba").kernel
 
     def as_scipy(self, **fixed: Any) -> tuple[Callable[[Any], tuple[float, Any]], Callable[..., Any]]:
@@ -199,7 +208,12 @@ class CompiledFunction:
         if self.backend == "numba":
             if name not in self._loops:
                 self._loops[name] = elementwise_loop(
-                    self._module()[name], scalars, [not own for own in shapes], signature.value_count, derivative, bare
+                    self._module()[name],
+                    scalars,
+                    [not own for own in shapes],
+                    signature.value_count,
+                    derivative,
+                    bare,
                 )
             self._loops[name](length, *columns, *outs)
         else:
@@ -232,4 +246,3 @@ def _common_shape(named: list[tuple[str, Any]]) -> tuple[int, ...]:
     except ValueError:
         shapes = ", ".join(f"{name} {np.shape(value)}" for name, value in named if np.ndim(value))
         raise ShapeMismatch(f"the arrays do not broadcast together: {shapes}") from None
-
