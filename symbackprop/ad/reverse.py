@@ -13,6 +13,7 @@ from symbackprop.errors import MissingDerivative
 from symbackprop.ir import Functions, Graph, GraphBuilder, Value, infix
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
+from symbackprop.ops.reduction import BROADCAST
 
 _ADD, _MUL, _NEG = REGISTRY["add"], REGISTRY["mul"], REGISTRY["neg"]
 
@@ -43,7 +44,9 @@ def vjp(
         for position, operand in enumerate(node.operands):
             if not depends[operand]:
                 continue
-            contribution = _contribution(graph, f, index, position, bar)
+            # One sample's share of a scalar is not summed, neither here nor below.
+            shared = per_sample and node.op is BROADCAST
+            contribution = bar if shared else _contribution(graph, f, index, position, bar)
             if contribution is None:
                 continue
             if not per_sample and not graph.nodes[operand].type.shape:

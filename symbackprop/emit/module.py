@@ -28,6 +28,7 @@ _NOUNS = {
     "hessian": "the Hessian",
     "hvp": "the Hessian-vector product",
 }
+_LONGEST_NAME = 72
 DIALECTS: dict[str, type[Dialect]] = {"python": Python, "numpy": Numpy, "numba": Numba}
 
 
@@ -104,7 +105,7 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 
 def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
-    lines = [f'"""{comment(header.title)}', ""]
+    lines = [f'"""{_clipped(header.title)}', ""]
     lines += [f"    value = {comment(formula)}" for formula in header.formulas]
     lines += ["", "Arguments:"]
     width = max([len(name) for name in parameters], default=0)
@@ -114,7 +115,7 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
         lines.append("    none")
     lines.append("")
     if signature.mode != "function":
-        leaves = ", ".join(comment(leaf.what) for leaf in signature.leaves) or "nothing"
+        leaves = ", ".join(_clipped(leaf.what) for leaf in signature.leaves) or "nothing"
         order = ", in this order" if len(signature.leaves) > 1 else ""
         noun = _NOUNS[signature.mode].removeprefix("the ")
         lines += _filled(f"{noun[0].upper()}{noun[1:]}: {leaves}{order}.")
@@ -134,8 +135,13 @@ def _described(argument: Argument, name: str) -> str:
         what = f"real numbers, one a sample, shape ({SAMPLES},)"
     if argument.packed:
         shown = ", ".join(argument.names[:8]) + (", ..." if len(argument.names) > 8 else "")
-        return f"{what}: {comment(shown)}"
-    return what if argument.names[0] == name else f"{what}; the symbol '{comment(argument.names[0])}'"
+        return f"{what}: {_clipped(shown)}"
+    return what if argument.names[0] == name else f"{what}; the symbol '{_clipped(argument.names[0])}'"
+
+
+def _clipped(text: str) -> str:
+    """A user's text as a header shows it: escaped, and of bounded length."""
+    return comment(text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "...")
 
 
 def _filled(text: str) -> list[str]:

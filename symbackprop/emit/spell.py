@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -258,6 +259,7 @@ def shape_text(extents: tuple[int | str, ...]) -> str:
 
 
 def helper_source(spelling: Spelling) -> str:
-    """The text of a helper function, without the annotations of this package's own types."""
+    """The text of a helper function; annotations stay behind, since emitted modules have none."""
     assert spelling.helper is not None
-    return inspect.getsource(spelling.helper).rstrip()
+    text = inspect.getsource(spelling.helper).rstrip()
+    return re.sub(r"^( *def .*)$", lambda match: re.sub(r": \w+(?=[,)])| -> \w+", "", match[1]), text, flags=re.M)

@@ -78,8 +78,8 @@ def read_model(
     in_batch = set(batched)
     type_of: Callable[[Any], Type] = lambda symbol: Type("real", (SAMPLES,)) if symbol in in_batch else REAL  # noqa: E731
     translator = Translator(names, type_of)
-    for symbol, expr in let:
-        translator.bind(symbol, expr)
+    for symbol, meant in let:
+        translator.bind(symbol, meant)
     several = isinstance(expr, list | tuple | sp.Tuple)
     roots = [_real_root(translator, item) for item in (expr if several else [expr])]
     translator.problems.raise_if_any()

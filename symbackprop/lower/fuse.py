@@ -76,7 +76,7 @@ def _phases(graph: Graph) -> list[int]:
         earliest = max([phase[operand] for operand in node.operands], default=0)
         if node.op is REDUCE_SUM:
             phase[index] = earliest + 1
-        elif node.type.shape and node.op is not INPUT:
+        elif node.type.shape:
             phase[index] = earliest | 1
         elif earliest % 2:
             phase[index] = earliest + 1

@@ -49,10 +49,10 @@ def readable(name: str) -> str:
         elif char not in "\\{}$":
             plain = unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode()
             pieces.append(plain if plain.isalnum() else "_")
-    text = re.sub(r"_+", "_", "".join(pieces))[:_LONGEST].rstrip("_") if pieces else ""
-    if not text.strip("_"):
+    text = re.sub(r"_+", "_", "".join(pieces)).lstrip("_")[:_LONGEST].rstrip("_")
+    if not text:
         return "symbol"
-    return f"x_{text}" if text[0].isdigit() else text.lstrip("_")
+    return f"x_{text}" if text[0].isdigit() else text
 
 
 class Namer:

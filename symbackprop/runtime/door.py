@@ -84,10 +84,14 @@ def _array(argument: Argument, value: Any, dtype: str) -> Any:
     except (ValueError, TypeError) as error:
         raise CallError(f"{argument.name!r} must be real numbers, got a {type(value).__name__}: {error}") from None
     if array.dtype == object:
+        # Big integers, fractions, decimals, SymPy numbers; astype would let None pass as nan, and strings be parsed.
+        items = array.ravel().tolist()
+        if not all(hasattr(item, "__float__") for item in items):
+            raise CallError(f"{argument.name!r} must be real numbers, got a {type(value).__name__}")
         try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            raise CallError(f"{argument.name!r} must be real numbers, got a {type(value).__name__}") from None
+            array = np.array([float(item) for item in items], np.float64).reshape(array.shape)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CallError(f"{argument.name!r} must be real numbers that a float holds: {error}") from None
     if array.dtype.kind not in "biuf":
         raise CallError(f"{argument.name!r} must be real numbers, got {array.dtype} ({type(value).__name__})")
     return array.astype(dtype, copy=False)

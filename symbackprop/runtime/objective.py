@@ -22,11 +22,10 @@ def flat_objective(
     leaves = function.signature.leaves
     if function.signature.mode != "grad":
         raise CallError(f"as_scipy needs a gradient, and this is a {function.signature.mode}")
-    free = [argument for argument in arguments if argument.name not in fixed]
-    order = _in_wrt_order(free, leaves)
     unknown = set(fixed) - {argument.name for argument in arguments}
     if unknown:
         raise CallError(f"as_scipy() has no argument {sorted(unknown)[0]!r}; it takes {', '.join(function.args)}")
+    order = _in_wrt_order([argument for argument in arguments if argument.name not in fixed], leaves)
 
     def fun(x: Any) -> tuple[float, Any]:
         x = np.asarray(x, np.float64)
