@@ -309,8 +309,9 @@ def _gradient_result(
         model.expr, wrt, model.at(), samples=arguments.samples, seed=arguments.seed, kinks=kinks
     )
     worst = report.worst
+    count = len(report.components)
     said = (
-        f"{len(report.components)} derivatives checked, worst d/d{worst.name} with relative error {worst.error:.1e}"
+        f"{count} derivative{'s' * (count != 1)} checked, worst d/d{worst.name} with relative error {worst.error:.1e}"
         f" ({worst.ours!r}, exact {worst.exact!r})"
     )
     return {

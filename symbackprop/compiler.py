@@ -22,6 +22,9 @@ from symbackprop.ops import REGISTRY
 from symbackprop.options import Options
 from symbackprop.passes import dead, expand, guard, simplify, strength
 
+_SHOWN = 10
+"""So many steps and values of a model stand in the header of its module."""
+
 Observer = Callable[[str, Graph], Any]
 """Called with the name of each step and the graph after it."""
 
@@ -73,16 +76,16 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     observe("frontend", model.graph)
     graph = simplify(model.graph)
     observe("simplify", graph)
-    formulas = tuple(infix(graph, output, width=88) for output in graph.outputs[:4])
+    formulas = _formulas(graph)
     signature = _signature(model, request.mode)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
     graph = optimise(graph, options.target, observe)
     program = lower(graph, signature, options.target)
-    stats = statistics(graph, program, signature, options)
+    stats = statistics(graph, program, signature, options, model.batched)
     header = Header(
         title=_title(request),
-        formulas=formulas if len(graph.outputs) <= 4 or signature.value_count <= 4 else (*formulas[:3], "..."),
+        formulas=formulas,
         kinks=options.kinks,
         dtype=options.dtype,
         counts=_counts_text(stats, model.batched),
@@ -117,13 +120,12 @@ def _signature(model: Model, mode: str) -> Signature:
     elif mode == "jvp":
         directions = tuple(_direction(variable) for variable in model.wrt)
         structure = model.values
-        what = ", ".join(variable.name for variable in model.wrt)
-        leaves = tuple(Leaf(f"result_{number}_dot", f"tangent along {what}") for number in range(_count(model)))
+        along = "along " + ", ".join(variable.name for variable in model.wrt)
+        names = ["result_dot"] if _count(model) == 1 else [f"result_{k}_dot" for k in range(1, _count(model) + 1)]
+        leaves = tuple(Leaf(name, along) for name in names)
     elif mode == "vjp":
-        directions = tuple(
-            Argument(f"result_{number}_bar", (f"result_{number}_bar",), (f"result_{number}_bar",))
-            for number in range(_count(model))
-        )
+        names = ["result_bar"] if _count(model) == 1 else [f"result_{k}_bar" for k in range(1, _count(model) + 1)]
+        directions = tuple(Argument(name, (f"{name} direction",), (name,)) for name in names)
     elif mode == "jacobian":
         rows = () if model.values.kind == "leaf" else (_count(model),)
         structure, leaves = Structure("leaf"), (Leaf("jacobian", _names(model), rows + flat),)
@@ -169,7 +171,8 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
     members, kinks = _members(model), options.kinks
     directions = [member for argument in signature.arguments[-signature.directions :] for member in argument.members]
     if signature.mode == "function":
-        return _reduced(_batched(graph, model, options), options, model.batched)
+        batched = _batched(graph, model, options)
+        return GraphBuilder(batched).graph(batched.outputs[: len(graph.outputs)])
     if signature.mode == "hvp":
         return modes.hessian_product(graph, members, directions, kinks, guard)
     if signature.mode == "hessian":
@@ -202,27 +205,31 @@ def _with_inputs(graph: Graph, identifiers: list[str], model: Model) -> tuple[Gr
 
 
 def _batched(graph: Graph, model: Model, options: Options) -> Graph:
-    """With a batch: the value of each sample, which comes last, after the sum over samples where that is asked for."""
+    """With a batch: what is returned as the value, and last the value of each sample, which is differentiated."""
     if not model.batched:
         return graph
     builder = GraphBuilder(graph)
-    value = builder.broadcast(graph.outputs[0], (SAMPLES,))
-    return builder.graph([builder.reduce_sum(value), value] if options.reduce else [value])
+    each = builder.broadcast(graph.outputs[0], (SAMPLES,))
+    if options.reduce is None:
+        return builder.graph([each])
+    total = builder.reduce_sum(each)
+    if options.reduce == "mean":
+        total = builder.add(REGISTRY["div"], (total, builder.length(SAMPLES)))
+    return builder.graph([total, each])
 
 
 def _reduced(graph: Graph, options: Options, batched: bool) -> Graph:
-    """Value and gradient of the sum over samples, of the mean, or one a sample."""
+    """The gradient of the sum over samples, of the mean, or one a sample."""
     if not batched:
         return graph
     builder = GraphBuilder(graph)
     if options.reduce is None:
         return builder.graph([builder.broadcast(output, (SAMPLES,)) for output in graph.outputs])
     total, _, *gradient = graph.outputs
-    outputs = [total, *gradient]
     if options.reduce == "mean":
         length = builder.length(SAMPLES)
-        outputs = [builder.add(REGISTRY["div"], (output, length)) for output in outputs]
-    return builder.graph(outputs)
+        gradient = [builder.add(REGISTRY["div"], (entry, length)) for entry in gradient]
+    return builder.graph([total, *gradient])
 
 
 def optimise(graph: Graph, target: str, observe: Observer | None = None) -> Graph:
@@ -243,12 +250,19 @@ def optimise(graph: Graph, target: str, observe: Observer | None = None) -> Grap
 # What is said about it.
 
 
-def statistics(graph: Graph, program: Program, signature: Signature, options: Options) -> dict[str, Any]:
-    """Operation counts of the value and of value and derivative, weighed by the rows' costs, and sizes."""
+def statistics(graph: Graph, program: Program, signature: Signature, options: Options, batched: bool) -> dict[str, Any]:
+    """Operation counts of the value and of value and derivative, weighed by the rows' costs, and sizes.
+
+    Of a batch, what is done for each sample is counted.
+    """
     in_value = graph.reaching(graph.outputs[: signature.value_count])
-    pairs = list(zip(graph.nodes, in_value, strict=True))
+    pairs = [
+        (node, needed)
+        for node, needed in zip(graph.nodes, in_value, strict=True)
+        if not batched or node.type.shape or not node.op.elementwise
+    ]
     value = sum(node.op.cost for node, needed in pairs if needed)
-    both = sum(node.op.cost for node in graph.nodes)
+    both = sum(node.op.cost for node, _ in pairs)
     temporaries = sum(
         sum(isinstance(inner, Assign) for inner in (statement.body if isinstance(statement, For) else (statement,)))
         for function in program.functions
@@ -261,12 +275,30 @@ def statistics(graph: Graph, program: Program, signature: Signature, options: Op
         "ratio": both / value if value else 0.0,
         "operations": {
             "value": sum(bool(node.operands) and needed for node, needed in pairs),
-            "value_and_grad": sum(bool(node.operands) for node in graph.nodes),
+            "value_and_grad": sum(bool(node.operands) for node, _ in pairs),
         },
         "nodes": len(graph.nodes),
         "temporaries": temporaries,
         "bytes": temporaries * (8 if options.dtype == "float64" else 4),
     }
+
+
+def _formulas(graph: Graph) -> tuple[str, ...]:
+    """The model as a header shows it: the user's let-bound steps, then the values; long ones by their size."""
+    names = graph.labels
+    steps = [(names[index], index) for index in sorted(names)]
+    values = [("value" if len(graph.outputs) == 1 else f"value {k}", o) for k, o in enumerate(graph.outputs, 1)]
+    lines = []
+    for shown, kind in ((steps, "steps"), (values, "values")):
+        for name, index in shown[:_SHOWN]:
+            inner = {other: label for other, label in names.items() if other != index} if kind == "steps" else names
+            text = infix(graph, index, inner, width=80)
+            if len(text) > 88 or text.count("...") > 2:
+                text = f"an expression of {sum(bool(node.operands) for node in graph.nodes)} operations in all"
+            lines.append(f"{name} = {text}")
+        if len(shown) > _SHOWN:
+            lines.append(f"... and {len(shown) - _SHOWN} more {kind}")
+    return tuple(lines)
 
 
 def _title(request: Request) -> str:

@@ -53,8 +53,8 @@ def vjp(
                 contribution = builder.reduce_sum(contribution)
             known = adjoint.get(operand)
             adjoint[operand] = contribution if known is None else builder.add(_ADD, (known, contribution))
-        if index not in seeds:
-            builder.derived.setdefault(bar, (index, "bar"))
+        if index not in seeds and (bar not in builder.derived or index in graph.labels):
+            builder.derived[bar] = (index, "bar")
     zero = builder.const(0)
     return [adjoint[node] if node in adjoint else builder.broadcast(zero, graph.nodes[node].type.shape) for node in wrt]
 

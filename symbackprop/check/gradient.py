@@ -15,6 +15,7 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
+from mpmath.libmp import NoConvergence
 
 from symbackprop.compiler import Request, compile_request
 from symbackprop.errors import DomainError, OptionError, UnboundSymbol
@@ -26,6 +27,7 @@ from symbackprop.runtime import CompiledFunction
 _DIGITS = 60
 _STEP = mp.mpf(10) ** -20
 _ATTEMPTS = 200
+_INTERVALS = ((0.05, 0.95), (-1.0, 1.0), (1.05, 3.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,10 @@ def _drawn(graph: Graph, names: list[str], samples: int, seed: int) -> list[dict
     rng = np.random.default_rng(seed)
     points: list[dict[str, float]] = []
     for attempt in range(_ATTEMPTS):
-        low, high = ((0.05, 0.95), (-1.0, 1.0), (1.05, 3.0))[attempt % 3]
+        # All symbols from one interval first; then each from one of its own.
+        chosen = [attempt % 4] * len(names) if attempt % 4 < 3 else rng.integers(0, 3, len(names)).tolist()
         # Few digits, so that a point can be read and typed.
-        point = {name: float(f"{x:.4g}") for name, x in zip(names, rng.uniform(low, high, len(names)), strict=True)}
+        point = {name: float(f"{rng.uniform(*_INTERVALS[k]):.4g}") for name, k in zip(names, chosen, strict=True)}
         if _value(graph, {name: mp.mpf(x) for name, x in point.items()}) is not None:
             points.append(point)
             if len(points) == samples:
@@ -161,7 +164,7 @@ def _value(graph: Graph, inputs: Mapping[str, Any]) -> Any:
     with mp.workdps(_DIGITS):
         try:
             value = interpret(graph, inputs, "mpmath")[0]
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError, mp.NoConvergence):
+        except (ValueError, ZeroDivisionError, OverflowError, TypeError, NoConvergence):
             return None
         if isinstance(value, mp.mpc):
             if value.imag != 0:
@@ -216,7 +219,7 @@ def _complex_step(graph: Graph, inputs: dict[str, Any], name: str) -> float:
     with mp.workdps(_DIGITS):
         try:
             value = interpret(graph, {**inputs, name: mp.mpc(inputs[name], _STEP)}, "mpmath")[0]
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError, AttributeError, mp.NoConvergence):
+        except (ValueError, ZeroDivisionError, OverflowError, TypeError, AttributeError, NoConvergence):
             return math.nan
         return float(value.imag / _STEP) if isinstance(value, mp.mpc) else 0.0
 

@@ -56,8 +56,9 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     if signature.mode != "function":
         blocks.append(_derivative(dialect, program.functions[-1], signature.mode))
     helpers, bindings = _helpers(dialect)
-    imports = "\n".join(dialect.imports())
-    text = "\n\n\n".join([_docstring(signature, header, target, parameters) + "\n\n" + imports, *helpers])
+    imports = "\n".join(dialect.imports("\n".join([*helpers, *bindings, *blocks])))
+    head = _docstring(signature, header, target, parameters) + (f"\n\n{imports}" if imports else "")
+    text = "\n\n\n".join([head, *helpers])
     if bindings:
         text += "\n\n\n" + "\n".join(bindings)
     return text + "".join(f"\n\n\n{block}" for block in blocks) + "\n"
@@ -106,7 +107,7 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
     lines = [f'"""{_clipped(header.title)}', ""]
-    lines += [f"    value = {comment(formula)}" for formula in header.formulas]
+    lines += [f"    {comment(formula)}" for formula in header.formulas]
     lines += ["", "Arguments:"]
     width = max([len(name) for name in parameters], default=0)
     for argument, name in zip(signature.arguments, parameters, strict=True):

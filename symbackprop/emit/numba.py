@@ -10,8 +10,9 @@ from symbackprop.ops import Spelling
 class Numba(Dialect):
     target = "numba"
 
-    def imports(self) -> list[str]:
-        return ["import math", "", "import numpy as np", "from numba import njit"]
+    def imports(self, body: str) -> list[str]:
+        standard = ["import math", ""] if "math." in body else []
+        return [*standard, *(["import numpy as np"] if "np." in body else []), "from numba import njit"]
 
     def decorator(self, function: Function) -> str:
         # NumPy's error model: a division by zero is an infinity and not an exception.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.emit.spell import Dialect, helper_source, shape_text
+from symbackprop.emit.spell import Dialect, shape_text
 from symbackprop.lower.program import Function
 from symbackprop.lower.split import WORK
 
@@ -11,12 +11,8 @@ class Numpy(Dialect):
     target = "numpy"
     constants = "np"
 
-    def imports(self) -> list[str]:
-        special = any(
-            spelling.callee.startswith("special.") or (spelling.helper and "special." in helper_source(spelling))
-            for spelling in self.spellings
-        )
-        return ["import numpy as np", *(["from scipy import special"] if special else [])]
+    def imports(self, body: str) -> list[str]:
+        return ["import numpy as np", *(["from scipy import special"] if "special." in body else [])]
 
     def decorator(self, function: Function) -> str:
         # An infinity or a nan is an answer here, not an accident.

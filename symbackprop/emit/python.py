@@ -8,8 +8,8 @@ from symbackprop.emit.spell import Dialect
 class Python(Dialect):
     target = "python"
 
-    def imports(self) -> list[str]:
-        return ["import math"]
+    def imports(self, body: str) -> list[str]:
+        return ["import math"] if "math." in body else []
 
     def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
         row = f"[0.0] * {extents[-1]}"

@@ -68,7 +68,8 @@ class Dialect:
 
     # Words of the target.
 
-    def imports(self) -> list[str]:
+    def imports(self, body: str) -> list[str]:
+        """Import statements for what the text of the module uses."""
         raise NotImplementedError
 
     def decorator(self, function: Function) -> str:
@@ -189,8 +190,12 @@ class Dialect:
                 return [f"{indent}{name} = {self.allocate(name, extents)}"]
             case Call(function, arguments):
                 return wrapped(f"{indent}{function}(", arguments, ")", indent)
-            case Cast(name, array):
-                return [f"{indent}{name} = {self.cast(name, array)}"]
+            case Cast(name, array, length):
+                lines = [f"{indent}{name} = {self.cast(name, array)}"]
+                if length is not None:
+                    lines.append(f"{indent}if len({name}) != {length}:")
+                    lines.append(f'{indent}    raise ValueError("{name} must hold {length} numbers")')
+                return lines
             case Measure(name, arrays):
                 return self.measure(name, arrays, indent)
             case Section(text):
@@ -201,7 +206,7 @@ class Dialect:
         lines = [f"{indent}{name} = {self.length(arrays[0])}"]
         for array in arrays[1:]:
             lines.append(f"{indent}if {self.length(array)} != {name}:")
-            lines.append(f'{indent}    raise ValueError("{array} and {arrays[0]} differ in their number of samples")')
+            lines.append(f'{indent}    raise ValueError("{array} and {arrays[0]} must have equally many samples")')
         return lines
 
     def function(self, function: Function, docstring: str = "") -> list[str]:

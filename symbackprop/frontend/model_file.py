@@ -99,7 +99,7 @@ def load_model(reference: str) -> ModelFile:
     path = Path(path_text)
     scope = vars(_run(path))
     if name not in scope:
-        found = [key for key, value in scope.items() if isinstance(value, sp.Expr) and not isinstance(value, sp.Symbol)]
+        found = [key for key, value in scope.items() if _is_model(value)]
         hint = f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
         raise ModelError(f"{path} has no {name!r}{hint}")
     expr = scope[name]
@@ -107,6 +107,11 @@ def load_model(reference: str) -> ModelFile:
     if not all(isinstance(part, sp.Basic) for part in (body if isinstance(body, list | tuple) else [body])):
         raise ModelError(f"{path}:{name} is a {type(expr).__name__}, not a SymPy expression or what sympy.cse returns")
     return ModelFile(path, name, expr, scope)
+
+
+def _is_model(value: Any) -> bool:
+    _, body = split_cse(value)
+    return isinstance(body, sp.Expr) and not isinstance(body, sp.Symbol | sp.Number)
 
 
 def _run(path: Path) -> ModuleType:
@@ -140,7 +145,7 @@ def _line_in(error: BaseException, path: Path) -> int | None:
         return error.lineno
     trace, line = error.__traceback__, None
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
+        if Path(trace.tb_frame.f_code.co_filename).resolve() == path.resolve():
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

@@ -24,6 +24,10 @@ _ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul",
 _SQRT = REGISTRY["sqrt"]
 
 
+# A divisor that a user may have written; a larger one comes from a float and stays a factor.
+_SMALL = 10**6
+
+
 @dataclass(slots=True)
 class Product:
     """A product taken apart: coefficient * (numerator group) / (denominator group)."""
@@ -109,14 +113,12 @@ class _Sharing:
             if over is None:
                 return self.builder.const(c)
             return self._scaled(over, c)
-        if abs(c.numerator) == 1 or over is None:
-            # One division in all: x/(2*y), 3/x.
-            if c.denominator != 1:
-                under = self._times(self.builder.const(c.denominator), under)
-            if over is None:
-                return self.builder.add(_DIV, (self.builder.const(c.numerator), under))
-            quotient = self.builder.add(_DIV, (over, under))
-            return self.builder.add(_NEG, (quotient,)) if c < 0 else quotient
+        if over is None:
+            return self.builder.add(_DIV, (self.builder.const(c), under))
+        if abs(c.numerator) == 1 and 1 < c.denominator <= _SMALL:
+            # One division in all: x/(3*y).
+            under = self._times(self.builder.const(c.denominator), under)
+            c = Fraction(c.numerator)
         return self._scaled(self.builder.add(_DIV, (over, under)), c)
 
     def _scaled(self, node: int, c: Fraction) -> int:
@@ -124,7 +126,7 @@ class _Sharing:
             return node
         if c == -1:
             return self.builder.add(_NEG, (node,))
-        if abs(c.numerator) == 1 and c.denominator & (c.denominator - 1):
+        if abs(c.numerator) == 1 and c.denominator <= _SMALL and c.denominator & (c.denominator - 1):
             # x/3 rounds once; x*(1/3) twice.
             quotient = self.builder.add(_DIV, (node, self.builder.const(c.denominator)))
             return self.builder.add(_NEG, (quotient,)) if c < 0 else quotient

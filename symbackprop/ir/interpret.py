@@ -16,7 +16,7 @@ import mpmath as mp
 import numpy as np
 from scipy import special
 
-from symbackprop.errors import InternalCompilerError
+from symbackprop.errors import UnsupportedExpression
 from symbackprop.ir.graph import Graph
 from symbackprop.ir.node import Number, to_float
 from symbackprop.ops import Op
@@ -100,13 +100,12 @@ def _lengths(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _apply_exact(op: Op, operands: list[Any]) -> Any:
-    if op.mpmath is None:
-        raise InternalCompilerError(f"the row {op.name} has no mpmath reference")
+    reference = op.mpmath or _defined(op, "mpmath")
     if not any(isinstance(operand, list) for operand in operands):
-        return op.mpmath(*operands)
+        return reference(*operands)
     length = max(len(operand) for operand in operands if isinstance(operand, list))
     columns = [operand if isinstance(operand, list) else [operand] * length for operand in operands]
-    return [op.mpmath(*items) for items in zip(*columns, strict=True)]
+    return [reference(*items) for items in zip(*columns, strict=True)]
 
 
 def number_to_mpmath(number: Number) -> Any:
@@ -124,7 +123,7 @@ def numpy_function(op: Op) -> Callable[..., Any]:
     names = [f"a{position}" for position in range(op.arity or 0)]
     spelling = op.numpy
     if spelling is None:
-        return _defined(op, names)
+        return _defined(op, "numpy")
     scope: dict[str, Any] = {"np": np, "special": special}
     if spelling.helper is not None:
         exec("from __future__ import annotations\n" + inspect.getsource(spelling.helper), scope)
@@ -136,12 +135,15 @@ def numpy_function(op: Op) -> Callable[..., Any]:
     return function
 
 
-def _defined(op: Op, names: list[str]) -> Callable[..., Any]:
+@cache
+def _defined(op: Op, arithmetic: str) -> Callable[..., Any]:
+    """A row as a function, by its definition in terms of others."""
     from symbackprop.ir.graph import GraphBuilder
     from symbackprop.ir.value import Functions
 
     if op.define is None:
-        raise InternalCompilerError(f"the row {op.name} has neither a spelling nor a definition")
+        raise UnsupportedExpression(f"{op.name} has no {arithmetic} reference; give one to register({op.name}, ...)")
+    names = [f"a{position}" for position in range(op.arity or 0)]
     f = Functions(GraphBuilder())
     body = f.builder.graph([op.define(f, *[f.input(name) for name in names]).index])
-    return lambda *operands: evaluate(body, dict(zip(names, operands, strict=True)))[body.outputs[0]]
+    return lambda *operands: evaluate(body, dict(zip(names, operands, strict=True)), arithmetic)[body.outputs[0]]

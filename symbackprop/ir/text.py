@@ -23,7 +23,7 @@ _INFIX = {
     "logical_and": ("and", 1),
     "logical_or": ("or", 0),
 }
-_ATOM = 9
+_SPOKEN = {"reduce_sum": "sum over samples of ", "maximum": "Max", "minimum": "Min", "select": "where"}
 
 
 def number_text(number: Number) -> str:
@@ -130,7 +130,7 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
     if name == "neg":
         body = ["-", (node.operands[0], 5)]
         return ["(", *body, ")"] if strength > 4 else body
-    body = [f"{name}("]
+    body = [f"{_SPOKEN.get(name, name)}("]
     for position, operand in enumerate(node.operands):
         if position:
             body.append(", ")

@@ -108,6 +108,17 @@ class Functions:
         return self.builder.nodes[value.index].op is CONST
 
     def at_kink(self, x: Value, y: Value, *, below: Any, above: Any, at: Any) -> Value:
-        """A derivative that is one thing for x < y, another for x > y, and at x = y what the policy says."""
+        """A derivative that is `below` for x < y, `above` for x > y, and at x = y what the policy says: there `at` is
+        the answer of policy "zero". A branch that contributes nothing is a choice against 0, so that it can be kept out
+        of whatever it is multiplied by.
+        """
         at = {"zero": at, "left": below, "right": above}[self.kinks]
+        if at == below:
+            return self.select(self.gt(x, y), above, below)
+        if at == above:
+            return self.select(self.ge(x, y), above, below)
+        if below == 0:
+            return self.select(self.ge(x, y), self.select(self.eq(x, y), at, above), 0)
+        if above == 0:
+            return self.select(self.le(x, y), self.select(self.eq(x, y), at, below), 0)
         return self.select(self.gt(x, y), above, self.select(self.lt(x, y), below, at))

@@ -17,6 +17,7 @@ from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
 
 # An assignment's right side stays within this many characters, so that lines stay under 100.
 WIDEST = 64
+_NOTHING = (-1, "")
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ def plan(graph: Graph, target: str, name_width: int = 5) -> Plan:
             and total <= WIDEST
             and index not in results
             and index not in graph.labels
+            and graph.derived.get(index, _NOTHING)[0] not in graph.labels
             and last_phase[index] == phase[index]
             and not (op is REDUCE_SUM and loops)
         )

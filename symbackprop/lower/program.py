@@ -97,10 +97,11 @@ class Call(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """Bring an argument to the program's number type: a scalar, or an array."""
+    """Bring an argument to the program's number type: a scalar, or an array, of a fixed length if one is given."""
 
     name: str
     array: bool
+    length: int | None = None
 
 
 class Section(NamedTuple):

@@ -67,15 +67,14 @@ class Scheduler:
         self.samples = self.namer.allocate("samples")
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
         self.expr: list[Expr] = [Ref("")] * len(graph.nodes)
-        self.name: dict[int, str] = {}
-        self.spent: set[str] = set()
+        self.target: dict[int, Ref | Item] = {}
         self.formula_width: list[int] = []
         self.result_nodes = frozenset(graph.outputs)
         self.phases: dict[int, list[Statement]] = {}
         self.before: dict[int, list[Statement]] = {}
         self.allocations: list[Statement] = []
         self.places = self._places()
-        self.read = frozenset(self.places.values())
+        self.users_own: set[Expr] = set(self.places.values())
         self.primal = graph.reaching(graph.outputs[: signature.value_count])
 
     def run(self) -> Function:
@@ -126,7 +125,9 @@ class Scheduler:
     def _doors(self) -> None:
         body = self.function.body
         pairs = list(zip(self.arguments, self.parameters, strict=True))
-        body.extend(Cast(name, array=argument.packed or argument.batched) for argument, name in pairs)
+        for argument, name in pairs:
+            length = len(argument.members) if argument.packed else None
+            body.append(Cast(name, argument.packed or argument.batched, length))
         batched = tuple(name for argument, name in pairs if argument.batched)
         if batched:
             body.append(Measure(self.samples, batched))
@@ -137,25 +138,36 @@ class Scheduler:
         """Results are called what the user calls them."""
         outputs = self.graph.outputs
         if self.signature.value_count == 1 and outputs[0] not in self.graph.labels:
-            self.name[outputs[0]] = self.namer.allocate("result")
+            self.target[outputs[0]] = Ref(self.namer.allocate("result"))
         position = self.signature.value_count
         for leaf, name in zip(self.leaves, self.leaf_names, strict=True):
-            if not leaf.shape:
-                self.name.setdefault(outputs[position], name)
+            nodes = outputs[position : position + leaf.size]
             position += leaf.size
+            for place, node in zip(_places(leaf), nodes, strict=True):
+                # What is a step of the value keeps the name of one.
+                if not self.primal[node]:
+                    self.target.setdefault(node, Item(name, place) if leaf.shape else Ref(name))
 
-    def _name(self, index: int) -> str:
-        known = self.name.get(index)
-        if known is not None and known not in self.spent:
-            self.spent.add(known)
-            return known
+    def _target(self, index: int) -> Ref | Item:
+        """What a node is assigned to: its place in the results, or a name of its own."""
+        known = self.target.get(index)
+        return (
+            known
+            if known is not None
+            else Ref(self.namer.allocate(label) if (label := self._label(index)) else self.namer.temporary())
+        )
+
+    def _label(self, index: int) -> str | None:
         label = self.graph.labels.get(index)
-        if label is None and index in self.graph.derived:
-            primal, suffix = self.graph.derived[index]
-            expr = self.expr[primal]
-            if isinstance(expr, Ref):
-                label = f"{expr.name}_{suffix}"
-        return self.namer.allocate(label) if label else self.namer.temporary()
+        if self.primal[index] and self.graph.nodes[index].op is REDUCE_SUM:
+            return "total"
+        if label is not None or self.primal[index] or index not in self.graph.derived:
+            return label
+        primal, suffix = self.graph.derived[index]
+        expr = self.expr[primal]
+        if not isinstance(expr, Ref):
+            return None
+        return f"{expr.name}_{suffix}{'_sum' * (self.graph.nodes[index].op is REDUCE_SUM)}"
 
     # Statements.
 
@@ -177,36 +189,56 @@ class Scheduler:
         if not self.plan.assigned[index]:
             self.expr[index] = value
             return
-        name = self._name(index)
-        target: Ref | Item = Ref(name)
+        target = self._target(index)
         if self.loops and node.type.shape and (self.plan.last_phase[index] > phase or index in self.result_nodes):
+            name = target.name if isinstance(target, Ref) else target.array
             self.allocations.append(Allocate(name, (self.samples,)))
             target = Item(name, self.index)
-        self._into(phase).append(Assign(target, value, self._note(index, value)))
+        self._into(phase).append(Assign(target, value, self._note(index, value, target)))
         self.expr[index] = target
+        if index in self.graph.labels:
+            self.users_own.add(target)
 
     def _accumulate(self, index: int, value: Expr) -> None:
-        name = self._name(index)
+        target = self._target(index)
+        name = target.name if isinstance(target, Ref) else self.namer.temporary()
         phase = self.plan.phase[index] - 1
-        self.before.setdefault(phase, []).append(Assign(Ref(name), Literal(_ZERO), ""))
-        self._into(phase).append(Accumulate(name, value, self._note(index, value)))
+        self.before.setdefault(phase, []).append(Assign(Ref(name), Literal(_ZERO)))
+        note = "" if self.primal[index] else self._note(index, value, Ref(name))
+        self._into(phase).append(Accumulate(name, value, note))
         self.expr[index] = Ref(name)
 
-    def _note(self, index: int, value: Expr) -> str:
+    def _note(self, index: int, value: Expr, target: Ref | Item) -> str:
         """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
+        names = self.graph.labels
         if self.primal[index]:
-            if index in self.result_nodes or not self._is_short(index) or not _mentions_temporary(value, self.read):
+            if index in self.result_nodes or index in names or not self._is_short(index) or isinstance(value, Total):
                 return ""
-            return infix(self.graph, index)
+            return infix(self.graph, index, names) if self._mentions_temporary(value) else ""
         derived = self.graph.derived.get(index)
         if derived is None:
             return ""
         primal, suffix = derived
+        if isinstance(target, Ref) and (primal in names or self.graph.nodes[primal].op is INPUT):
+            return ""  # x_bar says it already.
         kind = "adjoint" if suffix == "bar" else "tangent"
-        if self._is_short(primal):
-            return f"{kind} of {infix(self.graph, primal)}"
+        if primal in names or self._is_short(primal):
+            return f"{kind} of {infix(self.graph, primal, names)}"
         expr = self.expr[primal]
         return f"{kind} of {expr.name}" if isinstance(expr, Ref) else ""
+
+    def _mentions_temporary(self, value: Expr) -> bool:
+        """Whether an expression uses a name that is not the user's."""
+        stack: list[Expr] = [value]
+        while stack:
+            expr = stack.pop()
+            if isinstance(expr, Apply):
+                stack.extend(expr.operands)
+            elif isinstance(expr, Total | Fill):
+                stack.append(expr.operand)
+            elif isinstance(expr, Ref | Item) and expr not in self.users_own:
+                return True
+        return False
 
     def _is_short(self, index: int) -> bool:
         """Whether the node's formula fits into a comment."""
@@ -221,7 +253,7 @@ class Scheduler:
 
     def _results(self) -> None:
         outputs, count = self.graph.outputs, self.signature.value_count
-        self.function.values = [self._result(output, "result") for output in outputs[:count]]
+        self.function.values = [self._result(output, None) for output in outputs[:count]]
         if self.function.leaves is None:
             return
         position = count
@@ -231,32 +263,33 @@ class Scheduler:
             result = self._array(leaf, name, nodes) if leaf.shape else self._result(nodes[0], name)
             self.function.leaves.append(result)
 
-    def _result(self, index: int, name: str) -> Expr:
-        """A result as something to return; an array that no loop filled is filled now."""
+    def _result(self, index: int, name: str | None) -> Expr:
+        """A result as something to return, under its name; an array that no loop filled is filled now."""
         node, expr = self.graph.nodes[index], self.expr[index]
-        if not node.type.shape:
-            return expr
+        phase = self.plan.phase[index]
         if isinstance(expr, Item) and expr.place == self.index and expr.array not in self.parameters:
-            return Ref(expr.array)
-        if not self.loops and isinstance(expr, Ref):
+            expr = Ref(expr.array)
+        elif node.type.shape and self.loops:
+            name = name or self.namer.allocate("result")
+            self.allocations.append(Allocate(name, (self.samples,)))
+            self._into(phase | 1).append(Assign(Item(name, self.index), expr))
+            return Ref(name)
+        if name is None or expr == Ref(name):
             return expr
-        own = self.namer.allocate(name) if name in self.spent or name not in self.leaf_names else name
-        self.spent.add(own)
-        if not self.loops:
-            self._into(0).append(Assign(Ref(own), expr))
-            return Ref(own)
-        self.allocations.append(Allocate(own, (self.samples,)))
-        self._into(self.plan.phase[index] | 1).append(Assign(Item(own, self.index), expr))
-        return Ref(own)
+        self._into(self._last_phase()).append(Assign(Ref(name), expr))
+        return Ref(name)
+
+    def _last_phase(self) -> int:
+        phase = max(self.plan.phase)
+        return phase + phase % 2
 
     def _array(self, leaf: Leaf, name: str, nodes: Sequence[int]) -> Expr:
         if any(self.graph.nodes[node].type.shape for node in nodes):
             raise EmitError(f"the derivative in {leaf.what} cannot have one row a sample; name its parts apart in wrt")
         self.allocations.append(Allocate(name, leaf.shape))
-        phase = max(self.plan.phase)
-        phase += phase % 2
-        for place, node in zip(product(*map(range, leaf.shape)), nodes, strict=True):
-            self._into(phase).append(Assign(Item(name, place if len(place) > 1 else place[0]), self.expr[node]))
+        for place, node in zip(_places(leaf), nodes, strict=True):
+            if self.expr[node] != Item(name, place):
+                self._into(self._last_phase()).append(Assign(Item(name, place), self.expr[node]))
         return Ref(name)
 
     def _assemble(self) -> None:
@@ -271,14 +304,6 @@ class Scheduler:
                 body.extend(statements)
 
 
-def _mentions_temporary(value: Expr, arguments: frozenset[Expr]) -> bool:
-    stack: list[Expr] = [value]
-    while stack:
-        expr = stack.pop()
-        if isinstance(expr, Apply):
-            stack.extend(expr.operands)
-        elif isinstance(expr, Total | Fill):
-            stack.append(expr.operand)
-        elif isinstance(expr, Ref | Item) and expr not in arguments:
-            return True
-    return False
+def _places(leaf: Leaf) -> list[int | tuple[int, ...]]:
+    """The places of a leaf's entries in its array, row by row; one of no meaning for a scalar."""
+    return [place if len(place) > 1 else place[0] for place in product(*map(range, leaf.shape))] if leaf.shape else [0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -40,14 +41,22 @@ def _minimum(x: float, y: float) -> float:
     return x if x < y or x != x else y
 
 
+_HALF = Fraction(1, 2)
+
+
+def _abs_partial(f: Any, z: Any, x: Any) -> Any:
+    # sign(x) is one operation where a choice of three takes four.
+    return f.sign(x) if f.kinks == "zero" else f.at_kink(x, f.const(0), below=-1, above=1, at=0)
+
+
 def _max_partial(f: Any, x: Any, y: Any) -> Any:
     # Between two active arguments a tie splits evenly; against a constant nothing passes: Max(x, 0) is the relu.
-    tie = 0 if f.is_constant(x) or f.is_constant(y) else f.const((1, 2))
+    tie = 0 if f.is_constant(x) or f.is_constant(y) else _HALF
     return f.at_kink(x, y, below=0, above=1, at=tie)
 
 
 def _min_partial(f: Any, x: Any, y: Any) -> Any:
-    tie = 0 if f.is_constant(x) or f.is_constant(y) else f.const((1, 2))
+    tie = 0 if f.is_constant(x) or f.is_constant(y) else _HALF
     return f.at_kink(x, y, below=1, above=0, at=tie)
 
 
@@ -56,7 +65,7 @@ ROWS = (
         name="abs",
         doc="absolute value",
         sympy=("Abs",),
-        partials=(lambda f, z, x: f.at_kink(x, f.const(0), below=-1, above=1, at=0),),
+        partials=(_abs_partial,),
         python=call("abs"),
         numpy=call("np.abs"),
         numba=call("abs"),
@@ -140,6 +149,7 @@ ROWS = (
         numpy=call("np.maximum"),
         numba=call("np.maximum"),
         mpmath=lambda x, y: x if x > y else y,
+        cost=3 * ARITHMETIC,  # a comparison, a test for nan, a choice
         domain=((-3, 3), (-3, 3)),
         analytic=False,
         kink="at a tie 1/2 each; against a constant 0",
@@ -153,6 +163,7 @@ ROWS = (
         numpy=call("np.minimum"),
         numba=call("np.minimum"),
         mpmath=lambda x, y: x if x < y else y,
+        cost=3 * ARITHMETIC,
         domain=((-3, 3), (-3, 3)),
         analytic=False,
         kink="at a tie 1/2 each; against a constant 0",

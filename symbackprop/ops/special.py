@@ -182,7 +182,7 @@ ROWS = (
         numpy=call("special.beta"),
         numba=_compiled_scalar("beta", 2),
         mpmath=mp.beta,
-        cost=SPECIAL,
+        cost=3 * SPECIAL,  # three gamma functions
         domain=((0.2, 5), (0.2, 5)),
     ),
     Op(

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
+from mpmath.libmp import NoConvergence
 
 from symbackprop.ir.interpret import number_to_mpmath
 from symbackprop.ops import REGISTRY, Op
@@ -54,7 +55,7 @@ def _evaluated(r: Rewriter, op: Op, numbers: list[Any]) -> int | None:
     with mp.workdps(_DIGITS):
         try:
             value = op.mpmath(*[number_to_mpmath(number) for number in numbers])
-        except (ValueError, ZeroDivisionError, OverflowError, mp.NoConvergence):
+        except (ValueError, ZeroDivisionError, OverflowError, NoConvergence):
             return None
         if op.result == "bool":
             return r.const(bool(value))

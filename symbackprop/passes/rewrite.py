@@ -85,9 +85,9 @@ class Rewriter(GraphBuilder):
         return super().add(op, operands, attributes)
 
     def known(self, op: Op, operands: tuple[int, ...]) -> int | None:
-        """The real node of this operation, if there is one already."""
+        """The node of this operation, if there is one already."""
         shape = next((self.nodes[operand].type.shape for operand in operands if self.nodes[operand].type.shape), ())
-        return self._interned.get(Node(op, operands, None, Type("real", shape)))
+        return self._interned.get(Node(op, operands, None, Type(op.result, shape)))
 
     def is_op(self, index: int, op: Op) -> bool:
         return self.nodes[index].op is op
@@ -104,7 +104,7 @@ class Rewriter(GraphBuilder):
 
 
 _MUL = REGISTRY["mul"]
-_COMMUTATIVE = frozenset(REGISTRY[name] for name in ("add", "mul"))
+_COMMUTATIVE = frozenset(REGISTRY[name] for name in ("add", "mul", "eq", "ne", "logical_and", "logical_or"))
 
 
 def sweep(graph: Graph, rewriter: Rewriter) -> Graph:

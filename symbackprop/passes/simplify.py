@@ -58,6 +58,12 @@ def _sub_negative(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+def _sub_known(r: Rewriter, x: int, y: int) -> int | None:
+    # y - x = -(x - y), exactly.
+    known = r.known(_SUB, (y, x))
+    return r.add(_NEG, (known,)) if known is not None else None
+
+
 def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
     for kept, number in ((y, x), (x, y)):
         if _is(r, number, 1):
@@ -196,6 +202,7 @@ RULES = (
     Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
     Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
+    Rule("y - x -> -(x - y)", "sub", _sub_known, lambda f, x, y, c: f.sin(x - y) * (y - x)),
     Rule("x*1 -> x", "mul", _mul_one, lambda f, x, y, c: x * 1),
     Rule("-x*y -> -(x*y)", "mul", _mul_negative, lambda f, x, y, c: -x * y),
     Rule("x*c -> c*x", "mul", _constant_first, lambda f, x, y, c: x * 3),

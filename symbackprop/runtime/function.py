@@ -62,8 +62,13 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         title = f" of {self._title}" if self._title else ""
+        what = (
+            f" in {', '.join(self.wrt)}"
+            if self.wrt and self.signature.mode != "jvp"
+            else "".join(f" {w}" for w in self.wrt[:1])
+        )
         return (
-            f"<{self.signature.mode}{title} in ({', '.join(self.wrt)}): call with ({', '.join(self.args)}),"
+            f"<{self.signature.mode}{title}{what}: call with ({', '.join(self.args)}),"
             f" backend {self.backend}, {self.dtype}, {self.stats['ratio']:.2f}x the operations of the value>"
         )
 

@@ -1,0 +1,180 @@
+"""The command line: verbs, exit status, errors on one line, JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import symbackprop
+from symbackprop.cli import main
+
+MODEL = """
+import sympy as sp
+x, w, t = sp.symbols("x w t")
+q1, q2 = q = sp.symbols("q1 q2")
+loss = (sp.tanh(x*w) - t)**2
+arm = sp.sin(q1)*q2 + x
+let = ([(sp.Symbol("h"), x*w)], [sp.Symbol("h")**2])
+condition = x > 1
+number = 3
+AT = {"x": 0.5, "w": 0.25, "t": 0.1, "q": [0.3, 0.4]}
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "model.py"
+
+
+def run(*words: str) -> int:
+    return main(list(words))
+
+
+def test_emit_writes_what_the_library_emits(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("emit", "model.py:loss", "--wrt", "w", "-o", "out.py") == 0
+    text = Path("out.py").read_text()
+    assert run("emit", "model.py:loss", "--wrt", "w") == 0
+    assert capsys.readouterr().out == text
+    assert "From: symbackprop emit model.py:loss --wrt w --target numpy" in text
+    scope: dict[str, object] = {}
+    exec(text, scope)
+    assert callable(scope["value_and_grad"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model.py:loss", "--wrt", "x,w"),
+        ("model.py:loss", "--batch", "x,t", "--reduce", "mean", "--wrt", "w", "--target", "numba"),
+        ("model.py:arm", "--wrt", "q,x", "--args", "q,x", "--target", "python"),
+        ("model.py:arm", "--wrt", "(q1,q2)", "--args", "(q1,q2),x"),
+        ("model.py:let", "--dtype", "float32", "--kinks", "left"),
+    ],
+    ids=str,
+)
+def test_check_finds_the_model_of_a_file_and_passes(
+    words: tuple[str, ...], model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("sub").mkdir()
+    assert run("emit", *words, "-o", "sub/out.py") == 0
+    assert run("check", "sub/out.py") == 0
+    assert "is what its model emits today" in capsys.readouterr().out
+    # From elsewhere, too: the header is relative to the file.
+    monkeypatch.chdir("sub")
+    assert run("check", "out.py") == 0
+
+
+def test_check_fails_on_a_stale_file(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("emit", "model.py:loss", "-o", "out.py") == 0
+    model.write_text(MODEL.replace("tanh", "sin"))
+    assert run("check", "out.py") == 1
+    said = capsys.readouterr().out
+    assert said.startswith("FAILED") and "emit model.py:loss" in said and "-o out.py" in said
+    assert run("check", "out.py", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["results"][0]["fresh"] is False
+
+
+def test_check_of_a_model_reports_its_gradients(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "model.py:loss", "model.py:arm", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] is True
+    assert report["results"][0]["worst"]["point"] == {"t": 0.1, "w": 0.25, "x": 0.5}
+
+
+def test_check_fails_on_a_wrong_derivative(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "import sympy as sp\n"
+        "x = sp.Symbol('x')\n"
+        "class cube(sp.Function):\n"
+        "    nargs = 1\n"
+        "    def fdiff(self, argindex=1):\n"
+        "        return 4*self.args[0]**2\n"
+        "    def doit(self, **hints):\n"
+        "        return self.args[0]**3\n"
+        "loss = cube(x)\n"
+    )
+    assert run("check", f"{tmp_path}/wrong.py:loss") == 1
+    assert "wrong gradient" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["source", "graph", "stages", "stats"])
+def test_show(what: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "model.py:loss", "--what", what) == 0
+    text = capsys.readouterr().out
+    expected = {"source": "def value_and_grad(", "graph": "tanh(", "stages": "== guard:", "stats": "ratio"}[what]
+    assert expected in text
+    assert run("show", "model.py:loss", "--what", what, "--json") == 0
+    assert what in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("emit", "missing.py:loss"), "no file missing.py"),
+        (("emit", "model.py"), "MODEL.py:NAME"),
+        (("emit", "model.py:los"), "defines arm, let, loss"),
+        (("emit", "model.py:number"), "not a SymPy expression"),
+        (("emit", "model.py:condition"), "condition, not a number"),
+        (("emit", "model.py:loss", "--wrt", "zz"), "names 'zz'"),
+        (("emit", "model.py:loss", "--wrt", "(x,w"), "brackets|packed array"),
+        (("emit", "model.py:loss", "--wrt", ","), "names with commas"),
+        (("emit", "model.py:loss", "--args", "x"), "args provides no value"),
+        (("emit", "model.py:loss", "-o", "no/such/folder.py"), "cannot write"),
+        (("emit", "model.py:loss", "--target", "fortran"), "invalid choice"),
+        (("emit", "model.py:loss", "--reduce", "sum"), "needs batch"),
+        (("emit", "raises.py:loss"), "line 2: ZeroDivisionError"),
+        (("emit", "exits.py:loss"), "SystemExit"),
+        (("emit", "syntax.py:loss"), "line 1: SyntaxError"),
+        (("check", "model.py"), "does not say which model"),
+        (("check", "gone.py"), "no file gone.py"),
+        (("check", "syntax.py"), "cannot be read"),
+        ((), "required: VERB"),
+        (("frobnicate",), "invalid choice"),
+    ],
+    ids=str,
+)
+def test_errors_are_one_clear_line(
+    words: tuple[str, ...], said: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("raises.py").write_text("import sympy\n1/0\n")
+    Path("exits.py").write_text("raise SystemExit(0)\n")
+    Path("syntax.py").write_text("def\n")
+    assert run(*words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("symbackprop: ") and captured.err.count("\n") == 1
+    assert re.search(said, captured.err), captured.err
+
+
+def test_an_unwritable_file_keeps_what_it_had(model: Path) -> None:
+    Path("folder").mkdir()
+    assert run("emit", "model.py:loss", "-o", "folder") == 2
+    assert list(Path("folder").iterdir()) == []
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    assert "symbackprop emit examples/" in capsys.readouterr().out
+    for verb in ("emit", "show", "check"):
+        assert run(verb, "--help") == 0
+        assert f"example: symbackprop {verb}" in capsys.readouterr().out
+
+
+def test_runs_as_a_module_and_survives_a_closed_pipe(model: Path) -> None:
+    version = subprocess.run([sys.executable, "-m", "symbackprop", "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.strip() == f"symbackprop {symbackprop.__version__}"
+    piped = subprocess.run(
+        f"{sys.executable} -m symbackprop show model.py:loss --what stages | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert piped.stdout.startswith("== frontend") and piped.stderr == ""
