@@ -6,7 +6,7 @@ Arguments:
     r  15 real numbers in an array: r0, r1, r2, r3, r4, r5, r6, r7, ...
 
 Gradient: (r0, r1, r2, r3, r4, r5, r6, r7, ...).
-Operations: value 274, with the derivative 626, 2.28 times as many (in additions).
+Operations: value 274, with the derivative 629, 2.30 times as many (in additions).
 Target numba, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/molecule.py:energy --wrt r --args r --target numba
@@ -160,17 +160,17 @@ def value_and_grad(r):
     result = v71 + v63 + 6.0
 
     # Adjoints, from the result back to the inputs.
-    v51_bar = 520.0 * v52 / math.sqrt((v51 + 1.0) * (1.0 - v51))  # adjoint of v51
+    v51_bar = 520.0 * v52 / math.sqrt((v51 + 1.0) * (1.0 - v51))
     v72 = v51_bar / v50  # adjoint of (r3 - r0)*(r6 - r3) + (r4 - r1)*(r7 - r4) + (r5 - r2)*(r8 -...
     v73 = v51_bar * (v51 / v50)
-    v74 = (2180.0 * v54 - v73 * v28) * (0.5 / v49)  # adjoint of (r3 - r0)*(r3 - r0) + (r4 - r1)*...
-    v47_bar = 520.0 * v48 / math.sqrt((v47 + 1.0) * (1.0 - v47))  # adjoint of v47
+    v74 = (2180.0 * v54 - v73 * v28) * (0.5 / abs(v49))  # adjoint of (r3 - r0)*(r3 - r0) + (r4 -...
+    v47_bar = 520.0 * v48 / math.sqrt((v47 + 1.0) * (1.0 - v47))
     v75 = v47_bar / v46  # adjoint of (r10 - r7)*(r7 - r4) + (r11 - r8)*(r8 - r5) + (r6 - r3)*(r9...
     v76 = v47_bar * (v47 / v46)
-    v77 = (2180.0 * v53 - v76 * v28) * (0.5 / v45)
+    v77 = (2180.0 * v53 - v76 * v28) * (0.5 / abs(v45))
     v78 = -18.0 * math.sin(v44)
     v79 = math.hypot(v43, v39)
-    v39_bar = v78 * (v43 / v79 / v79)  # adjoint of v39
+    v39_bar = v78 * (v43 / v79 / v79)
     v80 = v78 * (v39 / v79 / v79)
     v81 = v80 * v35  # adjoint of (r3 - r0)*(r8 - r5)
     v82 = v80 * v32  # adjoint of (r5 - r2)*(r7 - r4)
@@ -181,8 +181,8 @@ def value_and_grad(r):
     v87 = v72 * v29 + v75 * v34 - v81 * v36 + v85 * v33
     v88 = v72 * v25 + v74 * (2.0 * v29) + v81 * v27 - v85 * v26
     v89 = v72 * v33 + v75 * v31 + v82 * v36 - v85 * v29
-    v28_bar = 2180.0 * v55 - v73 * v49 - v76 * v45 + v39_bar * v38  # adjoint of v28
-    v38_bar = v39_bar * v28  # adjoint of v38
+    v28_bar = 2180.0 * v55 - v73 * v49 - v76 * v45 + v39_bar * v38
+    v38_bar = v39_bar * v28
     v36_bar = v83 + v38_bar * v37  # adjoint of r5 - r2
     v37_bar = v38_bar * v36 - v80 * v40  # adjoint of (r10 - r7)*(r6 - r3) - (r7 - r4)*(r9 - r6)
     v33_bar = v86 + v38_bar * v35  # adjoint of r4 - r1
@@ -192,32 +192,32 @@ def value_and_grad(r):
     v32_bar = v38_bar * v29 - v80 * v41  # adjoint of (r11 - r8)*(r7 - r4) - (r10 - r7)*(r8 - r5)
     v31_bar = v75 * v26 + v77 * (2.0 * v31) + v37_bar * v25 - v32_bar * v27  # adjoint of r10 - r7
     v30_bar = v75 * v27 + v77 * (2.0 * v30) - v35_bar * v25 + v32_bar * v26  # adjoint of r11 - r8
-    v90 = v28_bar * (0.5 / v28)  # adjoint of (r6 - r3)*(r6 - r3) + (r7 - r4)*(r7 - r4) + (r8 - r...
+    v90 = v28_bar * (0.5 / abs(v28))  # adjoint of (r6 - r3)*(r6 - r3) + (r7 - r4)*(r7 - r4) + (r...
     v27_bar = v84 + v35_bar * v34 - v32_bar * v31 + v90 * (2.0 * v27)  # adjoint of r8 - r5
     v26_bar = v89 - v37_bar * v34 + v32_bar * v30 + v90 * (2.0 * v26)  # adjoint of r7 - r4
     v25_bar = v87 + v37_bar * v31 - v35_bar * v30 + v90 * (2.0 * v25)  # adjoint of r6 - r3
-    v22_bar = v67 / v24 * (3.0 * v23) - v63 / v62 * (6.0 * (v23 * v23 * v22))  # adjoint of v22
+    v22_bar = v67 / v24 * (3.0 * v23) - v63 / v62 * (6.0 * (v23 * v23 * v22))
     v21_bar = v22_bar * (2.0 * v21)  # adjoint of r14 - r11
     r_bar[11] = v30_bar - v21_bar  # adjoint of r11
     v20_bar = v22_bar * (2.0 * v20)  # adjoint of r13 - r10
     r_bar[10] = v31_bar - v20_bar  # adjoint of r10
     v19_bar = v22_bar * (2.0 * v19)  # adjoint of r12 - r9
     r_bar[9] = v34_bar - v19_bar  # adjoint of r9
-    v16_bar = v66 / v18 * (3.0 * v17) - v61 / v60 * (6.0 * (v17 * v17 * v16))  # adjoint of v16
+    v16_bar = v66 / v18 * (3.0 * v17) - v61 / v60 * (6.0 * (v17 * v17 * v16))
     v15_bar = v16_bar * (2.0 * v15)  # adjoint of r14 - r8
     r_bar[8] = v27_bar - v30_bar - v15_bar  # adjoint of r8
     v14_bar = v16_bar * (2.0 * v14)  # adjoint of r13 - r7
     r_bar[7] = v26_bar - v31_bar - v14_bar  # adjoint of r7
     v13_bar = v16_bar * (2.0 * v13)  # adjoint of r12 - r6
     r_bar[6] = v25_bar - v34_bar - v13_bar  # adjoint of r6
-    v10_bar = v65 / v12 * (3.0 * v11) - v59 / v58 * (6.0 * (v11 * v11 * v10))  # adjoint of v10
+    v10_bar = v65 / v12 * (3.0 * v11) - v59 / v58 * (6.0 * (v11 * v11 * v10))
     v9_bar = v10_bar * (2.0 * v9)  # adjoint of r14 - r5
     r_bar[5] = v36_bar - v27_bar - v9_bar  # adjoint of r5
     v8_bar = v10_bar * (2.0 * v8)  # adjoint of r13 - r4
     r_bar[4] = v33_bar - v26_bar - v8_bar  # adjoint of r4
     v7_bar = v10_bar * (2.0 * v7)  # adjoint of r12 - r3
     r_bar[3] = v29_bar - v25_bar - v7_bar  # adjoint of r3
-    v4_bar = v64 / v6 * (3.0 * v5) - v57 / v56 * (6.0 * (v5 * v5 * v4))  # adjoint of v4
+    v4_bar = v64 / v6 * (3.0 * v5) - v57 / v56 * (6.0 * (v5 * v5 * v4))
     v3_bar = v4_bar * (2.0 * v3)  # adjoint of r14 - r2
     r_bar[14] = v21_bar + v15_bar + v9_bar + v3_bar  # adjoint of r14
     r_bar[2] = -(v36_bar + v3_bar)  # adjoint of r2

@@ -109,16 +109,16 @@ def value_and_grad(q, tx, ty, tz):
     result = v4 * v4 + v5 * v5 + v6 * v6
 
     # Adjoints, from the result back to the inputs.
-    v6_bar = 2.0 * v6  # adjoint of v6
+    v6_bar = 2.0 * v6
     v7 = -2.0 * v6
-    v5_bar = 2.0 * v5  # adjoint of v5
-    v4_bar = 2.0 * v4  # adjoint of v4
+    v5_bar = 2.0 * v5
+    v4_bar = 2.0 * v4
     v8 = -2.0 * v4
     x20_bar = v5_bar * x19 + v8 * x21
     x21_bar = v5_bar * x22 + v8 * x20
     x19_bar = v5_bar * x20 + v4_bar * x22
     x22_bar = v5_bar * x21 + v4_bar * x19
-    v3_bar = v6_bar * x0 + x22_bar * x13  # adjoint of v3
+    v3_bar = v6_bar * x0 + x22_bar * x13
     x13_bar = v7 * x18 + x22_bar * v3
     x0_bar = v6_bar * v3 + x22_bar * x18
     x18_bar = v7 * x13 + x22_bar * x0

@@ -168,7 +168,9 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_runs_as_a_module_and_survives_a_closed_pipe(model: Path) -> None:
-    version = subprocess.run([sys.executable, "-m", "symbackprop", "--version"], capture_output=True, text=True, check=True)
+    version = subprocess.run(
+        [sys.executable, "-m", "symbackprop", "--version"], capture_output=True, text=True, check=True
+    )
     assert version.stdout.strip() == f"symbackprop {symbackprop.__version__}"
     piped = subprocess.run(
         f"{sys.executable} -m symbackprop show model.py:loss --what stages | head -1",

@@ -99,7 +99,8 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
     for spelling in dialect.spellings:
         if spelling.helper is None:
             continue
-        texts[spelling.helper.__name__] = helper_source(spelling)
+        decorator = "" if spelling.binding else dialect.decorator(Function("", [], [], part=True))
+        texts[spelling.helper.__name__] = f"{decorator}\n{helper_source(spelling)}".lstrip("\n")
         if spelling.binding:
             bindings.add(f"{spelling.callee} = {spelling.binding}")
     return [texts[name] for name in sorted(texts)], sorted(bindings)

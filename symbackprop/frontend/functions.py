@@ -24,6 +24,9 @@ class logistic(sp.Function):  # type: ignore[misc]  # noqa: N801 - SymPy's funct
     def fdiff(self, argindex: int = 1) -> Any:
         return logistic(self.args[0]) * logistic(-self.args[0])
 
+    def _eval_is_extended_real(self) -> Any:
+        return self.args[0].is_extended_real
+
     def _eval_rewrite_as_exp(self, x: Any, **kwargs: Any) -> Any:
         return 1 / (1 + sp.exp(-x))
 
@@ -40,6 +43,9 @@ class softplus(sp.Function):  # type: ignore[misc]  # noqa: N801
 
     def fdiff(self, argindex: int = 1) -> Any:
         return logistic(self.args[0])
+
+    def _eval_is_extended_real(self) -> Any:
+        return self.args[0].is_extended_real
 
     def _eval_rewrite_as_exp(self, x: Any, **kwargs: Any) -> Any:
         return sp.log(1 + sp.exp(x))

@@ -107,6 +107,10 @@ class Functions:
         """Whether this is a literal number, which no caller can change."""
         return self.builder.nodes[value.index].op is CONST
 
+    def is_nan(self, value: Value) -> bool:
+        """Whether this is the literal nan, which stands where no arm of a Piecewise holds."""
+        return self.is_constant(value) and self.builder.nodes[value.index].attributes == "nan"
+
     def at_kink(self, x: Value, y: Value, *, below: Any, above: Any, at: Any) -> Value:
         """A derivative that is `below` for x < y, `above` for x > y, and at x = y what the policy says: there `at` is
         the answer of policy "zero". A branch that contributes nothing is a choice against 0, so that it can be kept out

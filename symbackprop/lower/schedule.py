@@ -225,7 +225,8 @@ class Scheduler:
         if primal in names or self._is_short(primal):
             return f"{kind} of {infix(self.graph, primal, names)}"
         expr = self.expr[primal]
-        return f"{kind} of {expr.name}" if isinstance(expr, Ref) else ""
+        told = isinstance(target, Ref) and isinstance(expr, Ref) and target.name.startswith(f"{expr.name}_")
+        return f"{kind} of {expr.name}" if isinstance(expr, Ref) and not told else ""
 
     def _mentions_temporary(self, value: Expr) -> bool:
         """Whether an expression uses a name that is not the user's."""

@@ -46,14 +46,15 @@ def _pow_by_exponent(f: Any, z: Any, x: Any, y: Any) -> Any:
 
 
 def _pow_by_base(f: Any, z: Any, x: Any, y: Any) -> Any:
-    # d(x**y)/dx = y*x**(y - 1); at y = 0 the power is the constant 1 and 0*x**-1 would be nan at x = 0.
+    # d(x**y)/dx = y*x**(y - 1), which at x = 0, y = 0 alone would be 0*0**-1 = nan; the power is the constant 1 there.
     power = y * f.pow(x, y - 1)
-    return power if f.is_constant(y) else f.select(f.eq(y, 0), 0, power)
+    return power if f.is_constant(y) else f.select(f.logical_and(f.eq(x, 0), f.eq(y, 0)), 0, power)
 
 
-def _hypot_partial(f: Any, z: Any, x: Any) -> Any:
-    # x/z never overflows; a norm has subgradient 0 at the origin (one table: see the row's kink).
-    return f.select(f.eq(z, 0), 0, x / z)
+def _direction_cosine(f: Any, x: Any, y: Any) -> Any:
+    # x/hypot never overflows; a norm has subgradient 0 at the origin (one table: see the row's kink).
+    h = f.hypot(x, y)
+    return f.select(f.eq(h, 0), 0, x / h)
 
 
 ROWS = (
@@ -142,7 +143,8 @@ ROWS = (
         name="sqrt",
         doc="square root; nan below zero",
         sympy=("codegen.cfunctions.Sqrt",),
-        partials=(lambda f, z, x: 0.5 / z,),
+        # |z|, because the root of -0.0 is -0.0 and the derivative there is +inf all the same.
+        partials=(lambda f, z, x: 0.5 / f.abs(z),),
         python=helper(_sqrt),
         numpy=call("np.sqrt"),
         numba=call("math.sqrt"),
@@ -170,7 +172,7 @@ ROWS = (
         doc="sqrt(x*x + y*y) without overflow",
         arity=2,
         sympy=("codegen.cfunctions.hypot",),
-        partials=(lambda f, z, x, y: _hypot_partial(f, z, x), lambda f, z, x, y: _hypot_partial(f, z, y)),
+        partials=(lambda f, z, x, y: f.direction_cosine(x, y), lambda f, z, x, y: f.direction_cosine(y, x)),
         python=call("math.hypot"),
         numpy=call("np.hypot"),
         numba=call("math.hypot"),
@@ -179,6 +181,32 @@ ROWS = (
         domain=((-3, 3), (0.1, 3)),
         analytic=False,
         kink="0 at the origin",
+    ),
+    Op(
+        name="direction_cosine",
+        doc="x / hypot(x, y), and 0 at the origin",
+        arity=2,
+        # y*y/h**3 and -x*y/h**3. The quotient's own derivative (1 - (x/h)**2)/h has no digits where |y| << |x|.
+        partials=(
+            lambda f, z, x, y: f.direction_cosine(y, x) * f.direction_cosine(y, x) / f.hypot(x, y),
+            lambda f, z, x, y: -(z * f.direction_cosine(y, x) / f.hypot(x, y)),
+        ),
+        define=_direction_cosine,
+        mpmath=lambda x, y: x / mp.hypot(x, y) if x or y else mp.mpf(0),
+        cost=ELEMENTARY + DIVISION,
+        domain=((-3, 3), (0.1, 3)),
+        analytic=False,
+        kink="0 at the origin",
+    ),
+    Op(
+        name="one_minus_square",
+        doc="1 - x*x, as (1 - x)*(1 + x), which keeps all digits near |x| = 1",
+        # Differentiating the product gives (1 - x) - (1 + x), which has lost all digits near 0.
+        partials=(lambda f, z, x: -2 * x,),
+        define=lambda f, x: (1 - x) * (1 + x),
+        mpmath=lambda x: 1 - x * x,
+        cost=3 * ARITHMETIC,
+        domain=((-2, 2),),
     ),
     Op(
         name="fma",

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from symbackprop.ops.row import Op, Spelling, call
+
+
+def _slope_beside(f: Any, other: Any) -> Any:
+    # Where the other arm is taken this one contributes nothing; where that is a literal nan there is no derivative.
+    return f.const("nan") if f.is_nan(other) else 0
+
 
 ROWS = (
     Op(
         name="select",
         doc="a where the condition holds, else b",
         arity=3,
-        partials=(None, lambda f, z, c, a, b: f.select(c, 1, 0), lambda f, z, c, a, b: f.select(c, 0, 1)),
+        partials=(
+            None,
+            lambda f, z, c, a, b: f.select(c, 1, _slope_beside(f, b)),
+            lambda f, z, c, a, b: f.select(c, _slope_beside(f, a), 1),
+        ),
         operands=("bool", "real", "real"),
         python=Spelling("if", operator=True),
         numpy=call("np.where"),

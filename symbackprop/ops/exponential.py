@@ -77,6 +77,12 @@ def _logistic(f: Any, x: Any) -> Any:
     return f.select(f.lt(x, 0), e, 1) / (1 + e)
 
 
+def _logistic_slope(f: Any, x: Any) -> Any:
+    # e/(1 + e)**2, even in x; z*(1 - z) would cancel to the right.
+    e = f.exp(-f.abs(x))
+    return e / ((1 + e) * (1 + e))
+
+
 def _softplus(f: Any, x: Any) -> Any:
     # log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): right for every x, where the naive form is inf above 709.
     return f.maximum(x, 0) + f.log1p(f.exp(-f.abs(x)))
@@ -185,11 +191,20 @@ ROWS = (
         name="logistic",
         doc="1 / (1 + exp(-x))",
         sympy=("symbackprop.logistic",),
-        # z*(1 - z) cancels to the right; the product of both tails does not.
-        partials=(lambda f, z, x: z * f.logistic(-x),),
+        partials=(lambda f, z, x: f.logistic_slope(x),),
         define=_logistic,
         mpmath=lambda x: 1 / (1 + mp.exp(-x)),
         cost=ELEMENTARY + 6,
+        domain=((-6, 6),),
+    ),
+    Op(
+        name="logistic_slope",
+        doc="derivative of the logistic function",
+        # Differentiating the quotient cancels near 0, like 1 - 2*logistic(x); the hyperbolic tangent does not.
+        partials=(lambda f, z, x: -(z * f.tanh(x / 2)),),
+        define=_logistic_slope,
+        mpmath=lambda x: mp.sech(x / 2) ** 2 / 4,
+        cost=ELEMENTARY + 8,
         domain=((-6, 6),),
     ),
     Op(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -44,6 +45,19 @@ def _sech(f: Any, x: Any) -> Any:
     return 2 * e / (1 + e * e)
 
 
+def _asech(f: Any, x: Any) -> Any:
+    # asinh(sqrt(1 - x*x)/x), since acosh(1/x) amplifies the rounding of 1/x near x = 1; log(2/x) where 1/x overflows.
+    usual = f.asinh(f.sqrt(f.one_minus_square(x)) / x)
+    return f.select(f.lt(x, 0), f.const("nan"), f.select(f.lt(x, _TINY), f.log(f.const(2)) - f.log(x), usual))
+
+
+def _acsch(f: Any, x: Any) -> Any:
+    # asinh(1/x), and log(2/|x|) with the sign of x where 1/x overflows.
+    tiny = f.sign(x) * (f.log(f.const(2)) - f.log(f.abs(x)))
+    return f.select(f.logical_and(f.lt(f.abs(x), _TINY), f.ne(x, 0)), tiny, f.asinh(1 / x))
+
+
+_TINY = Fraction(1, 10**300)
 _REACH = ((-5, 5),)
 
 ROWS = (
@@ -113,7 +127,7 @@ ROWS = (
         name="atanh",
         doc="inverse hyperbolic tangent",
         sympy=("atanh",),
-        partials=(lambda f, z, x: 1 / ((1 - x) * (1 + x)),),
+        partials=(lambda f, z, x: 1 / f.one_minus_square(x),),
         python=helper(_atanh),
         numpy=call("np.arctanh"),
         numba=call("math.atanh"),
@@ -155,9 +169,8 @@ ROWS = (
         name="asech",
         doc="acosh(1 / x), 0 < x <= 1",
         sympy=("asech",),
-        partials=(lambda f, z, x: -(1 / (x * f.sqrt((1 - x) * (1 + x)))),),
-        # asinh(sqrt((1 - x)*(1 + x))/x), since acosh(1/x) amplifies the rounding of 1/x near x = 1.
-        define=lambda f, x: f.select(f.lt(x, 0), f.const("nan"), f.asinh(f.sqrt((1 - x) * (1 + x)) / x)),
+        partials=(lambda f, z, x: -(1 / (x * f.sqrt(f.one_minus_square(x)))),),
+        define=_asech,
         mpmath=mp.asech,
         cost=ELEMENTARY + 2 * DIVISION + 5,
         domain=((0.1, 0.95),),
@@ -167,7 +180,7 @@ ROWS = (
         doc="asinh(1 / x)",
         sympy=("acsch",),
         partials=(lambda f, z, x: -(1 / (f.abs(x) * f.hypot(x, 1))),),
-        define=lambda f, x: f.asinh(1 / x),
+        define=_acsch,
         mpmath=mp.acsch,
         cost=ELEMENTARY + DIVISION,
         domain=((0.1, 5),),
@@ -176,7 +189,7 @@ ROWS = (
         name="acoth",
         doc="atanh(1 / x), |x| > 1",
         sympy=("acoth",),
-        partials=(lambda f, z, x: 1 / ((1 - x) * (1 + x)),),
+        partials=(lambda f, z, x: 1 / f.one_minus_square(x),),
         # log1p(2/(|x| - 1))/2: atanh(1/x) amplifies the rounding of 1/x near |x| = 1.
         define=lambda f, x: f.sign(x) * f.log1p(2 / (f.abs(x) - 1)) / 2,
         mpmath=mp.acoth,

@@ -22,16 +22,27 @@ def _gamma(x: float) -> float:
     try:
         return math.gamma(x)
     except OverflowError:
-        return math.inf
+        return math.copysign(math.inf, x)
     except ValueError:
         return math.copysign(math.inf, x) if x == 0.0 else math.nan
 
 
 def _loggamma(x: float) -> float:
     """log(gamma(x)) for x > 0; inf at 0, nan below."""
-    if x > 0.0:
-        return math.lgamma(x)
-    return math.inf if x == 0.0 else math.nan
+    try:
+        return math.lgamma(x) if x > 0.0 else (math.inf if x == 0.0 else math.nan)
+    except OverflowError:
+        return math.inf
+
+
+def _log_gamma(x: float) -> float:
+    """log(gamma(x)) for x > 0; inf at 0, nan below."""
+    return math.lgamma(x) if x > 0.0 else (math.inf if x == 0.0 else math.nan)
+
+
+def _log_gammas(x: Any) -> Any:
+    """log(gamma(x)) for x > 0; inf at 0, nan below. SciPy's is inf for denormal x already."""
+    return np.where(x < 1e-300, -np.log(x), special.loggamma(x))[()]
 
 
 def _compiled(name: str, arity: int) -> Any:
@@ -139,8 +150,8 @@ ROWS = (
         sympy=("loggamma",),
         partials=(lambda f, z, x: f.digamma(x),),
         python=helper(_loggamma),
-        numpy=call("special.loggamma"),
-        numba=_compiled_scalar("loggamma", 1),
+        numpy=helper(_log_gammas),
+        numba=helper(_log_gamma),
         mpmath=mp.loggamma,
         cost=SPECIAL,
         domain=((0.2, 9),),

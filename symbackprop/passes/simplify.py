@@ -1,6 +1,7 @@
 """Identities that hold for every double, infinities and nan included, up to the sign of a zero.
 
-What is merely usually right (x*0 -> 0, x/x -> 1, x - x -> 0) is not here.
+One is better than true: x*(1/y) -> x/y rounds once, and is finite in places where 1/y has overflowed. What is merely
+usually right (x*0 -> 0, x/x -> 1, x - x -> 0) is not here.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def _sub_negative(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _sub_known(r: Rewriter, x: int, y: int) -> int | None:
-    # y - x = -(x - y), exactly.
+    # x - y = -(y - x), exactly. Differences from a number have a form of their own.
+    if r.number(x) is not None or r.number(y) is not None:
+        return None
     known = r.known(_SUB, (y, x))
     return r.add(_NEG, (known,)) if known is not None else None
 
@@ -111,16 +114,6 @@ def _mul_reciprocal(r: Rewriter, x: int, y: int) -> int | None:
             numerator, denominator = r.operands(quotient)
             if _is(r, numerator, 1):
                 return r.add(_DIV, (other, denominator))
-    return None
-
-
-def _mul_shared_quotient(r: Rewriter, x: int, y: int) -> int | None:
-    # x*(a/y) = a*(x/y) where 1/y is a quotient's partial: the quotient's two adjoints then share x/y.
-    if r.is_op(y, _DIV) and not r.is_op(x, _DIV) and r.number(x) is None:
-        a, denominator = r.operands(y)
-        shared = r.known(_DIV, (x, denominator))
-        if shared is not None:
-            return r.add(_MUL, (shared, a))
     return None
 
 
@@ -208,12 +201,6 @@ RULES = (
     Rule("x*c -> c*x", "mul", _constant_first, lambda f, x, y, c: x * 3),
     Rule("c*(d*x) -> (c*d)*x", "mul", _mul_constants, lambda f, x, y, c: 3 * (5 * x)),
     Rule("x*(1/y) -> x/y", "mul", _mul_reciprocal, lambda f, x, y, c: x * (1 / y)),
-    Rule(
-        "x*(a/y) -> (x/y)*a",
-        "mul",
-        _mul_shared_quotient,
-        lambda f, x, y, c: (x / y) + x * (f.sin(x) / y),
-    ),
     Rule("x/1 -> x", "div", _div_one, lambda f, x, y, c: x / 1),
     Rule("-x/y -> -(x/y)", "div", _div_negative, lambda f, x, y, c: -x / y),
     Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x)),  # noqa: B002
