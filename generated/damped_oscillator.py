@@ -74,10 +74,10 @@ def value_and_grad(A, gamma, omega, phi, t, x):
         v5_bar = 2.0 * v5  # adjoint of A*cos(phi + omega*t)*exp(-gamma*t) - x
         v4_bar = v5_bar * v3  # adjoint of A*cos(phi + omega*t)
         A_bar_sum += v4_bar * v2
-        gamma_bar_sum += -(v5_bar * v4 * v3 * t[i])
+        gamma_bar_sum -= v5_bar * v4 * v3 * t[i]
         v6 = v4_bar * A * math.sin(v1)
-        phi_bar_sum += -v6
-        omega_bar_sum += -(v6 * t[i])
+        phi_bar_sum -= v6
+        omega_bar_sum -= v6 * t[i]
     result = total / samples
     A_bar = A_bar_sum / samples
     gamma_bar = gamma_bar_sum / samples

@@ -20,9 +20,10 @@ from typing import Any, NoReturn
 from symbackprop.api import emit_module
 from symbackprop.check import GradientReport, check_grad
 from symbackprop.compiler import Request, compile_request
+from symbackprop.emit import MARK
 from symbackprop.emit.escape import original
 from symbackprop.emit.files import write_atomically
-from symbackprop.errors import ModelError, SymbackpropError, SymbackpropWarning
+from symbackprop.errors import EmitError, ModelError, SymbackpropError, SymbackpropWarning
 from symbackprop.frontend.model_file import ModelFile, load_model
 from symbackprop.ir import to_text
 from symbackprop.options import DTYPES, KINKS, REDUCTIONS, TARGETS, Options
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     emit.add_argument("model", metavar="MODEL.py:NAME")
     _add_options(emit)
     emit.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
+    emit.add_argument("--force", action="store_true", help="replace FILE even if symbackprop did not write it")
     show = _verb(
         verbs,
         "show",
@@ -155,6 +157,10 @@ def _keywords(model: ModelFile, arguments: argparse.Namespace) -> dict[str, Any]
 
 
 def _emit(arguments: argparse.Namespace) -> int:
+    if arguments.output == "-":
+        arguments.output = None
+    if arguments.output:
+        _check_overwriting(arguments)
     text = _emitted(arguments)
     if arguments.output:
         write_atomically(arguments.output, text)
@@ -163,6 +169,15 @@ def _emit(arguments: argparse.Namespace) -> int:
     elif not arguments.output:
         sys.stdout.write(text)
     return 0
+
+
+def _check_overwriting(arguments: argparse.Namespace) -> None:
+    """Only what this command wrote is replaced without being asked."""
+    path = Path(arguments.output)
+    if arguments.force or not path.is_file():
+        return
+    if MARK not in path.read_bytes().decode("utf-8", "replace"):
+        raise EmitError(f"{path} exists and was not written by symbackprop; name another file, or add --force")
 
 
 def _emitted(arguments: argparse.Namespace) -> str:
@@ -243,13 +258,24 @@ def _stat_lines(stats: dict[str, Any]) -> list[str]:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    results = [_checked(what, arguments) for what in arguments.what]
+    results = [_checked_or_failed(what, arguments) for what in arguments.what]
     if arguments.json:
         print(json.dumps({"passed": all(result["passed"] for result in results), "results": results}))
     else:
-        for result in results:
+        for result in (result for result in results if not result.get("error")):
             print(f"{'ok' if result['passed'] else 'FAILED'}  {result['what']}: {result['said']}")
+    if any(result.get("error") for result in results):
+        return 2
     return 0 if all(result["passed"] for result in results) else 1
+
+
+def _checked_or_failed(what: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One item; an error is said, and the other items are still checked."""
+    try:
+        return _checked(what, arguments)
+    except SymbackpropError as error:
+        print(f"symbackprop: {_one_line(error)}", file=sys.stderr)
+        return {"what": what, "passed": False, "error": _one_line(error), "said": "could not be checked"}
 
 
 def _checked(what: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -258,7 +284,7 @@ def _checked(what: str, arguments: argparse.Namespace) -> dict[str, Any]:
         return _gradient_result(what, model, _symbols(model, arguments.wrt, "--wrt", alone=True), "zero", arguments)
     path = Path(what)
     emitting = _header_command(path)
-    emitting.model = str(path.parent / emitting.model)
+    emitting.model = os.path.normpath(path.parent / emitting.model)
     emitting.output = str(path)
     if _emitted(emitting) != path.read_text(encoding="utf-8"):
         said = f"is not what its model emits today; write it again with: symbackprop {_rewrite(emitting)}"

@@ -20,7 +20,7 @@ from symbackprop.lower import lower
 from symbackprop.lower.program import Assign, For, Program
 from symbackprop.ops import REGISTRY
 from symbackprop.options import Options
-from symbackprop.passes import dead, expand, guard, simplify, strength
+from symbackprop.passes import dead, expand, guard, simplify, stabilise, strength
 
 _SHOWN = 10
 """So many steps and values of a model stand in the header of its module."""
@@ -77,6 +77,8 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     graph = simplify(model.graph)
     observe("simplify", graph)
     formulas = _formulas(graph)
+    graph = stabilise(graph)
+    observe("stabilise", graph)
     signature = _signature(model, request.mode)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
@@ -99,7 +101,7 @@ def _check(model: Model, request: Request) -> None:
     scalar = model.values.kind == "leaf"
     if request.mode in ("grad", "hvp", "hessian") and not scalar:
         raise OptionError(
-            f"compile_{request.mode} takes one real expression, not {len(model.values.items)}; see compile_jacobian"
+            f"compile_{request.mode} takes one real expression, not a list; for several see compile_jacobian"
         )
     if request.options.reduce is not None and not model.batched:
         raise OptionError(f"reduce={request.options.reduce!r} needs batch=[...], the inputs that carry samples")

@@ -36,6 +36,7 @@ def test_every_stage_is_well_formed_and_keeps_the_value(name: str, target: str) 
     assert [stage for stage, _ in stages] == [
         "frontend",
         "simplify",
+        "stabilise",
         "grad",
         "guard",
         "expand",

@@ -134,7 +134,8 @@ def check_grad(
 def _given(at: Any, names: list[str]) -> list[dict[str, float]]:
     points = [at] if isinstance(at, Mapping) else list(at)
     result = []
-    for point in points:
+    for given in points:
+        point = {getattr(key, "name", key): value for key, value in given.items()}
         missing = [name for name in names if name not in point]
         if missing:
             raise UnboundSymbol(f"at= gives no value for {', '.join(map(repr, missing))}")

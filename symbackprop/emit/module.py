@@ -28,6 +28,8 @@ _NOUNS = {
     "hessian": "the Hessian",
     "hvp": "the Hessian-vector product",
 }
+MARK = "Written by symbackprop"
+"""What stands in the header of every emitted module."""
 _LONGEST_NAME = 72
 DIALECTS: dict[str, type[Dialect]] = {"python": Python, "numpy": Numpy, "numba": Numba}
 
@@ -125,9 +127,9 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
         lines.append(header.reduce)
     lines.append(f"Operations: {header.counts}")
     lines.append(f"Target {target}, {header.dtype}. Kinks: {header.kinks}.")
-    lines.append(f"Written by symbackprop {__version__}; edits are lost when it is written again.")
+    lines.append(f"{MARK} {__version__}; edits are lost when it is written again.")
     if header.regenerate:
-        lines.append(f"From: {comment(exact(header.regenerate))}")
+        lines.append(f"From: {exact(header.regenerate)}")
     return "\n".join([*lines, '"""'])
 
 

@@ -30,7 +30,7 @@ from symbackprop.lower.program import (
     Statement,
     Total,
 )
-from symbackprop.ops import Op, Spelling
+from symbackprop.ops import REGISTRY, Op, Spelling
 
 # Binding strength of Python's operators, the higher the tighter.
 _STRENGTH = {
@@ -53,6 +53,7 @@ _STRENGTH = {
     "**": 9,
 }
 _ATOM = 10
+_NEG = REGISTRY["neg"]
 LINE = 100
 
 
@@ -179,6 +180,8 @@ class Dialect:
         match statement:
             case Assign(target, value, note):
                 return [noted(f"{indent}{self.expression(target)} = {self.expression(value)}", note)]
+            case Accumulate(name, Apply(op, (operand,)), note) if op is _NEG:
+                return [noted(f"{indent}{name} -= {self._bracketed(operand, _STRENGTH['-'])}", note)]
             case Accumulate(name, value, note):
                 return [noted(f"{indent}{name} += {self.expression(value)}", note)]
             case For(index, extent, body):

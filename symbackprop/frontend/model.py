@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -93,12 +94,26 @@ def read_model(
             translator.builder.input(names(symbol), type_of(symbol))
     return Model(
         share(translator.builder.graph(roots)),
-        tuple(_argument(members, packed, names, in_batch) for members, packed in arguments),
+        _distinct([_argument(members, packed, names, in_batch) for members, packed in arguments]),
         tuple(_variable(members, packed, names) for members, packed in wrt_leaves),
         structure,
         _value_structure(expr) if several else Structure("leaf"),
         bool(batched),
     )
+
+
+def _distinct(arguments: list[Argument]) -> tuple[Argument, ...]:
+    """Packed arguments get a number where their name is taken: packed, packed_2."""
+    taken = {argument.name for argument in arguments if not argument.packed}
+    result = []
+    for argument in arguments:
+        name, number = argument.name, 1
+        while argument.packed and name in taken:
+            number += 1
+            name = f"{argument.name}_{number}"
+        taken.add(name)
+        result.append(replace(argument, name=name))
+    return tuple(result)
 
 
 def _value_structure(exprs: Any) -> Structure:
@@ -253,5 +268,15 @@ def _warn_of_idle(wrt: Any, wrt_leaves: list[_Members], found: Any) -> None:
         warnings.warn(
             f"the expression does not contain {', '.join(map(repr, idle))}: the gradient in it is zero",
             SymbackpropWarning,
-            stacklevel=4,
+            stacklevel=_outside(),
         )
+
+
+def _outside() -> int:
+    """The stack level of the first caller that is not this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").startswith("symbackprop") or "contextlib" in frame.f_code.co_filename
+    ):
+        level, frame = level + 1, frame.f_back
+    return level - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Mapping
@@ -126,7 +127,9 @@ def _run(path: Path) -> ModuleType:
         if spec is None or spec.loader is None:
             raise ModelError(f"{path} is not a Python file")
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        # What a model prints is not what the command prints.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except ModelError:
         raise
     except (Exception, SystemExit) as error:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sympy as sp
+from scipy import special
 
 from symbackprop.errors import MissingDerivative, OptionError, UnsupportedExpression
+from symbackprop.frontend.functions import rows_by_class
 from symbackprop.frontend.problems import short
 from symbackprop.ops import Op, Spelling
 from symbackprop.ops.row import SPECIAL
@@ -16,7 +21,12 @@ if TYPE_CHECKING:
     from symbackprop.frontend.scalar import Translator
 
 _ROWS: dict[Any, Op] = {}
-_TARGETS = ("python", "numpy", "numba")
+# The modules that emitted code of each target imports.
+_OFFERED: dict[str, dict[str, Any]] = {
+    "python": {"math": math},
+    "numpy": {"np": np, "special": special},
+    "numba": {"math": math, "np": np},
+}
 
 
 def register(
@@ -48,17 +58,21 @@ def register(
     """
     if not isinstance(function, sp.core.function.FunctionClass):
         raise OptionError(f"register takes a sympy Function class, not {short(function)}")
+    if function in rows_by_class() or _is_builtin(function):
+        raise OptionError(f"{function} is built in; register a function of your own")
     if (value is None) == (spelling is None):
         raise OptionError(f"register({function}) needs either value= or spelling=, one of the two")
     spelled = dict(spelling or {})
     for target, callee in spelled.items():
         module, _, attribute = callee.partition(".")
-        if target not in _TARGETS or module not in ("math", "np", "special") or not attribute.isidentifier():
+        offered = _OFFERED.get(target, {}).get(module)
+        if offered is None or not attribute.isidentifier() or not callable(getattr(offered, attribute, None)):
             raise OptionError(
-                f"register({function}): {target!r}: {callee!r} is not of the form"
-                " {'python': 'math.erf', 'numpy': 'special.ndtr', 'numba': 'math.erf'}"
+                f"register({function}): {target!r}: {callee!r} is not of the form {{'python': 'math.erf', 'numpy':"
+                " 'special.ndtr', 'numba': 'math.erf'}, a function that the target's modules offer"
             )
     arity = _arity(function, value, partials)
+    _try_out(function, value, arity)
     expressions = _partial_expressions(function, partials, arity)
     if expressions is None and value is None:
         raise MissingDerivative(f"register({function}) with spelling= needs partials=, or an fdiff on the class")
@@ -76,12 +90,30 @@ def register(
     )
 
 
+def _is_builtin(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("sympy.")
+
+
+def _try_out(function: Any, value: Any, arity: int) -> None:
+    """A definition must give a SymPy expression, which shows when it is called once."""
+    if value is None:
+        return
+    try:
+        sp.sympify(value(*_dummies(arity)), strict=True)
+    except Exception as error:
+        raise OptionError(
+            f"register({function}): its definition does not give a SymPy expression: {type(error).__name__}: {error}"
+        ) from error
+
+
 def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     """A node for an applied function that no row and no other rule knows."""
     row = _ROWS.get(expr.func) or _ROWS.get(getattr(expr, "name", None))
     if row is None and isinstance(expr, sp.Function) and not isinstance(expr, sp.core.function.AppliedUndef):
         row = _row_of_class(expr)
     if row is not None:
+        if len(operands) != row.arity:
+            raise UnsupportedExpression(f"{row.name} was registered with {row.arity} arguments, not {len(operands)}")
         if not row.partials and row.define is not None:
             return int(row.define(t.f, *t.values(operands)).index)
         return t.apply(row, operands)
@@ -124,7 +156,12 @@ def _arity(function: Any, value: Any, partials: Any) -> int:
     if isinstance(value, sp.Lambda):
         return len(value.signature)
     if callable(value):
-        return int(value.__code__.co_argcount)
+        try:
+            return len(inspect.signature(value).parameters)
+        except (TypeError, ValueError):
+            raise OptionError(
+                f"register({function}): {value!r} computes numbers; give a function of SymPy expressions (sp.sin)"
+            ) from None
     if function.nargs is not sp.S.Naturals0 and function.nargs is not None and len(function.nargs) == 1:
         return int(next(iter(function.nargs)))
     if isinstance(partials, list | tuple):

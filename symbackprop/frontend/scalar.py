@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from symbackprop.errors import UnsupportedExpression
+from symbackprop.errors import NameClash, UnboundSymbol, UnsupportedExpression
 from symbackprop.frontend import registered
 from symbackprop.frontend.atoms import exact_number, refusal
 from symbackprop.frontend.functions import rows_by_class
@@ -42,8 +42,15 @@ class Translator:
         self.symbols: dict[Any, None] = {}
 
     def bind(self, symbol: Any, expr: Any) -> None:
-        """Let `symbol` stand for `expr` in what follows, as `sympy.cse` means it."""
+        """Let `symbol` stand for `expr` in what follows, as `sympy.cse` means it.
+
+        Raises NameClash for a symbol that is bound already, UnboundSymbol for one that was used before.
+        """
+        if symbol in self._bound:
+            raise NameClash(f"{symbol} is bound twice in the let-bound part; give the second one a name of its own")
         index = self.translate(expr)
+        if symbol in self.symbols:
+            raise UnboundSymbol(f"{symbol} is used before it is bound, or by its own definition; put its binding first")
         self._bound[symbol] = index
         self.builder.label(index, symbol.name)
 
@@ -70,6 +77,8 @@ class Translator:
 
     def _operands(self, expr: Any) -> Sequence[Any]:
         rewritten = _REWRITE.get(type(expr))
+        if isinstance(expr, sp.MatrixExpr | sp.matrices.expressions.matexpr.MatrixElement):
+            return ()
         if rewritten is None:
             return expr.args if not getattr(expr, "is_Atom", False) else ()
         replacement = rewritten(expr)
@@ -239,7 +248,9 @@ def _single_entry(expr: Any) -> tuple[Any, ...]:
 
 def _entry_or_refused(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     if not operands:
-        raise UnsupportedExpression(f"a matrix of shape {expr.shape} stands where a scalar is due")
+        raise UnsupportedExpression(
+            f"a matrix of shape {expr.shape} stands where a scalar is due; pass its entries as a list: list(M)"
+        )
     return operands[0]
 
 

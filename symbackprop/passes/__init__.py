@@ -5,6 +5,7 @@ from symbackprop.passes.expand import expand
 from symbackprop.passes.guard import guard
 from symbackprop.passes.rewrite import Rule
 from symbackprop.passes.simplify import simplify
+from symbackprop.passes.stabilise import stabilise
 from symbackprop.passes.strength import strength
 
-__all__ = ["Rule", "dead", "expand", "guard", "simplify", "strength"]
+__all__ = ["Rule", "dead", "expand", "guard", "simplify", "stabilise", "strength"]

@@ -18,9 +18,10 @@ class _Expander(Rewriter):
     def plain(self, op: Op, operands: tuple[int, ...], attributes: object = None) -> int:
         if getattr(op, self.target) is None and op.elementwise:
             if op.define is None:
+                others = [target for target in ("python", "numpy", "numba") if getattr(op, target) is not None]
+                why = "the standard library has no such function" if self.target == "python" else "it has no spelling"
                 raise EmitError(
-                    f"target {self.target!r} cannot compute {op.name}: the standard library has no such function;"
-                    " use target 'numpy' or 'numba', which take it from SciPy"
+                    f"target {self.target!r} cannot compute {op.name}: {why}; use {' or '.join(map(repr, others))}"
                 )
             f = Functions(self)
             return int(op.define(f, *[f.wrap(operand) for operand in operands]).index)

@@ -21,6 +21,10 @@ from symbackprop.runtime.objective import flat_objective
 class CompiledFunction:
     """A derivative, its value, and the program that computes both.
 
+    ``args`` and ``wrt`` are names in call order, ``source`` is the emitted module, ``backend`` and ``dtype`` what it
+    was compiled for. ``stats`` counts: ``value``, ``value_and_grad`` and their ``ratio`` in additions, plain
+    ``operations``, ``nodes``, ``temporaries`` and the ``bytes`` that they take.
+
     Calling it gives the derivative (for `compile_function` the value), in the structure it was compiled for. Instances
     come from the `compile_*` functions, are immutable, may be called from several threads, and pickle by their source.
     """
@@ -92,6 +96,8 @@ class CompiledFunction:
 
     def value_and_grad(self, *args: Any, **named: Any) -> tuple[Any, Any]:
         """The value and the gradient, from one program that shares their work."""
+        if self.signature.mode == "function":
+            raise CallError("compile_function compiles no derivative; use compile_grad or compile_jacobian")
         return self._evaluate(args, named)
 
     value_and_derivative = value_and_grad

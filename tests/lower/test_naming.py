@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import unicodedata
 
 import pytest
 import sympy as sp
@@ -64,7 +65,9 @@ def test_any_name_works_and_can_be_passed_by_it(name: str, target: str) -> None:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     assert all(found.isascii() and found.isidentifier() and not keyword.iskeyword(found) for found in names)
-    assert g.source.isascii()
+    hidden = {"Cf", "Cc", "Zl", "Zp"}
+    assert not any(unicodedata.category(char) in hidden for char in g.source if char != "\n")
+    assert not any(unicodedata.bidirectional(char) in ("R", "AL", "RLE", "RLO", "LRO") for char in g.source)
     assert all(len(line) < 300 for line in g.source.splitlines()[8:])
     if target != "numba":
         assert g(**{name: 0.5, "x": 2.0}) == g(0.5, 2.0)
