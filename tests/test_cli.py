@@ -153,6 +153,40 @@ def test_errors_are_one_clear_line(
     assert re.search(said, captured.err), captured.err
 
 
+def test_emit_replaces_only_what_it_wrote(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("emit", "model.py:loss", "-o", "model.py") == 2
+    assert "not written by symbackprop" in capsys.readouterr().err
+    assert model.read_text() == MODEL
+    Path("notes.txt").write_text("mine")
+    assert run("emit", "model.py:loss", "-o", "notes.txt") == 2
+    assert Path("notes.txt").read_text() == "mine"
+    assert run("emit", "model.py:loss", "-o", "notes.txt", "--force") == 0
+    assert run("emit", "model.py:loss", "-o", "notes.txt") == 0
+    assert run("emit", "model.py:loss", "-o", "-") == 0
+    assert not Path("-").exists()
+
+
+def test_what_a_model_prints_stays_out_of_the_output(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model.write_text(MODEL + "print('hello')\n")
+    assert run("show", "model.py:loss", "--what", "stats", "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) and "hello" in captured.err
+
+
+def test_check_goes_on_after_an_item_that_cannot_be_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "gone.py", "model.py:loss") == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("ok  model.py:loss") and "no file gone.py" in captured.err
+
+
+def test_odd_names_survive_the_round_trip_through_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(["α", "my var", "it's", '"q"', "\\theta", "\u202ex", "a\\x22b"]):
+        Path(f"m{number}.py").write_text(f"import sympy as sp\nx = sp.Symbol({name!r})\nloss = sp.sin(x)\n", "utf-8")
+        assert run("emit", f"m{number}.py:loss", "--wrt", name, "-o", "out.py", "--force") == 0
+        assert run("check", "out.py") == 0, name
+
+
 def test_an_unwritable_file_keeps_what_it_had(model: Path) -> None:
     Path("folder").mkdir()
     assert run("emit", "model.py:loss", "-o", "folder") == 2

@@ -61,6 +61,27 @@ def test_let_bound_input_is_differentiated_without_expanding() -> None:
     assert len(grad((chain, [value])).source) < 20_000
 
 
+@pytest.mark.parametrize(
+    ("let", "error", "words"),
+    [
+        ([(z, y * z)], sb.UnboundSymbol, "by its own definition"),
+        ([(x2, x10 + 1), (x10, x**2)], sb.UnboundSymbol, "before it is bound"),
+        ([(y, x), (y, x**2)], sb.NameClash, "bound twice"),
+    ],
+)
+def test_let_bound_input_must_be_in_order(let: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        grad((let, [let[0][0] * x]))
+
+
+def test_unnamed_packs_are_told_apart() -> None:
+    g = grad(x * y + z * x2, [(x, y), (z, x2)], args=[(x, y), (z, x2)])
+    assert g.args == ("packed", "packed_2")
+    assert g(packed_2=[1.0, 2.0], packed=[3.0, 4.0])[0].tolist() == [4.0, 3.0]
+    fun, pack = g.as_scipy()
+    assert fun(pack(x=3.0, y=4.0, z=1.0, x2=2.0))[0] == 14.0
+
+
 def test_let_bound_names_survive() -> None:
     hidden = sp.Symbol("hidden")
     source = grad(([(hidden, x * y)], [sp.sin(hidden) + hidden])).source

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -85,6 +87,10 @@ def test_a_spelling_with_partials(backend: str) -> None:
         ({"value": lambda t: t, "spelling": {"numpy": "np.exp"}}, sb.OptionError, "one of the two"),
         ({"spelling": {"numpy": "os.system"}, "partials": lambda t: t}, sb.OptionError, "not of the form"),
         ({"spelling": {"numpy": "np.exp; import os"}, "partials": lambda t: t}, sb.OptionError, "not of the form"),
+        ({"spelling": {"numpy": "np.nosuch"}, "partials": lambda t: t}, sb.OptionError, "not of the form"),
+        ({"spelling": {"numpy": "math.erf"}, "partials": lambda t: t}, sb.OptionError, "not of the form"),
+        ({"value": math.sin}, sb.OptionError, "SymPy expression"),
+        ({"value": np.sin}, sb.OptionError, "SymPy expression|computes numbers"),
         ({"spelling": {"numpy": "np.exp"}}, sb.MissingDerivative, "needs partials"),
         ({"value": lambda t: t, "partials": [lambda t: t, lambda t: t]}, sb.OptionError, "2 partials for 1"),
     ],
@@ -94,6 +100,18 @@ def test_bad_registrations(keywords: dict[str, Any], error: type[Exception], wor
         sb.register(sp.Function("bad"), **keywords)
     with pytest.raises(sb.OptionError, match="Function class"):
         sb.register("name", lambda t: t)
+
+
+def test_what_is_built_in_stays_what_it_is() -> None:
+    with pytest.raises(sb.OptionError, match="built in"):
+        sb.register(sp.sin, lambda t: t)
+
+
+def test_a_wrong_number_of_arguments_is_named() -> None:
+    single = sp.Function("single")
+    sb.register(single, lambda t: t**2)
+    with pytest.raises(sb.UnsupportedExpression, match="registered with 1 argument"):
+        sb.compile_grad(single(x, y))
 
 
 def test_a_definition_may_not_reach_outside_its_arguments() -> None:
