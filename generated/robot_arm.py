@@ -33,8 +33,8 @@ import numpy as np
 def value(q, tx, ty, tz):
     """The value alone."""
     q = np.asarray(q, np.float64)
-    if len(q) != 7:
-        raise ValueError("q must hold 7 numbers")
+    if np.shape(q) != (7,):
+        raise ValueError("q must be 1-D and hold 7 numbers")
     tx = np.asarray(tx, np.float64)
     ty = np.asarray(ty, np.float64)
     tz = np.asarray(tz, np.float64)
@@ -72,8 +72,8 @@ def value(q, tx, ty, tz):
 def value_and_grad(q, tx, ty, tz):
     """The value and the gradient, sharing their work."""
     q = np.asarray(q, np.float64)
-    if len(q) != 7:
-        raise ValueError("q must hold 7 numbers")
+    if np.shape(q) != (7,):
+        raise ValueError("q must be 1-D and hold 7 numbers")
     tx = np.asarray(tx, np.float64)
     ty = np.asarray(ty, np.float64)
     tz = np.asarray(tz, np.float64)

@@ -82,7 +82,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     signature = _signature(model, request.mode)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
-    graph = optimise(graph, options.target, observe)
+    graph = optimise(graph, options.target, signature.value_count, observe)
     program = lower(graph, signature, options.target)
     stats = statistics(graph, program, signature, options, model.batched)
     header = Header(
@@ -117,27 +117,53 @@ def _signature(model: Model, mode: str) -> Signature:
     directions: tuple[Argument, ...] = ()
     count = sum(len(variable.members) for variable in model.wrt)
     flat = (count,) if structure.kind != "leaf" or any(variable.packed for variable in model.wrt) else ()
+    free = _Free(model.arguments)
     if mode == "function":
         structure, leaves = Structure("leaf"), ()
     elif mode == "jvp":
-        directions = tuple(_direction(variable) for variable in model.wrt)
+        directions = tuple(
+            free.argument(f"{v.name}_dot", [f"{name}_dot" for name in v.names], v.packed) for v in model.wrt
+        )
         structure = model.values
         along = "along " + ", ".join(variable.name for variable in model.wrt)
-        names = ["result_dot"] if _count(model) == 1 else [f"result_{k}_dot" for k in range(1, _count(model) + 1)]
-        leaves = tuple(Leaf(name, along) for name in names)
+        leaves = tuple(Leaf(name, along) for name in _numbered("result_dot", _count(model)))
     elif mode == "vjp":
-        names = ["result_bar"] if _count(model) == 1 else [f"result_{k}_bar" for k in range(1, _count(model) + 1)]
-        directions = tuple(Argument(name, (f"{name} direction",), (name,)) for name in names)
+        directions = tuple(free.argument(name, [name], False) for name in _numbered("result_bar", _count(model)))
     elif mode == "jacobian":
         rows = () if model.values.kind == "leaf" else (_count(model),)
         structure, leaves = Structure("leaf"), (Leaf("jacobian", _names(model), rows + flat),)
     elif mode == "hessian":
         structure, leaves = Structure("leaf"), (Leaf("hessian", _names(model), flat + flat),)
     elif mode == "hvp":
-        members = tuple(f"v {number}" for number in range(count)) if flat else ("v",)
-        directions = (Argument("v", members, tuple(f"{name}_dot" for name in _members(model)), packed=bool(flat)),)
+        parts = [f"{name}_dot" for name in _members(model)] if flat else ["v"]
+        directions = (free.argument("v", parts, bool(flat)),)
         leaves = tuple(_leaf(variable, "bar_dot") for variable in model.wrt)
     return Signature(mode, (*model.arguments, *directions), leaves, structure, model.values, len(directions))
+
+
+class _Free:
+    """Names and identifiers for directions that no symbol of the user's has, whatever it is called."""
+
+    def __init__(self, arguments: tuple[Argument, ...]) -> None:
+        self._taken = {argument.name for argument in arguments} | {m for a in arguments for m in a.members}
+
+    def argument(self, name: str, parts: list[str], packed: bool) -> Argument:
+        members = tuple(self._allocate(part) for part in parts)
+        return Argument(self._allocate(name) if packed else members[0], members, tuple(parts), packed)
+
+    def _allocate(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    """The name itself for one of a kind, else with a number after its first word: result_1_dot, result_2_dot."""
+    head, _, tail = name.partition("_")
+    return [name] if count == 1 else [f"{head}_{number}_{tail}" for number in range(1, count + 1)]
 
 
 def _leaf(variable: Variable, suffix: str) -> Leaf:
@@ -145,12 +171,6 @@ def _leaf(variable: Variable, suffix: str) -> Leaf:
     what = f"({shown})" if variable.packed else variable.name
     shape = (len(variable.members),) if variable.packed else ()
     return Leaf(f"{variable.name}_{suffix}", what, shape, variable.members)
-
-
-def _direction(variable: Variable) -> Argument:
-    name = f"{variable.name}_dot"
-    members = tuple(f"{member} dot" for member in variable.members)
-    return Argument(name, members, tuple(f"{n}_dot" for n in variable.names), variable.packed)
 
 
 def _count(model: Model) -> int:
@@ -176,9 +196,9 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
         batched = _batched(graph, model, options)
         return GraphBuilder(batched).graph(batched.outputs[: len(graph.outputs)])
     if signature.mode == "hvp":
-        return modes.hessian_product(graph, members, directions, kinks, guard)
+        return modes.hessian_product(graph, members, directions, kinks, partial(guard, values=1))
     if signature.mode == "hessian":
-        return modes.hessian(graph, members, kinks, guard)
+        return modes.hessian(graph, members, kinks, partial(guard, values=1))
     graph, nodes = _with_inputs(graph, members, model)
     if signature.mode == "grad":
         graph = _batched(graph, model, options)
@@ -234,10 +254,10 @@ def _reduced(graph: Graph, options: Options, batched: bool) -> Graph:
     return builder.graph([total, *gradient])
 
 
-def optimise(graph: Graph, target: str, observe: Observer | None = None) -> Graph:
+def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None) -> Graph:
     """The passes after differentiation, in order."""
     steps: list[tuple[str, Callable[[Graph], Graph]]] = [
-        ("guard", guard),
+        ("guard", partial(guard, values=values)),
         ("expand", partial(expand, target=target)),
         ("strength", strength),
         ("dead", dead),

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from symbackprop.ad.forward import jvp
 from symbackprop.ad.reverse import vjp
 from symbackprop.ir import Graph, GraphBuilder
+from symbackprop.ops import REGISTRY
 
+_ADD = REGISTRY["add"]
 Tidy = Callable[[Graph], Graph]
 
 
@@ -26,16 +28,14 @@ def gradient(graph: Graph, wrt: Sequence[int], kinks: str, per_sample: bool = Fa
 def pullback(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:
     """One reverse sweep from all outputs, with the given cotangents."""
     builder = GraphBuilder(graph)
-    seeds: dict[int, int] = {}
-    for output, direction in zip(graph.outputs, directions, strict=True):
-        seeds[output] = _sum(builder, seeds.get(output), direction)
+    seeds = _seeds(builder, graph.outputs, directions)
     return builder.graph([*graph.outputs, *vjp(graph, seeds, wrt, builder, kinks)])
 
 
 def pushforward(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:
     """One forward sweep, with the given tangents."""
     builder = GraphBuilder(graph)
-    tangents = jvp(graph, dict(zip(wrt, directions, strict=True)), graph.outputs, builder, kinks)
+    tangents = jvp(graph, _seeds(builder, wrt, directions), graph.outputs, builder, kinks)
     return builder.graph([*graph.outputs, *tangents])
 
 
@@ -55,11 +55,8 @@ def hessian_product(graph: Graph, wrt: Sequence[str], directions: Sequence[str],
     """Forward over reverse: the tangents of the gradient in one direction. Inputs are given by identifier."""
     first = tidy(gradient(graph, _nodes(graph, wrt), kinks))
     builder = GraphBuilder(first)
-    seeds = {
-        node: builder.input(direction)
-        for node, direction in zip(_nodes(first, wrt), directions, strict=True)
-        if node >= 0
-    }
+    present = [(n, builder.input(d)) for n, d in zip(_nodes(first, wrt), directions, strict=True) if n >= 0]
+    seeds = _seeds(builder, [node for node, _ in present], [direction for _, direction in present])
     value, *entries = first.outputs
     return builder.graph([value, *jvp(first, seeds, entries, builder, kinks)])
 
@@ -84,7 +81,9 @@ def _nodes(graph: Graph, identifiers: Sequence[str]) -> list[int]:
     return [inputs.get(identifier, -1) for identifier in identifiers]
 
 
-def _sum(builder: GraphBuilder, known: int | None, direction: int) -> int:
-    from symbackprop.ops import REGISTRY
-
-    return direction if known is None else builder.add(REGISTRY["add"], (known, direction))
+def _seeds(builder: GraphBuilder, nodes: Sequence[int], directions: Sequence[int]) -> dict[int, int]:
+    """Directions by node; a node that is named twice moves along the sum."""
+    seeds: dict[int, int] = {}
+    for node, direction in zip(nodes, directions, strict=True):
+        seeds[node] = builder.add(_ADD, (seeds[node], direction)) if node in seeds else direction
+    return seeds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from symbackprop.errors import EmitError
@@ -16,26 +16,21 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
         raise EmitError(f"cannot write {target}: it is a folder; name a file in it")
     if not target.parent.is_dir():
         raise EmitError(f"cannot write {target}: there is no folder {target.parent}; create it first")
-    aside = None
+    # A link is followed, so that what it points to is replaced and not the link.
+    place = target.resolve()
+    if place.exists() and not place.is_file():
+        raise EmitError(f"cannot write {target}: it is no ordinary file; name another one")
+    aside = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     try:
-        # A link is followed, so that what it points to is replaced and not the link.
-        place = target.resolve()
-        descriptor, aside = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=place.parent)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_umask()
-        Path(aside).chmod(mode)
-        Path(aside).replace(place)
+        if place.exists():
+            aside.chmod(place.stat().st_mode & 0o777)
+        aside.replace(place)
     except OSError as error:
-        if aside is not None:
-            Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise EmitError(f"cannot write {target}: {error.strerror or error}") from error
     return target
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

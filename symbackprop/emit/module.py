@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from symbackprop.emit.audit import audit
@@ -45,7 +45,6 @@ class Header:
     counts: str
     reduce: str = ""
     regenerate: str = ""
-    options: tuple[str, ...] = field(default=())
 
 
 def emit(program: Program, signature: Signature, header: Header, target: str) -> str:

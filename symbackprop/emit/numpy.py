@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symbackprop.emit.spell import Dialect, shape_text
-from symbackprop.lower.program import Function
+from symbackprop.lower.program import Cast, Function
 from symbackprop.lower.split import WORK
 
 
@@ -23,6 +23,21 @@ class Numpy(Dialect):
 
     def cast(self, name: str, array: bool) -> str:
         return f"np.asarray({name}, np.{self.dtype})"
+
+    def door(self, cast: Cast, indent: str) -> list[str]:
+        lines = [f"{indent}{cast.name} = {self.cast(cast.name, cast.array)}"]
+        if cast.length is not None:
+            problem = (
+                f"np.shape({cast.name}) != ({cast.length},)",
+                f"must be 1-D and hold {cast.length} numbers",
+            )
+        elif cast.array:
+            problem = f"np.ndim({cast.name}) != 1", "must be 1-D, with one number a sample"
+        elif cast.shared:
+            problem = f"np.ndim({cast.name}) != 0", "must be one number, which all samples share"
+        else:
+            return lines
+        return [*lines, f"{indent}if {problem[0]}:", f'{indent}    raise ValueError("{cast.name} {problem[1]}")']
 
     def total(self, operand: str) -> str:
         return f"np.sum({operand})"

@@ -193,17 +193,21 @@ class Dialect:
                 return [f"{indent}{name} = {self.allocate(name, extents)}"]
             case Call(function, arguments):
                 return wrapped(f"{indent}{function}(", arguments, ")", indent)
-            case Cast(name, array, length):
-                lines = [f"{indent}{name} = {self.cast(name, array)}"]
-                if length is not None:
-                    lines.append(f"{indent}if len({name}) != {length}:")
-                    lines.append(f'{indent}    raise ValueError("{name} must hold {length} numbers")')
-                return lines
+            case Cast():
+                return self.door(statement, indent)
             case Measure(name, arrays):
                 return self.measure(name, arrays, indent)
             case Section(text):
                 return ["", f"{indent}# {text}"]
         raise InternalCompilerError(f"no way to spell {statement!r}")
+
+    def door(self, cast: Cast, indent: str) -> list[str]:
+        """An argument cast, and refused where its length is not what the program was made for."""
+        lines = [f"{indent}{cast.name} = {self.cast(cast.name, cast.array)}"]
+        if cast.length is not None:
+            lines.append(f"{indent}if len({cast.name}) != {cast.length}:")
+            lines.append(f'{indent}    raise ValueError("{cast.name} must hold {cast.length} numbers")')
+        return lines
 
     def measure(self, name: str, arrays: tuple[str, ...], indent: str) -> list[str]:
         lines = [f"{indent}{name} = {self.length(arrays[0])}"]

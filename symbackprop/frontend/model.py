@@ -54,6 +54,7 @@ class _Names:
     def __init__(self) -> None:
         self.identifiers: dict[Any, str] = {}
         self._first: dict[str, Any] = {}
+        self._taken: set[str] = set()
         self.clashes: list[tuple[Any, Any]] = []
 
     def __call__(self, symbol: Any) -> str:
@@ -62,7 +63,11 @@ class _Names:
             first = self._first.setdefault(symbol.name, symbol)
             if first is not symbol:
                 self.clashes.append((first, symbol))
-            known = symbol.name if first is symbol else f"{symbol.name} ({len(self.clashes) + 1})"
+            known, number = symbol.name, 1
+            while known in self._taken:
+                number += 1
+                known = f"{symbol.name} ({number})"
+            self._taken.add(known)
             self.identifiers[symbol] = known
         return known
 

@@ -48,13 +48,16 @@ class ModelFile:
             if isinstance(value, list | tuple) and isinstance(members, list | tuple | sp.Tuple):
                 if len(value) != len(members):
                     raise ModelError(f"{self.path}: AT[{name!r}] has {len(value)} numbers for {len(members)} symbols")
-                point.update({symbol.name: float(x) for symbol, x in zip(members, value, strict=True)})
+                point.update({s.name: self._number(name, x) for s, x in zip(members, value, strict=True)})
             else:
-                try:
-                    point[str(name)] = float(value)
-                except (TypeError, ValueError):
-                    raise ModelError(f"{self.path}: AT[{name!r}] is no number: {value!r}") from None
+                point[str(name)] = self._number(name, value)
         return point
+
+    def _number(self, name: Any, value: Any) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ModelError(f"{self.path}: AT[{name!r}] is no number: {value!r}") from None
 
     def _read(self, item: str | list[str], what: str) -> Any:
         if isinstance(item, list):
@@ -72,7 +75,7 @@ class ModelFile:
         ):
             return found
         raise ModelError(
-            f"{what} names {name!r}, which is no symbol of {self.name} and no symbols of {self.path};"
+            f"{what} names {name!r}, no symbol of {self.name} and no name of {self.path} for one;"
             f" the symbols are {', '.join(sorted(known))}"
         )
 
@@ -81,7 +84,7 @@ class ModelFile:
         bound = {symbol for symbol, _ in let}
         found: dict[Any, None] = {}
         seen: set[int] = set()
-        stack = [*([body] if isinstance(body, sp.Basic) else body), *[value for _, value in let]]
+        stack = [*([body] if isinstance(body, sp.Basic | sp.MatrixBase) else body), *[value for _, value in let]]
         while stack:
             expr = stack.pop()
             if id(expr) not in seen:
@@ -105,7 +108,9 @@ def load_model(reference: str) -> ModelFile:
         raise ModelError(f"{path} has no {name!r}{hint}")
     expr = scope[name]
     _, body = split_cse(expr)
-    if not all(isinstance(part, sp.Basic) for part in (body if isinstance(body, list | tuple) else [body])):
+    if not all(
+        isinstance(part, sp.Basic | sp.MatrixBase) for part in (body if isinstance(body, list | tuple) else [body])
+    ):
         raise ModelError(f"{path}:{name} is a {type(expr).__name__}, not a SymPy expression or what sympy.cse returns")
     return ModelFile(path, name, expr, scope)
 
@@ -129,6 +134,7 @@ def _run(path: Path) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         # What a model prints is not what the command prints.
         with contextlib.redirect_stdout(sys.stderr):
+            sys.modules[spec.name] = module  # dataclasses look their own module up
             spec.loader.exec_module(module)
     except ModelError:
         raise
@@ -138,6 +144,7 @@ def _run(path: Path) -> ModuleType:
         said = str(error).splitlines()[0] if str(error) else ""
         raise ModelError(f"{path} cannot be run{where}: {type(error).__name__}{f': {said}' if said else ''}") from error
     finally:
+        sys.modules.pop("symbackprop_model", None)
         sys.dont_write_bytecode = writes_bytecode
         sys.path.remove(folder)
     return module

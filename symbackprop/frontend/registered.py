@@ -99,7 +99,9 @@ def _try_out(function: Any, value: Any, arity: int) -> None:
     if value is None:
         return
     try:
-        sp.sympify(value(*_dummies(arity)), strict=True)
+        expr = sp.sympify(value(*_dummies(arity)), strict=True)
+        if expr.has(function):
+            raise ValueError("it uses itself")
     except Exception as error:
         raise OptionError(
             f"register({function}): its definition does not give a SymPy expression: {type(error).__name__}: {error}"
@@ -108,7 +110,7 @@ def _try_out(function: Any, value: Any, arity: int) -> None:
 
 def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     """A node for an applied function that no row and no other rule knows."""
-    row = _ROWS.get(expr.func) or _ROWS.get(getattr(expr, "name", None))
+    row = _ROWS.get(expr.func)
     if row is None and isinstance(expr, sp.Function) and not isinstance(expr, sp.core.function.AppliedUndef):
         row = _row_of_class(expr)
     if row is not None:

@@ -155,7 +155,9 @@ class _Sharing:
         token, times = item
         if isinstance(token, tuple):
             base, exponent = token
-            return self._power(self.new[base], exponent * times)
+            # The power of the root and not base**(exponent*times), which would be real where the root is nan.
+            root = self._power(self.new[base], exponent)
+            return root if times == 1 else self._power(root, Fraction(times))
         if token >= 0:
             return self.new[token] if times == 1 else self._power(self.new[token], Fraction(times))
         known = self.built_pairs.get((True, token))

@@ -113,16 +113,11 @@ class Functions:
 
     def at_kink(self, x: Value, y: Value, *, below: Any, above: Any, at: Any) -> Value:
         """A derivative that is `below` for x < y, `above` for x > y, and at x = y what the policy says: there `at` is
-        the answer of policy "zero". A branch that contributes nothing is a choice against 0, so that it can be kept out
-        of whatever it is multiplied by.
+        the answer of policy "zero". With a zero on one side it is a choice against 0, which `guard` keeps outermost.
         """
         at = {"zero": at, "left": below, "right": above}[self.kinks]
         if at == below:
             return self.select(self.gt(x, y), above, below)
         if at == above:
             return self.select(self.ge(x, y), above, below)
-        if below == 0:
-            return self.select(self.ge(x, y), self.select(self.eq(x, y), at, above), 0)
-        if above == 0:
-            return self.select(self.le(x, y), self.select(self.eq(x, y), at, below), 0)
         return self.select(self.gt(x, y), above, self.select(self.lt(x, y), below, at))

@@ -102,6 +102,8 @@ class Cast(NamedTuple):
     name: str
     array: bool
     length: int | None = None
+    shared: bool = False
+    """A number that all samples of a batch share."""
 
 
 class Section(NamedTuple):

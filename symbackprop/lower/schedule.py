@@ -127,7 +127,8 @@ class Scheduler:
         pairs = list(zip(self.arguments, self.parameters, strict=True))
         for argument, name in pairs:
             length = len(argument.members) if argument.packed else None
-            body.append(Cast(name, argument.packed or argument.batched, length))
+            alone = any(other.batched for other in self.arguments) and not argument.batched and not argument.packed
+            body.append(Cast(name, argument.packed or argument.batched, length, alone))
         batched = tuple(name for argument, name in pairs if argument.batched)
         if batched:
             body.append(Measure(self.samples, batched))

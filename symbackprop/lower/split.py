@@ -39,7 +39,7 @@ def split(function: Function, part: int) -> list[Function]:
     slots = _crossing(function, chunks)
     parts = []
     calls: list[Statement] = []
-    arrays = [s.name for s in doors if isinstance(s, Allocate)]
+    arrays = [s.name for s in doors if isinstance(s, Allocate | Measure)]
     for number, chunk in enumerate(chunks, 1):
         rewritten = [_rewrite(statement, slots) for statement in chunk]
         used = _names(rewritten)
@@ -93,6 +93,10 @@ def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
         return slots.get(expr.name, expr)  # type: ignore[union-attr]
     if kind is Apply:
         return Apply(expr.op, tuple([_substitute(operand, slots) for operand in expr.operands]))  # type: ignore[union-attr]
+    if kind is Total:
+        return Total(_substitute(expr.operand, slots))  # type: ignore[union-attr]
+    if kind is Fill:
+        return Fill(_substitute(expr.operand, slots), expr.extent)  # type: ignore[union-attr]
     return expr
 
 
@@ -109,6 +113,8 @@ def _expression_names(expr: Expr) -> list[str]:
             stack.extend(item.operands)
         elif isinstance(item, Total | Fill):
             stack.append(item.operand)
+            if isinstance(item, Fill):
+                names.append(item.extent)
     return names
 
 

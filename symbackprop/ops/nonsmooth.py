@@ -50,14 +50,17 @@ def _abs_partial(f: Any, z: Any, x: Any) -> Any:
 
 
 def _max_partial(f: Any, x: Any, y: Any) -> Any:
-    # Between two active arguments a tie splits evenly; against a constant nothing passes: Max(x, 0) is the relu.
-    tie = 0 if f.is_constant(x) or f.is_constant(y) else _HALF
-    return f.at_kink(x, y, below=0, above=1, at=tie)
+    # Against a constant nothing passes at the tie: Max(x, 0) is the relu. Between two active arguments the tie splits
+    # evenly whatever the policy, since the sides of one are not those of the other.
+    if f.is_constant(x) or f.is_constant(y):
+        return f.at_kink(x, y, below=0, above=1, at=0)
+    return f.select(f.ge(x, y), f.select(f.eq(x, y), _HALF, 1), 0)
 
 
 def _min_partial(f: Any, x: Any, y: Any) -> Any:
-    tie = 0 if f.is_constant(x) or f.is_constant(y) else _HALF
-    return f.at_kink(x, y, below=1, above=0, at=tie)
+    if f.is_constant(x) or f.is_constant(y):
+        return f.at_kink(x, y, below=1, above=0, at=0)
+    return f.select(f.le(x, y), f.select(f.eq(x, y), _HALF, 1), 0)
 
 
 ROWS = (

@@ -70,8 +70,6 @@ class Op:
     """One interval an operand, from which the tests sample."""
     analytic: bool = True
     """Whether the mpmath reference is the analytic function off the real line, so that a complex step may be taken."""
-    constant_operands: tuple[int, ...] = ()
-    """Operands that must be known when the program is compiled (the order of a polygamma)."""
     elementwise: bool = True
     transpose: Callable[..., Any] | None = None
     """For a linear, structural row: ``(f, cotangent, operand)`` to the cotangent of the operand."""

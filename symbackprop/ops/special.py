@@ -174,7 +174,6 @@ ROWS = (
         sympy=("polygamma",),
         partials=(None, lambda f, z, n, x: f.polygamma(n + 1, x)),
         missing=_order("polygamma"),
-        constant_operands=(0,),
         numpy=call("special.polygamma"),
         numba=_callback("polygamma", 2),
         mpmath=lambda n, x: mp.polygamma(int(n), x),

@@ -134,6 +134,10 @@ RULES = (
 )
 
 
-def guard(graph: Graph) -> Graph:
-    """Keep gates outermost, simplifying on the way."""
-    return sweep(graph, Rewriter(RULES + SIMPLIFY_RULES, fold))
+def guard(graph: Graph, values: int = 0) -> Graph:
+    """Keep gates outermost, simplifying on the way.
+
+    The first `values` outputs are the user's own expressions: what they are made of keeps IEEE's 0*nan = nan.
+    """
+    rewriter = Rewriter(RULES + SIMPLIFY_RULES, fold, spared=SIMPLIFY_RULES)
+    return sweep(graph, rewriter, graph.reaching(graph.outputs[:values]) if values else None)

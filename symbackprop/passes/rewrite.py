@@ -35,13 +35,22 @@ class Rule:
 class Rewriter(GraphBuilder):
     """A builder that applies rules to whatever is added."""
 
-    def __init__(self, rules: Iterable[Rule], fold: Callable[..., int | None] | None = None) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        fold: Callable[..., int | None] | None = None,
+        spared: Iterable[Rule] = (),
+    ) -> None:
+        """`spared` are the rules for nodes that a sweep spares from the others."""
         super().__init__()
         self.f = Functions(self)
-        self._rules: dict[Op, list[Callable[..., int | None]]] = {}
-        for rule in rules:
-            self._rules.setdefault(REGISTRY[rule.op], []).append(rule.apply)
+        self._all, self._spared = _by_op(rules), _by_op(spared)
+        self._rules = self._all
         self._fold = fold
+
+    def spare(self, spared: bool) -> None:
+        """Apply only the rules for spared nodes, or all."""
+        self._rules = self._spared if spared else self._all
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         nodes = self.nodes
@@ -107,7 +116,14 @@ _MUL = REGISTRY["mul"]
 _COMMUTATIVE = frozenset(REGISTRY[name] for name in ("add", "mul", "eq", "ne", "logical_and", "logical_or"))
 
 
-def sweep(graph: Graph, rewriter: Rewriter) -> Graph:
+def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Callable[..., int | None]]]:
+    table: dict[Op, list[Callable[..., int | None]]] = {}
+    for rule in rules:
+        table.setdefault(REGISTRY[rule.op], []).append(rule.apply)
+    return table
+
+
+def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) -> Graph:
     """Every node that reaches an output, added anew through the rewriter; labels go along."""
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
@@ -115,6 +131,8 @@ def sweep(graph: Graph, rewriter: Rewriter) -> Graph:
     for index, node in enumerate(graph.nodes):
         if needed[index]:
             operands = tuple([new[operand] for operand in node.operands])
+            if spared is not None:
+                rewriter.spare(spared[index])
             if operands and node.op.elementwise:
                 new[index] = add(node.op, operands, node.attributes)
             else:

@@ -6,6 +6,8 @@ usually right (x*0 -> 0, x/x -> 1, x - x -> 0) is not here.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.fold import fold
@@ -14,6 +16,9 @@ from symbackprop.passes.rewrite import Rewriter, Rule, sweep
 _ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _SELECT, _NOT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "abs", "select", "logical_not")
 )
+
+
+_TINY = Fraction(1, 10**290)
 
 
 def _is(r: Rewriter, index: int, number: int) -> bool:
@@ -102,7 +107,8 @@ def _mul_constants(r: Rewriter, x: int, y: int) -> int | None:
     if outer and r.is_op(y, _MUL):
         a, b = r.operands(y)
         inner = r.number(a)
-        if inner:
+        # Not where c*d leaves the range of doubles and x would have brought it back.
+        if inner and _TINY < abs(outer * inner) < 1 / _TINY:
             return r.add(_MUL, (r.const(outer * inner), b))
     return None
 

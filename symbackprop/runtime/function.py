@@ -88,13 +88,13 @@ class CompiledFunction:
 
     # What it does.
 
-    def __call__(self, *args: Any, **named: Any) -> Any:
+    def __call__(self, /, *args: Any, **named: Any) -> Any:
         """The derivative, in the structure of wrt (of the expressions, for a JVP)."""
         if self.signature.mode == "function":
             return self.value(*args, **named)
         return self._evaluate(args, named)[1]
 
-    def value_and_grad(self, *args: Any, **named: Any) -> tuple[Any, Any]:
+    def value_and_grad(self, /, *args: Any, **named: Any) -> tuple[Any, Any]:
         """The value and the gradient, from one program that shares their work."""
         if self.signature.mode == "function":
             raise CallError("compile_function compiles no derivative; use compile_grad or compile_jacobian")
@@ -102,7 +102,7 @@ class CompiledFunction:
 
     value_and_derivative = value_and_grad
 
-    def value(self, *args: Any, **named: Any) -> Any:
+    def value(self, /, *args: Any, **named: Any) -> Any:
         """The value alone; directions of a JVP, VJP or HVP are left out."""
         values = self._values(self.signature.primal_arguments, args, named)
         results = self._elementwise(values, False) if self._is_elementwise(values) else self._run("value", values)
@@ -127,7 +127,7 @@ class CompiledFunction:
             )
         return self._respell("numba").kernel
 
-    def as_scipy(self, **fixed: Any) -> tuple[Callable[[Any], tuple[float, Any]], Callable[..., Any]]:
+    def as_scipy(self, /, **fixed: Any) -> tuple[Callable[[Any], tuple[float, Any]], Callable[..., Any]]:
         """``(fun, pack)`` for `scipy.optimize.minimize(fun, pack(...), jac=True)`.
 
         `fixed` gives the arguments that are not fitted. ``fun(x)`` returns the value and the flat gradient;
