@@ -173,6 +173,14 @@ def test_what_a_model_prints_stays_out_of_the_output(model: Path, capsys: pytest
     assert json.loads(captured.out) and "hello" in captured.err
 
 
+def test_a_model_may_define_a_dataclass(model: Path) -> None:
+    model.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Options:\n    rate: float = 0.1\n" + MODEL
+    )
+    assert run("show", "model.py:loss", "--what", "stats") == 0
+
+
 def test_check_goes_on_after_an_item_that_cannot_be_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("check", "gone.py", "model.py:loss") == 2
     captured = capsys.readouterr()

@@ -7,6 +7,7 @@ arguments that they read and of one work array, which holds every value that cro
 from __future__ import annotations
 
 from symbackprop.lower.program import (
+    Accumulate,
     Allocate,
     Apply,
     Assign,
@@ -14,6 +15,7 @@ from symbackprop.lower.program import (
     Cast,
     Expr,
     Fill,
+    For,
     Function,
     Item,
     Measure,
@@ -29,53 +31,83 @@ WORK = "work"
 
 
 def split(function: Function, part: int) -> list[Function]:
-    """The function as parts and a driver; unchanged in a list of its own if it is short or has loops."""
-    body = function.body
-    doors = [s for s in body if isinstance(s, Cast | Measure | Allocate)]
-    straight = [s for s in body if not isinstance(s, Cast | Measure | Allocate)]
-    if len(straight) <= 2 * part or not all(isinstance(s, Assign | Section) for s in straight):
-        return [function]
-    chunks: list[list[Statement]] = [list(straight[start : start + part]) for start in range(0, len(straight), part)]
-    slots = _crossing(function, chunks)
-    parts = []
-    calls: list[Statement] = []
+    """The function as parts and a driver; unchanged in a list of its own if it is short.
+
+    Either the statements outside loops are cut, or those of each long loop; what a loop sums up stays in the driver.
+    """
+    doors = [s for s in function.body if isinstance(s, Cast | Measure | Allocate)]
+    straight: list[Statement] = [s for s in function.body if not isinstance(s, Cast | Measure | Allocate)]
     arrays = [s.name for s in doors if isinstance(s, Allocate | Measure)]
-    for number, chunk in enumerate(chunks, 1):
-        rewritten = [_rewrite(statement, slots) for statement in chunk]
-        used = _names(rewritten)
-        parameters = [name for name in (*function.parameters, *arrays, WORK) if name in used]
-        name = f"_{function.name}_part_{number}"
-        parts.append(Function(name, parameters, rewritten, part=True))
-        calls.append(Call(name, tuple(parameters)))
-    driver = Function(
+    if len(straight) > 2 * part and all(isinstance(s, Assign | Section) for s in straight):
+        cut = _Cut(function.name, [*function.parameters, *arrays, WORK], part)
+        calls = cut.into_parts(straight, function.results)
+        return [*cut.parts, _driver(function, [*doors, Allocate(WORK, (len(cut.slots),)), *calls], cut.slots)]
+    if not any(isinstance(s, For) and len(s.body) > 2 * part for s in straight):
+        return [function]
+    scalars = [s.target.name for s in straight if isinstance(s, Assign) and isinstance(s.target, Ref)]
+    counters = [s.counter for s in straight if isinstance(s, For)][:1]
+    cut = _Cut(function.name, [*function.parameters, *arrays, *dict.fromkeys(scalars), *counters, WORK], part)
+    body = [_cut_loop(cut, s) if isinstance(s, For) and len(s.body) > 2 * part else s for s in straight]
+    return [*cut.parts, _driver(function, [*doors, Allocate(WORK, (len(cut.slots),)), *body], {})]
+
+
+def _driver(function: Function, body: list[Statement], slots: dict[str, Item]) -> Function:
+    return Function(
         function.name,
         function.parameters,
-        [*doors, Allocate(WORK, (len(slots),)), *calls],
+        body,
         [_substitute(result, slots) for result in function.values],
         [_substitute(result, slots) for result in function.leaves] if function.leaves is not None else None,
         function.bare_value,
         function.bare_leaf,
     )
-    return [*parts, driver]
 
 
-def _crossing(function: Function, chunks: list[list[Statement]]) -> dict[str, Item]:
-    """A place in the work array for each name that another part, or the result, reads."""
-    defined: dict[str, int] = {}
-    slots: dict[str, Item] = {}
-    for number, chunk in enumerate(chunks):
-        for statement in chunk:
-            if isinstance(statement, Assign):
-                for name in _expression_names(statement.value):
-                    if defined.get(name, number) != number and name not in slots:
-                        slots[name] = Item(WORK, len(slots))
-                if isinstance(statement.target, Ref):
-                    defined[statement.target.name] = number
-    for result in function.results:
-        for name in _expression_names(result):
-            if name in defined and name not in slots:
-                slots[name] = Item(WORK, len(slots))
-    return slots
+def _cut_loop(cut: _Cut, loop: For) -> For:
+    sums = [s for s in loop.body if isinstance(s, Accumulate)]
+    calls = cut.into_parts([s for s in loop.body if not isinstance(s, Accumulate)], [s.value for s in sums])
+    kept = [Accumulate(s.name, _substitute(s.value, cut.slots), s.note) for s in sums]
+    return For(loop.counter, loop.extent, (*calls, *kept))
+
+
+class _Cut:
+    """Parts of one function, and the places in its work array."""
+
+    def __init__(self, name: str, outer: list[str], size: int) -> None:
+        """`outer` are the names that a part may get as parameters, in order."""
+        self.name, self.outer, self.size = name, outer, size
+        self.parts: list[Function] = []
+        self.slots: dict[str, Item] = {}
+
+    def into_parts(self, statements: list[Statement], readers: list[Expr]) -> list[Statement]:
+        """Calls of the parts that the statements become; `readers` use their names afterwards."""
+        chunks = [statements[start : start + self.size] for start in range(0, len(statements), self.size)]
+        self._cross(chunks, readers)
+        calls: list[Statement] = []
+        for chunk in chunks:
+            rewritten = [_rewrite(statement, self.slots) for statement in chunk]
+            used = _names(rewritten)
+            parameters = [name for name in self.outer if name in used]
+            name = f"_{self.name}_part_{len(self.parts) + 1}"
+            self.parts.append(Function(name, parameters, rewritten, part=True))
+            calls.append(Call(name, tuple(parameters)))
+        return calls
+
+    def _cross(self, chunks: list[list[Statement]], readers: list[Expr]) -> None:
+        """A place in the work array for each name that another part, or what comes after, reads."""
+        defined: dict[str, int] = {}
+        for number, chunk in enumerate(chunks):
+            for statement in chunk:
+                if isinstance(statement, Assign):
+                    for name in _expression_names(statement.value):
+                        if defined.get(name, number) != number:
+                            self.slots.setdefault(name, Item(WORK, len(self.slots)))
+                    if isinstance(statement.target, Ref):
+                        defined[statement.target.name] = number
+        for reader in readers:
+            for name in _expression_names(reader):
+                if name in defined:
+                    self.slots.setdefault(name, Item(WORK, len(self.slots)))
 
 
 def _rewrite(statement: Statement, slots: dict[str, Item]) -> Statement:
@@ -109,6 +141,8 @@ def _expression_names(expr: Expr) -> list[str]:
             names.append(item.name)
         elif isinstance(item, Item):
             names.append(item.array)
+            if isinstance(item.place, str):
+                names.append(item.place)
         elif isinstance(item, Apply):
             stack.extend(item.operands)
         elif isinstance(item, Total | Fill):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -115,6 +116,25 @@ def test_the_audit_refuses_what_emission_never_writes(text: str) -> None:
         checked(text)
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("batch", (0.3, 0.2, [[1.0, 2.0]], [[0.5, 0.6]])),
+        ("batch", (0.3, [0.2, 0.3], [1.0, 2.0], [0.5, 0.6])),
+        ("batch", (0.3, 0.2, [1.0, 2.0], [0.5])),
+        ("packed", ([0.3, 0.4, 0.5], 0.5)),
+        ("packed", ([[0.3, 0.4]], 0.5)),
+        ("packed", (0.3, 0.5)),
+    ],
+)
+def test_standalone_numpy_modules_refuse_what_does_not_fit(name: str, arguments: tuple[object, ...]) -> None:
+    expr, wrt, options = MODELS[name]
+    scope: dict[str, Any] = {}
+    exec(sb.emit_module(expr, wrt, target="numpy", **options), scope)
+    with pytest.raises(ValueError, match="must"):
+        scope["value_and_grad"](*arguments)
+
+
 def test_emitted_text_reads_as_written_by_hand() -> None:
     source = sb.emit_module(MODELS["batch"][0], MODELS["batch"][1], **MODELS["batch"][2])
     assert max(len(line) for line in source.splitlines()) <= 100
@@ -143,6 +163,14 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     write_atomically(path, "new\n")
     assert path.read_text() == "new\n"
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_is_no_ordinary_file_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(sb.EmitError, match="no ordinary file"):
+        write_atomically(pipe, "text")
+    assert pipe.is_fifo() and [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_bad_paths_are_refused(tmp_path: Path) -> None:
