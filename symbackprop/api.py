@@ -69,7 +69,6 @@ def _compile(request: Request) -> CompiledFunction:
         request.options.dtype,
         compiled.stats,
         request.name or "",
-        compiled.graph,
         respell,
     )
 

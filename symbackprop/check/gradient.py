@@ -120,9 +120,7 @@ def check_grad(
     members = [member for variable in model.wrt for member in variable.members]
     request = Request(expr, wrt, options=Options(target=backend, kinks=kinks))
     compiled = compile_request(request)
-    function = CompiledFunction(
-        compiled.source, compiled.signature, backend, "float64", compiled.stats, "", compiled.graph
-    )
+    function = CompiledFunction(compiled.source, compiled.signature, backend, "float64", compiled.stats, "")
     names = [argument.name for argument in model.arguments]
     points = _given(at, names) if at is not None else _drawn(model.graph, names, samples, seed)
     components: list[Component] = []

@@ -37,7 +37,6 @@ class CompiledFunction:
         dtype: str,
         stats: dict[str, Any],
         title: str,
-        graph: Any = None,
         respell: Callable[[str], CompiledFunction] | None = None,
     ) -> None:
         self.source = source
@@ -45,7 +44,6 @@ class CompiledFunction:
         self.signature = signature
         self.backend, self.dtype = target, dtype
         self._title = title
-        self._graph = graph
         self._respell = respell
         self._scope: dict[str, Any] | None = None
         self._loops: dict[str, Any] = {}
