@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
+import numpy as np
+
 from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import checked
 from symbackprop.emit.files import write_atomically
@@ -241,9 +243,11 @@ def lambdify(
 ) -> Callable[..., Any]:
     """A drop-in for `sympy.lambdify`: a function of `args` that gives the value of `expr`, right in its tails.
 
-    `args` is a symbol or a list; a tuple or list inside it is one array argument. `expr` is an expression, or a list or
-    tuple of them. Arrays broadcast. With `jacobian=True` the function returns ``(value, jacobian)``, in all members of
-    `args` in order. `modules` is accepted for compatibility: "numpy", "math" and "numba" choose the backend.
+    `args` is a symbol or a list; a tuple or list inside it is one array argument. `expr` is an expression, a list or
+    tuple of them, or a Matrix, whose values come as an array of its shape (arrays passed in add their axes behind). Arrays
+    broadcast. With `jacobian=True` the function returns ``(value, jacobian)``, in all members of `args` in order; of a
+    Matrix, in the order of its entries. `modules` is accepted for compatibility: "numpy", "math" and "numba" choose the
+    backend; `cse` and `dummify` are, too, and make no difference: work is always shared, names are always safe.
 
     >>> import sympy as sp
     >>> from symbackprop import lambdify
@@ -260,9 +264,28 @@ def lambdify(
         if not isinstance(first, str) or first not in known:
             raise OptionError(f"modules={modules!r} is not supported; use backend='python', 'numpy' or 'numba'")
         backend = known[first]
-    listed = list(args) if isinstance(args, list | tuple) else [args]
-    options = {**options, "args": listed, "backend": backend}
-    if not jacobian:
-        return compile_function(expr, **options)
-    flat = [symbol for item in listed for symbol in (item if isinstance(item, list | tuple) else [item])]
-    return compile_jacobian(expr, flat, **options).value_and_derivative
+    items = args if _several(args) else [args]
+    listed = [tuple(item) if hasattr(item, "__iter__") else item for item in items]
+    shared = {key: value for key, value in options.items() if key not in ("cse", "dummify")}
+    shared.update(args=listed, backend=backend)
+    matrix = hasattr(expr, "tolist") and hasattr(expr, "shape")
+    entries = [entry for row in expr.tolist() for entry in row] if matrix else expr
+    if jacobian:
+        flat = [symbol for item in listed for symbol in (item if isinstance(item, tuple) else [item])]
+        return compile_jacobian(entries, flat, **shared).value_and_derivative
+    function = compile_function(entries, **shared)
+    return _matrix_function(function, tuple(expr.shape)) if matrix else function
+
+
+def _several(args: Any) -> bool:
+    return hasattr(args, "__iter__") and not isinstance(args, str)
+
+
+def _matrix_function(function: CompiledFunction, shape: tuple[int, ...]) -> Callable[..., Any]:
+    """A function of a matrix's entries as one that returns an array of the matrix's shape."""
+
+    def evaluate(*args: Any, **named: Any) -> Any:
+        entries = np.array(np.broadcast_arrays(*function(*args, **named)))
+        return entries.reshape(shape + entries.shape[1:])
+
+    return evaluate

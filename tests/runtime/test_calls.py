@@ -211,6 +211,11 @@ def test_lambdify_is_a_drop_in(backend: str) -> None:
     assert sb.lambdify(x, sp.softplus(x) if hasattr(sp, "softplus") else sp.log(1 + sp.exp(x)), "math")(0.0) > 0.69
     value, jacobian = sb.lambdify([x, (y, w)], x * y * w, jacobian=True, backend=backend)(2, [3, 4])
     assert (value, jacobian.tolist()) == (24.0, [12.0, 8.0, 6.0])
+    matrix = sp.Matrix([[x, y], [x * y, 1]])
+    for f in (sb.lambdify((x, y), matrix, cse=True, backend=backend), sp.lambdify((x, y), matrix)):
+        assert f(2, 3).tolist() == [[2, 3], [6, 1]]
+    assert sb.lambdify(sp.Tuple(x, y), matrix, backend=backend)(np.ones(4), 3.0).shape == (2, 2, 4)
+    assert sb.lambdify([[x, y], w], x * y * w, backend=backend)([2, 3], 4) == 24.0
     with pytest.raises(sb.OptionError, match="modules"):
         sb.lambdify(x, x, "tensorflow")
 
