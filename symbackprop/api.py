@@ -244,7 +244,7 @@ def lambdify(
     """A drop-in for `sympy.lambdify`: a function of `args` that gives the value of `expr`, right in its tails.
 
     `args` is a symbol or a list; a tuple or list inside it is one array argument. `expr` is an expression, a list or
-    tuple of them, or a Matrix, whose values come as an array of its shape (arrays passed in add their axes behind). Arrays
+    tuple of them, or a Matrix, whose values come as an array of its shape (the axes of arrays passed in follow). Arrays
     broadcast. With `jacobian=True` the function returns ``(value, jacobian)``, in all members of `args` in order; of a
     Matrix, in the order of its entries. `modules` is accepted for compatibility: "numpy", "math" and "numba" choose the
     backend; `cse` and `dummify` are, too, and make no difference: work is always shared, names are always safe.
