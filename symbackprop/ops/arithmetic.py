@@ -67,6 +67,8 @@ ROWS = (
         numpy=infix("+"),
         numba=infix("+"),
         mpmath=lambda x, y: x + y,
+        rational=lambda x, y: x + y,
+        commutative=True,
         domain=((-3, 3), (-3, 3)),
     ),
     Op(
@@ -78,6 +80,7 @@ ROWS = (
         numpy=infix("-"),
         numba=infix("-"),
         mpmath=lambda x, y: x - y,
+        rational=lambda x, y: x - y,
         domain=((-3, 3), (-3, 3)),
     ),
     Op(
@@ -89,6 +92,8 @@ ROWS = (
         numpy=infix("*"),
         numba=infix("*"),
         mpmath=lambda x, y: x * y,
+        rational=lambda x, y: x * y,
+        commutative=True,
         domain=((-3, 3), (-3, 3)),
     ),
     Op(
@@ -101,6 +106,7 @@ ROWS = (
         numpy=infix("/"),
         numba=infix("/"),
         mpmath=lambda x, y: x / y,
+        rational=lambda x, y: x / y if y else None,
         cost=DIVISION,
         domain=((-3, 3), (0.2, 3)),
     ),
@@ -112,6 +118,7 @@ ROWS = (
         numpy=infix("-"),
         numba=infix("-"),
         mpmath=lambda x: -x,
+        rational=lambda x: -x,
         domain=((-3, 3),),
     ),
     Op(

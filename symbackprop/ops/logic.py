@@ -20,6 +20,7 @@ def _comparison(name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable
         numba=infix(symbol),
         mpmath=mpmath,
         result="bool",
+        commutative=symbol in ("==", "!="),
         analytic=False,
         domain=((-3, 3), (-3, 3)),
     )
@@ -38,6 +39,7 @@ def _connective(name: str, doc: str, arity: int, python: Spelling, numpy: Spelli
         result="bool",
         analytic=False,
         operands="bool",
+        commutative=arity == 2,
     )
 
 

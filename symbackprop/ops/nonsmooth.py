@@ -73,6 +73,7 @@ ROWS = (
         numpy=call("np.abs"),
         numba=call("abs"),
         mpmath=abs,
+        rational=abs,
         domain=((-3, 3),),
         analytic=False,
         kink="0 at 0",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
 
 DType = Literal["real", "bool"]
@@ -68,6 +69,9 @@ class Op:
     cost: int = ARITHMETIC
     domain: tuple[Interval, ...] = ()
     """One interval an operand, from which the tests sample."""
+    rational: Callable[..., Fraction | None] | None = None
+    """The row over rationals, exactly; it returns None where it has no value."""
+    commutative: bool = False
     analytic: bool = True
     """Whether the mpmath reference is the analytic function off the real line, so that a complex step may be taken."""
     elementwise: bool = True

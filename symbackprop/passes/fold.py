@@ -6,7 +6,6 @@ those of a double, so that what is emitted is the double nearest to the exact re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -22,14 +21,6 @@ _DIGITS = 40
 _BITS = 4096
 
 _NEVER = frozenset(REGISTRY[name] for name in ("sum_of", "product_of"))
-_EXACT: dict[Op, Callable[..., Fraction | None]] = {
-    REGISTRY["add"]: lambda x, y: x + y,
-    REGISTRY["sub"]: lambda x, y: x - y,
-    REGISTRY["mul"]: lambda x, y: x * y,
-    REGISTRY["neg"]: lambda x: -x,
-    REGISTRY["abs"]: abs,
-    REGISTRY["div"]: lambda x, y: x / y if y else None,
-}
 
 
 def fold(r: Rewriter, op: Op, operands: tuple[int, ...]) -> int | None:
@@ -37,9 +28,8 @@ def fold(r: Rewriter, op: Op, operands: tuple[int, ...]) -> int | None:
     if not op.elementwise or op in _NEVER or op.mpmath is None or not operands:
         return None
     numbers = [r.nodes[operand].attributes for operand in operands]
-    exact = _EXACT.get(op)
-    if exact is not None and all(type(number) is Fraction for number in numbers):
-        result = exact(*numbers)
+    if op.rational is not None and all(type(number) is Fraction for number in numbers):
+        result = op.rational(*numbers)
         if result is None or result.numerator.bit_length() + result.denominator.bit_length() > _BITS:
             return None
         return r.const(result)

@@ -87,7 +87,7 @@ class Rewriter(GraphBuilder):
 
     def plain(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         """The node as it stands, past the rules; x + y and y + x are one node."""
-        if op in _COMMUTATIVE:
+        if op.commutative:
             mirrored = self.known(op, operands[::-1])
             if mirrored is not None:
                 return mirrored
@@ -113,7 +113,6 @@ class Rewriter(GraphBuilder):
 
 
 _MUL = REGISTRY["mul"]
-_COMMUTATIVE = frozenset(REGISTRY[name] for name in ("add", "mul", "eq", "ne", "logical_and", "logical_or"))
 
 
 def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Callable[..., int | None]]]:
