@@ -35,7 +35,28 @@ from symbackprop.errors import (
     UnboundSymbol,
     UnsupportedExpression,
 )
-from symbackprop.frontend import logistic, register, softplus
+from symbackprop.frontend import logistic, register
+from symbackprop.frontend.extremes import MaxOver, MinOver
+from symbackprop.frontend.layers import (
+    affine,
+    batch_norm,
+    binary_cross_entropy,
+    cross_entropy,
+    gelu,
+    hinge,
+    huber,
+    leaky_relu,
+    log_softmax,
+    mae,
+    mse,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    tanh,
+)
+from symbackprop.frontend.reductions import RowLogSumExp, Total
+from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
 from symbackprop.version import __version__
 
@@ -47,16 +68,24 @@ __all__ = [
     "GradientReport",
     "InternalCompilerError",
     "JitError",
+    "MaxOver",
+    "MinOver",
     "MissingDerivative",
     "ModelError",
     "NameClash",
     "OptionError",
+    "RowLogSumExp",
+    "Scan",
     "ShapeMismatch",
     "SymbackpropError",
     "SymbackpropWarning",
+    "Total",
     "UnboundSymbol",
     "UnsupportedExpression",
     "__version__",
+    "affine",
+    "batch_norm",
+    "binary_cross_entropy",
     "check_grad",
     "compile_function",
     "compile_grad",
@@ -65,9 +94,22 @@ __all__ = [
     "compile_jacobian",
     "compile_jvp",
     "compile_vjp",
+    "cross_entropy",
     "emit_module",
+    "gelu",
+    "hinge",
+    "huber",
     "lambdify",
+    "leaky_relu",
+    "log_softmax",
     "logistic",
+    "mae",
+    "mse",
+    "recurrence",
     "register",
+    "relu",
+    "sigmoid",
+    "softmax",
     "softplus",
+    "tanh",
 ]

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from symbackprop.ad import modes
+from symbackprop.ad.batching import lift
+from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
-from symbackprop.errors import OptionError
-from symbackprop.frontend import Model, Variable, read_model, split_cse
-from symbackprop.ir import Graph, GraphBuilder, infix
-from symbackprop.ir.node import REAL, Type
-from symbackprop.ir.signature import SAMPLES, Argument, Leaf, Signature, Structure
+from symbackprop.errors import OptionError, ShapeMismatch
+from symbackprop.frontend import Model, read_model, split_cse
+from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
+from symbackprop.ir.node import Type
+from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import lower
-from symbackprop.lower.program import Assign, For, Program
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
-from symbackprop.passes import dead, expand, guard, simplify, stabilise, strength
+from symbackprop.passes import bounds, contract, dead, expand, guard, settle, simplify, stabilise, strength
+from symbackprop.statistics import counts_text, statistics
 
 _SHOWN = 10
 """So many steps and values of a model stand in the header of its module."""
@@ -74,23 +77,24 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     model = read_model(body, request.wrt, request.args, request.batch, let)
     _check(model, request)
     observe("frontend", model.graph)
-    graph = simplify(model.graph)
+    graph = _everywhere("simplify", simplify, model.graph)
     observe("simplify", graph)
     formulas = _formulas(graph)
-    graph = stabilise(graph)
-    observe("stabilise", graph)
-    signature = _signature(model, request.mode)
+    for step, run in (("stabilise", stabilise), ("contract", contract)):
+        graph = _everywhere(step, run, graph)
+        observe(step, graph)
+    signature = agree(model, request.mode, graph)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
     graph = optimise(graph, options.target, signature.value_count, observe)
     program = lower(graph, signature, options.target)
-    stats = statistics(graph, program, signature, options, model.batched)
+    stats = statistics(graph, program, signature, options.dtype, model.batched)
     header = Header(
         title=_title(request),
         formulas=formulas,
         kinks=options.kinks,
         dtype=options.dtype,
-        counts=_counts_text(stats, model.batched),
+        counts=counts_text(stats, model.batched),
         reduce=_reduce_text(options, model.batched),
         regenerate=request.regenerate,
     )
@@ -99,6 +103,14 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
 
 def _check(model: Model, request: Request) -> None:
     scalar = model.values.kind == "leaf"
+    shape = model.graph.nodes[model.graph.outputs[0]].type.shape
+    if request.mode in ("grad", "hvp", "hessian") and shape and scalar:
+        raise ShapeMismatch(
+            f"compile_{request.mode} takes one real number, not an array of shape {shape_text(shape)}: reduce it to a"
+            " scalar (a Trace, a Sum, a 1x1 product), or see compile_jacobian"
+        )
+    if request.mode != "grad" and any(variable.place is not None for variable in model.wrt):
+        raise OptionError(f"compile_{request.mode} differentiates in whole inputs; only compile_grad takes an entry")
     if request.mode in ("grad", "hvp", "hessian") and not scalar:
         raise OptionError(
             f"compile_{request.mode} takes one real expression, not a list; for several see compile_jacobian"
@@ -109,200 +121,135 @@ def _check(model: Model, request: Request) -> None:
         raise OptionError("batch= is for compile_grad and compile_function of one expression")
 
 
-# What goes in and comes out.
-
-
-def _signature(model: Model, mode: str) -> Signature:
-    structure, leaves = model.structure, tuple(_leaf(variable, "bar") for variable in model.wrt)
-    directions: tuple[Argument, ...] = ()
-    count = sum(len(variable.members) for variable in model.wrt)
-    flat = (count,) if structure.kind != "leaf" or any(variable.packed for variable in model.wrt) else ()
-    free = _Free(model.arguments)
-    if mode == "function":
-        structure, leaves = Structure("leaf"), ()
-    elif mode == "jvp":
-        directions = tuple(
-            free.argument(f"{v.name}_dot", [f"{name}_dot" for name in v.names], v.packed) for v in model.wrt
-        )
-        structure = model.values
-        along = "along " + ", ".join(variable.name for variable in model.wrt)
-        leaves = tuple(Leaf(name, along) for name in _numbered("result_dot", _count(model)))
-    elif mode == "vjp":
-        directions = tuple(free.argument(name, [name], False) for name in _numbered("result_bar", _count(model)))
-    elif mode == "jacobian":
-        rows = () if model.values.kind == "leaf" else (_count(model),)
-        structure, leaves = Structure("leaf"), (Leaf("jacobian", _names(model), rows + flat),)
-    elif mode == "hessian":
-        structure, leaves = Structure("leaf"), (Leaf("hessian", _names(model), flat + flat),)
-    elif mode == "hvp":
-        parts = [f"{name}_dot" for name in _members(model)] if flat else ["v"]
-        directions = (free.argument("v", parts, bool(flat)),)
-        leaves = tuple(_leaf(variable, "bar_dot") for variable in model.wrt)
-    return Signature(mode, (*model.arguments, *directions), leaves, structure, model.values, len(directions))
-
-
-class _Free:
-    """Names and identifiers for directions that no symbol of the user's has, whatever it is called."""
-
-    def __init__(self, arguments: tuple[Argument, ...]) -> None:
-        self._taken = {argument.name for argument in arguments} | {m for a in arguments for m in a.members}
-
-    def argument(self, name: str, parts: list[str], packed: bool) -> Argument:
-        members = tuple(self._allocate(part) for part in parts)
-        return Argument(self._allocate(name) if packed else members[0], members, tuple(parts), packed)
-
-    def _allocate(self, wanted: str) -> str:
-        name, number = wanted, 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add(name)
-        return name
-
-
-def _numbered(name: str, count: int) -> list[str]:
-    """The name itself for one of a kind, else with a number after its first word: result_1_dot, result_2_dot."""
-    head, _, tail = name.partition("_")
-    return [name] if count == 1 else [f"{head}_{number}_{tail}" for number in range(1, count + 1)]
-
-
-def _leaf(variable: Variable, suffix: str) -> Leaf:
-    shown = ", ".join(variable.names[:8]) + (", ..." if len(variable.names) > 8 else "")
-    what = f"({shown})" if variable.packed else variable.name
-    shape = (len(variable.members),) if variable.packed else ()
-    return Leaf(f"{variable.name}_{suffix}", what, shape, variable.members)
-
-
-def _count(model: Model) -> int:
-    return len(model.values.items) if model.values.kind != "leaf" else 1
-
-
-def _members(model: Model) -> list[str]:
-    return [member for variable in model.wrt for member in variable.members]
-
-
-def _names(model: Model) -> str:
-    return ", ".join(name for variable in model.wrt for name in variable.names)
-
-
 # Derivatives.
 
 
 def differentiate(graph: Graph, model: Model, signature: Signature, options: Options) -> Graph:
     """The graph of values and derivative, its outputs in the order of the signature."""
-    members, kinks = _members(model), options.kinks
-    directions = [member for argument in signature.arguments[-signature.directions :] for member in argument.members]
+    members, kinks = members_of(model), options.kinks
+    types = {m: Type("real", variable.shape) for variable in model.wrt for m in variable.members}
+    wrt = [(member, types[member]) for member in members]
+    directions = signature.arguments[-signature.directions :] if signature.directions else ()
+    tidy, arrays = partial(guard, values=1), has_arrays(model, graph)
+    if model.batched:
+        return _over_samples(graph, types, model, signature.mode, options)
     if signature.mode == "function":
-        batched = _batched(graph, model, options)
-        return GraphBuilder(batched).graph(batched.outputs[: len(graph.outputs)])
+        return graph
     if signature.mode == "hvp":
-        return modes.hessian_product(graph, members, directions, kinks, partial(guard, values=1))
+        return modes.hessian_product(graph, wrt, partial(_along, model, directions), kinks, tidy)
     if signature.mode == "hessian":
-        return modes.hessian(graph, members, kinks, partial(guard, values=1))
-    graph, nodes = _with_inputs(graph, members, model)
+        if arrays:
+            return modes.array_hessian(graph, wrt, kinks, tidy, is_flat(model))
+        return modes.hessian(graph, members, kinks, tidy)
+    graph, nodes = _with_inputs(graph, types, members)
     if signature.mode == "grad":
-        graph = _batched(graph, model, options)
-        return _reduced(
-            modes.gradient(graph, nodes, kinks, options.reduce is None and model.batched),
-            options,
-            model.batched,
-        )
+        return _at_places(modes.gradient(graph, nodes, kinks), model)
     if signature.mode == "jacobian":
+        several = model.values.kind != "leaf" or is_flat(model)
+        if arrays:
+            return modes.array_jacobian(graph, nodes, kinks, len(graph.outputs), several)
         return modes.jacobian(graph, nodes, kinks)
-    graph, seeds = _with_inputs(graph, directions, model)
+    along = {m: Type("real", argument.shape) for argument in directions for m in argument.members}
+    graph, seeds = _with_inputs(graph, along, list(along))
     sweep = modes.pushforward if signature.mode == "jvp" else modes.pullback
     return sweep(graph, nodes, seeds, kinks)
 
 
-def _with_inputs(graph: Graph, identifiers: list[str], model: Model) -> tuple[Graph, list[int]]:
+def _along(model: Model, directions: tuple[Argument, ...], f: Functions) -> list[int]:
+    """The directions of a Hessian-vector product, one a variable, from the inputs that give them."""
+    builder = f.builder
+    inputs = [builder.input(m, Type("real", d.shape)) for d in directions for m in d.members]
+    if len(inputs) == len(members_of(model)):
+        return inputs
+    found: list[int] = []
+    start: Extent = 0
+    for variable in model.wrt:
+        size = variable_size(variable)
+        part = f.slice(f.wrap(inputs[0]), ((start, 1, size),))
+        found.append(f.reshape(part, variable.shape).index)
+        start = plus(start, size)
+    return found
+
+
+def _at_places(graph: Graph, model: Model) -> Graph:
+    """The adjoints of single entries instead of those of their arrays."""
+    if all(variable.place is None for variable in model.wrt):
+        return graph
+    builder = GraphBuilder(graph)
+    f = Functions(builder)
+    count = len(graph.outputs) - len(members_of(model))
+    outputs = list(graph.outputs)
+    position = count
+    for variable in model.wrt:
+        if variable.place is not None:
+            entry = f.slice(f.wrap(outputs[position]), tuple((index, 1, 1) for index in variable.place))
+            outputs[position] = f.reshape(entry, ()).index
+        position += len(variable.members)
+    return builder.graph(outputs)
+
+
+def _with_inputs(graph: Graph, types: Mapping[str, Type], identifiers: list[str]) -> tuple[Graph, list[int]]:
     """The graph with these inputs, also those that its values do not depend on, and their nodes."""
     builder = GraphBuilder(graph)
-    in_batch = {member for argument in model.arguments if argument.batched for member in argument.members}
-    known = graph.inputs()
-    nodes = []
-    for identifier in identifiers:
-        type_ = Type("real", (SAMPLES,)) if identifier in in_batch else REAL
-        nodes.append(known.get(identifier, -1) if identifier in known else builder.input(identifier, type_))
+    nodes = [builder.input(name, types[name]) for name in identifiers]
     return builder.graph(graph.outputs), nodes
 
 
-def _batched(graph: Graph, model: Model, options: Options) -> Graph:
-    """With a batch: what is returned as the value, and last the value of each sample, which is differentiated."""
-    if not model.batched:
-        return graph
-    builder = GraphBuilder(graph)
-    each = builder.broadcast(graph.outputs[0], (SAMPLES,))
-    if options.reduce is None:
-        return builder.graph([each])
-    total = builder.reduce_sum(each)
+def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: str, options: Options) -> Graph:
+    """The model of one sample over a batch: its sum, its mean, or one a sample, and the gradient of that."""
+    members = members_of(model)
+    graph, _ = _with_inputs(graph, types, members)
+    in_batch = {member for argument in model.arguments if argument.batched for member in argument.members}
+    each_alone = options.reduce is None
+    builder = GraphBuilder()
+    given, wrt = {}, {}
+    for name, node in graph.inputs().items():
+        dtype, shape = graph.nodes[node].type
+        own = builder.input(name, Type(dtype, (SAMPLES, *shape) if name in in_batch else shape))
+        # A gradient a sample is one in every sample's own copy of what all share.
+        if name in in_batch or (each_alone and name in members):
+            own = builder.broadcast(own, (SAMPLES, *shape), tuple(range(1, len(shape) + 1)))
+            given[node] = own
+        wrt[name] = own
+    (each,) = lift(graph, given, SAMPLES, builder)
+    value = each if each_alone else builder.reduce_sum(each)
     if options.reduce == "mean":
-        total = builder.add(REGISTRY["div"], (total, builder.length(SAMPLES)))
-    return builder.graph([total, each])
-
-
-def _reduced(graph: Graph, options: Options, batched: bool) -> Graph:
-    """The gradient of the sum over samples, of the mean, or one a sample."""
-    if not batched:
-        return graph
-    builder = GraphBuilder(graph)
-    if options.reduce is None:
-        return builder.graph([builder.broadcast(output, (SAMPLES,)) for output in graph.outputs])
-    total, _, *gradient = graph.outputs
+        value = builder.add(REGISTRY["div"], (value, builder.length(SAMPLES)))
+    if mode == "function":
+        return builder.graph([value])
+    lifted = modes.gradient(builder.graph([value, each]), [wrt[name] for name in members], options.kinks)
+    _, _, *gradient = lifted.outputs
+    builder = GraphBuilder(lifted)
     if options.reduce == "mean":
         length = builder.length(SAMPLES)
         gradient = [builder.add(REGISTRY["div"], (entry, length)) for entry in gradient]
-    return builder.graph([total, *gradient])
+    return _at_places(builder.graph([value, *gradient]), model)
 
 
 def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None) -> Graph:
     """The passes after differentiation, in order."""
     steps: list[tuple[str, Callable[[Graph], Graph]]] = [
         ("guard", partial(guard, values=values)),
+        ("contract adjoints", contract),
         ("expand", partial(expand, target=target)),
         ("strength", strength),
         ("dead", dead),
+        ("settle", settle),
+        ("bounds", bounds),
     ]
     for step, run in steps:
-        graph = run(graph)
+        graph = bounds(graph) if run is bounds else _everywhere(f"{step} {target}", run, graph)
         if observe:
             observe(step, graph)
     return graph
 
 
+def _everywhere(step: str, run: Callable[[Graph], Graph], graph: Graph) -> Graph:
+    """A pass over a graph and over the bodies of its scans."""
+    return run(map_bodies(graph, step, run))
+
+
 # What is said about it.
-
-
-def statistics(graph: Graph, program: Program, signature: Signature, options: Options, batched: bool) -> dict[str, Any]:
-    """Operation counts of the value and of value and derivative, weighed by the rows' costs, and sizes.
-
-    Of a batch, what is done for each sample is counted.
-    """
-    in_value = graph.reaching(graph.outputs[: signature.value_count])
-    pairs = [
-        (node, needed)
-        for node, needed in zip(graph.nodes, in_value, strict=True)
-        if not batched or node.type.shape or not node.op.elementwise
-    ]
-    value = sum(node.op.cost for node, needed in pairs if needed)
-    both = sum(node.op.cost for node, _ in pairs)
-    temporaries = sum(
-        sum(isinstance(inner, Assign) for inner in (statement.body if isinstance(statement, For) else (statement,)))
-        for function in program.functions
-        if signature.value_and in function.name or signature.mode == "function"
-        for statement in function.body
-    )
-    return {
-        "value": value,
-        "value_and_grad": both,
-        "ratio": both / value if value else 0.0,
-        "operations": {
-            "value": sum(bool(node.operands) and needed for node, needed in pairs),
-            "value_and_grad": sum(bool(node.operands) for node, _ in pairs),
-        },
-        "nodes": len(graph.nodes),
-        "temporaries": temporaries,
-        "bytes": temporaries * (8 if options.dtype == "float64" else 4),
-    }
 
 
 def _formulas(graph: Graph) -> tuple[str, ...]:
@@ -334,12 +281,6 @@ def _title(request: Request) -> str:
         "hvp": "value and Hessian-vector product, by forward over reverse accumulation",
     }[request.mode]
     return f"{request.name}: {what}." if request.name else f"{what[0].upper()}{what[1:]}."
-
-
-def _counts_text(stats: dict[str, Any], batched: bool) -> str:
-    ratio = f", {stats['ratio']:.2f} times as many" if stats["value"] else ""
-    unit = " a sample" if batched else ""
-    return f"value {stats['value']}, with the derivative {stats['value_and_grad']}{ratio}{unit} (in additions)."
 
 
 def _reduce_text(options: Options, batched: bool) -> str:

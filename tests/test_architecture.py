@@ -25,6 +25,7 @@ ORDER = (
     ("emit",),
     ("jit",),
     ("runtime",),
+    ("agreement", "statistics"),
     ("compiler",),
     ("check",),
     ("api",),

@@ -37,11 +37,15 @@ def test_every_stage_is_well_formed_and_keeps_the_value(name: str, target: str) 
         "frontend",
         "simplify",
         "stabilise",
+        "contract",
         "grad",
         "guard",
+        "contract adjoints",
         "expand",
         "strength",
         "dead",
+        "settle",
+        "bounds",
     ]
     rng = np.random.default_rng(0)
     point = {identifier: rng.uniform(0.3, 0.7) for identifier in stages[0][1].inputs()}

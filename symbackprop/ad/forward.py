@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symbackprop.ad.reverse import partial_of, times_partial
+from symbackprop.ad import scan
+from symbackprop.ad.reverse import partial_of, tangent_of, times_partial
 from symbackprop.ir import Functions, Graph, GraphBuilder
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.control import SCAN
 
 _ADD = REGISTRY["add"]
 
@@ -26,11 +28,16 @@ def jvp(
     f = Functions(builder, kinks)
     reaches = graph.reaching(outputs)
     tangent: dict[int, int] = dict(seeds)
-    for index, node in enumerate(graph.nodes):
+    for index in range(len(reaches)):
+        node = graph.nodes[index]
         if not reaches[index] or index in seeds:
             continue
-        total: int | None = None
-        for position, operand in enumerate(node.operands):
+        together = node.op.linear == "all" or node.op is SCAN
+        total = None
+        if together:
+            scanned = node.op is SCAN
+            total = scan.tangent(graph, f, index, tangent) if scanned else _joint(graph, builder, index, tangent)
+        for position, operand in enumerate(() if together else node.operands):
             if operand not in tangent:
                 continue
             term = _term(graph, f, index, position, tangent[operand])
@@ -48,7 +55,21 @@ def jvp(
 def _term(graph: Graph, f: Functions, index: int, position: int, dot: int) -> int | None:
     node = graph.nodes[index]
     builder = f.builder
-    if not node.op.elementwise:
-        return builder.copy(node, (dot,))
-    partial = partial_of(graph, f, index, position)
-    return None if partial is None else times_partial(builder, dot, partial)
+    if node.op.elementwise:
+        partial = partial_of(graph, f, index, position)
+        return None if partial is None else times_partial(builder, dot, partial)
+    if not node.op.is_linear(position):
+        return tangent_of(graph, f, index, position, dot)
+    operands = list(node.operands)
+    operands[position] = builder.broadcast(dot, graph.nodes[node.operands[position]].type.shape)
+    return builder.copy(node, tuple(operands))
+
+
+def _joint(graph: Graph, builder: GraphBuilder, index: int, tangent: Mapping[int, int]) -> int | None:
+    """The row over the tangents of all its operands, zeros where one stands still."""
+    node = graph.nodes[index]
+    if not any(operand in tangent for operand in node.operands):
+        return None
+    zero = builder.const(0)
+    dots = [builder.broadcast(tangent.get(o, zero), graph.nodes[o].type.shape) for o in node.operands]
+    return builder.copy(node, tuple(dots))

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from symbackprop.ad.batching import lift
 from symbackprop.ad.forward import jvp
 from symbackprop.ad.reverse import vjp
-from symbackprop.ir import Graph, GraphBuilder
+from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.extents import Extent, Shape, dimensions, measured, product
 
 _ADD = REGISTRY["add"]
 Tidy = Callable[[Graph], Graph]
+Inputs = Sequence[tuple[str, Type]]
+"""Identifiers of inputs and their types, one of them perhaps several times."""
 
 
-def gradient(graph: Graph, wrt: Sequence[int], kinks: str, per_sample: bool = False) -> Graph:
+def gradient(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
     """One reverse sweep from the last output, whose adjoint is 1."""
     builder = GraphBuilder(graph)
     output = graph.outputs[-1]
     seed = builder.broadcast(builder.const(1), graph.nodes[output].type.shape)
-    return builder.graph([*graph.outputs, *vjp(graph, {output: seed}, wrt, builder, kinks, per_sample)])
+    return builder.graph([*graph.outputs, *vjp(graph, {output: seed}, wrt, builder, kinks)])
 
 
 def pullback(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:
@@ -40,7 +44,7 @@ def pushforward(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kin
 
 
 def jacobian(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
-    """The cheaper mode: a reverse sweep an output or a forward sweep an input."""
+    """Of scalars in scalars, the cheaper mode: a reverse sweep an output or a forward sweep an input."""
     builder = GraphBuilder(graph)
     one = builder.const(1)
     if len(graph.outputs) <= len(wrt):
@@ -51,18 +55,93 @@ def jacobian(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
     return builder.graph([*graph.outputs, *[entry for row in rows for entry in row]])
 
 
-def hessian_product(graph: Graph, wrt: Sequence[str], directions: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
-    """Forward over reverse: the tangents of the gradient in one direction. Inputs are given by identifier."""
-    first = tidy(gradient(graph, _nodes(graph, wrt), kinks))
+def array_jacobian(graph: Graph, wrt: Sequence[int], kinks: str, values: int, flat: bool) -> Graph:
+    """Of arrays in arrays: one sweep, lifted over all seeds at once, in the cheaper mode.
+
+    The first `values` outputs are returned as they are; all later ones, or where there are none these, are
+    differentiated. With `flat` the result is one matrix, a row an entry of the outputs and a column an entry of wrt;
+    otherwise there is one output and one variable, and the result has the axes of the one and then of the other.
+    """
+    outputs = graph.outputs[values:] or graph.outputs
+    rows = [graph.nodes[output].type.shape for output in outputs]
+    columns = [graph.nodes[node].type.shape for node in wrt]
+    builder = GraphBuilder(graph)
+    f = Functions(builder)
+    blocks: list[list[Value]]
+    if _fewer(columns, rows):
+        found = [_along_inputs(graph, node, shape, outputs, f, kinks) for node, shape in zip(wrt, columns, strict=True)]
+        blocks = [[column[row] for column in found] for row in range(len(rows))]
+    else:
+        pairs = zip(outputs, rows, strict=True)
+        blocks = [_from_output(graph, output, shape, wrt, f, kinks) for output, shape in pairs]
+    kept = graph.outputs[:values]
+    if not flat:
+        return builder.graph([*kept, f.reshape(blocks[0][0], (*rows[0], *columns[0])).index])
+    strips = [f.concatenate(row, 1) if len(row) > 1 else row[0] for row in blocks]
+    return builder.graph([*kept, (f.concatenate(strips, 0) if len(strips) > 1 else strips[0]).index])
+
+
+def _fewer(a: Sequence[Shape], b: Sequence[Shape]) -> bool:
+    """Whether arrays of shapes `a` have fewer entries than those of shapes `b`; symbolic lengths count as long."""
+    return _nominal(a) < _nominal(b)
+
+
+def _nominal(shapes: Sequence[Shape]) -> int:
+    return sum(measured(size, dict.fromkeys(dimensions(size), 1000)) for size in map(product, shapes))
+
+
+def _from_output(graph: Graph, output: int, shape: Shape, wrt: Sequence[int], f: Functions, kinks: str) -> list[Value]:
+    """The rows of one output: a matrix for each variable."""
+    size = product(shape)
+    alone = GraphBuilder(graph)
+    bar = alone.input(f"cotangent of %{output}", Type("real", shape))
+    swept = alone.graph(vjp(graph, {output: bar}, wrt, alone, kinks))
+    lifted = lift(swept, {bar: _unit(f, size, shape)}, size, f.builder)
+    columns = [product(graph.nodes[node].type.shape) for node in wrt]
+    return [f.reshape(f.wrap(made), (size, column)) for made, column in zip(lifted, columns, strict=True)]
+
+
+def _along_inputs(
+    graph: Graph, node: int, shape: Shape, outputs: Sequence[int], f: Functions, kinks: str
+) -> list[Value]:
+    """The columns of one variable: a matrix for each output."""
+    size = product(shape)
+    sizes = [product(graph.nodes[output].type.shape) for output in outputs]
+    alone = GraphBuilder(graph)
+    dot = alone.input(f"tangent of %{node}", Type("real", shape))
+    swept = alone.graph(jvp(graph, {node: dot}, outputs, alone, kinks))
+    lifted = lift(swept, {dot: _unit(f, size, shape)}, size, f.builder)
+    return [
+        f.transpose(f.reshape(f.wrap(made), (size, rows)), (1, 0)) for made, rows in zip(lifted, sizes, strict=True)
+    ]
+
+
+def _unit(f: Functions, size: Extent, shape: Shape) -> int:
+    """Every unit array of a shape, one after the other."""
+    one = f.fill(1, (size,))
+    return f.reshape(f.diagonalize(one, (0, 0), (size, size)), (size, *shape)).index
+
+
+def hessian_product(
+    graph: Graph, wrt: Inputs, along: Callable[[Functions], list[int]], kinks: str, tidy: Tidy
+) -> Graph:
+    """Forward over reverse: the tangents of the gradient in one direction.
+
+    `along` gives the directions, one for each entry of `wrt`, as nodes of the builder.
+    """
+    builder = GraphBuilder(graph)
+    nodes = [builder.input(name, type_) for name, type_ in wrt]
+    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks))
     builder = GraphBuilder(first)
-    present = [(n, builder.input(d)) for n, d in zip(_nodes(first, wrt), directions, strict=True) if n >= 0]
-    seeds = _seeds(builder, [node for node, _ in present], [direction for _, direction in present])
+    nodes = [builder.input(name, type_) for name, type_ in wrt]
     value, *entries = first.outputs
-    return builder.graph([value, *jvp(first, seeds, entries, builder, kinks)])
+    with_inputs = builder.graph([])
+    seeds = _seeds(builder, nodes, along(Functions(builder)))
+    return builder.graph([value, *jvp(with_inputs, seeds, entries, builder, kinks)])
 
 
 def hessian(graph: Graph, wrt: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
-    """Forward over reverse in each direction, one triangle of it; the other is its mirror image."""
+    """Of a scalar in scalars: forward over reverse in each direction, one triangle; the other is its mirror image."""
     first = tidy(gradient(graph, _nodes(graph, wrt), kinks))
     builder = GraphBuilder(first)
     value, *entries = first.outputs
@@ -73,6 +152,16 @@ def hessian(graph: Graph, wrt: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
         for column, entry in enumerate(jvp(first, seeds, entries[row:], builder, kinks), row):
             matrix[row, column] = matrix[column, row] = entry
     return builder.graph([value, *[matrix[row, column] for row in range(size) for column in range(size)]])
+
+
+def array_hessian(graph: Graph, wrt: Inputs, kinks: str, tidy: Tidy, flat: bool) -> Graph:
+    """Of a scalar in arrays of these types: the Jacobian of the gradient, see `array_jacobian`."""
+    builder = GraphBuilder(graph)
+    nodes = [builder.input(name, type_) for name, type_ in wrt]
+    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks))
+    builder = GraphBuilder(first)
+    nodes = [builder.input(name, type_) for name, type_ in wrt]
+    return array_jacobian(builder.graph(first.outputs), nodes, kinks, 1, flat)
 
 
 def _nodes(graph: Graph, identifiers: Sequence[str]) -> list[int]:

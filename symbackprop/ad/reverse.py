@@ -1,7 +1,8 @@
 """Reverse accumulation: one sweep over the node list, from the outputs back.
 
 Only nodes that depend on a `wrt` and reach an output take part (activity). Each row's partials are used as they stand;
-a linear, structural row is transposed. The result is one graph of primal and adjoints, sharing all they share.
+a linear row is transposed, and so is the tangent of any other row on arrays. The result is one graph of primal and
+adjoints, sharing all they share.
 Source: Griewank and Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, table 3.4 (incremental adjoint recursion).
 """
 
@@ -9,48 +10,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symbackprop.ad import scan
 from symbackprop.errors import MissingDerivative
 from symbackprop.ir import Functions, Graph, GraphBuilder, Value, infix
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.control import SCAN
 from symbackprop.ops.leaves import CONST
-from symbackprop.ops.reduction import BROADCAST
 
 _ADD, _MUL, _NEG = REGISTRY["add"], REGISTRY["mul"], REGISTRY["neg"]
 
 
 def vjp(
-    graph: Graph,
-    seeds: Mapping[int, int],
-    wrt: Sequence[int],
-    builder: GraphBuilder,
-    kinks: str = "zero",
-    per_sample: bool = False,
+    graph: Graph, seeds: Mapping[int, int], wrt: Sequence[int], builder: GraphBuilder, kinks: str = "zero"
 ) -> list[int]:
     """Adjoints of the nodes `wrt`, given the cotangents of some nodes.
 
     `builder` already holds the nodes of `graph`, under the same indices; `seeds` maps nodes of the graph to their
-    cotangents, which are nodes of the builder. With `per_sample` the adjoint of a scalar that all samples share is not
-    summed over them. Raises MissingDerivative where a needed partial is unknown.
+    cotangents, which are nodes of the builder. Raises MissingDerivative where a needed partial is unknown.
     """
     f = Functions(builder, kinks)
     depends = graph.depending(wrt)
-    reaches = graph.reaching(seeds)
+    reaches = graph.reaching(seeds, min(wrt, default=0))
     adjoint: dict[int, int] = dict(seeds)
     for index in range(max(seeds, default=-1), -1, -1):
         bar = adjoint.get(index)
         if bar is None or not depends[index] or not reaches[index]:
             continue
-        node = graph.nodes[index]
-        for position, operand in enumerate(node.operands):
+        operands = graph.nodes[index].operands
+        received = None
+        if graph.nodes[index].op is SCAN:
+            bar = builder.broadcast(bar, graph.nodes[index].type.shape)
+            received = scan.adjoints(graph, f, index, bar, [depends[operand] for operand in operands])
+        for position, operand in enumerate(operands):
             if not depends[operand]:
                 continue
-            # One sample's share of a scalar is not summed, neither here nor below.
-            shared = per_sample and node.op is BROADCAST
-            contribution = bar if shared else _contribution(graph, f, index, position, bar)
+            contribution = _contribution(graph, f, index, position, bar) if received is None else received[position]
             if contribution is None:
                 continue
-            if not per_sample and not graph.nodes[operand].type.shape:
-                contribution = builder.reduce_sum(contribution)
             known = adjoint.get(operand)
             adjoint[operand] = contribution if known is None else builder.add(_ADD, (known, contribution))
         if index not in seeds and (bar not in builder.derived or index in graph.labels):
@@ -62,13 +58,53 @@ def vjp(
 def _contribution(graph: Graph, f: Functions, index: int, position: int, bar: int) -> int | None:
     """What operand `position` of a node receives from the node's adjoint; None where it is nothing by nature."""
     node = graph.nodes[index]
-    op, builder = node.op, f.builder
-    if op.transpose is not None:
-        return op.transpose(f, f.wrap(bar), f.wrap(node.operands[position])).index  # type: ignore[no-any-return]
-    partial = partial_of(graph, f, index, position)
-    if partial is None:
+    builder = f.builder
+    shape = graph.nodes[node.operands[position]].type.shape
+    if not node.op.elementwise:
+        contribution = _structural(graph, f, index, position, bar)
+    else:
+        partial = partial_of(graph, f, index, position)
+        contribution = None if partial is None else times_partial(builder, bar, partial)
+    if contribution is None:
         return None
-    return times_partial(builder, bar, partial)
+    # A scalar that met an array was repeated; an adjoint that is the same everywhere may be a scalar so far.
+    if not shape:
+        if node.op.elementwise:
+            contribution = builder.broadcast(contribution, node.type.shape)
+        return builder.reduce_sum(contribution)
+    return builder.broadcast(contribution, shape)
+
+
+def _structural(graph: Graph, f: Functions, index: int, position: int, bar: int) -> int | None:
+    node = graph.nodes[index]
+    op, operands = node.op, [f.wrap(operand) for operand in node.operands]
+    if op.is_linear(position):
+        assert op.transpose is not None
+        result = op.transpose(f, f.wrap(bar), position, node.attributes, operands)
+        return None if result is None else int(result.index)
+    # The tangent is a linear graph in a stand-in for the operand's own tangent; it is transposed in its turn.
+    builder = f.builder
+    stand_in = builder.input(
+        f"tangent of %{node.operands[position]} in %{index}", graph.nodes[node.operands[position]].type
+    )
+    tangent = tangent_of(graph, f, index, position, stand_in)
+    if tangent is None:
+        return None
+    linear = Graph(builder.nodes, (tangent,))
+    return vjp(linear, {tangent: bar}, [stand_in], builder, f.kinks)[0]
+
+
+def tangent_of(graph: Graph, f: Functions, index: int, position: int, dot: int) -> int | None:
+    """The tangent of a structural node along one operand's; None where that operand has none (an index)."""
+    node = graph.nodes[index]
+    op = node.op
+    if graph.nodes[node.operands[position]].type.dtype != "real":
+        return None
+    if op.tangent is None:
+        raise MissingDerivative(f"{op.missing or f'{op.name} has no derivative'} (in {infix(graph, index)})")
+    operands = [f.wrap(operand) for operand in node.operands]
+    tangent: Value = op.tangent(f, f.wrap(index), f.wrap(dot), position, node.attributes, operands)
+    return tangent.index
 
 
 def times_partial(builder: GraphBuilder, derivative: int, partial: Value | int) -> int:

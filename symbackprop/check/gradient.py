@@ -17,24 +17,39 @@ import mpmath as mp
 import numpy as np
 from mpmath.libmp import NoConvergence
 
+from symbackprop.check.points import Point, drawn, given
 from symbackprop.compiler import Request, compile_request
-from symbackprop.errors import DomainError, OptionError, UnboundSymbol
-from symbackprop.frontend import read_model, split_cse
+from symbackprop.errors import OptionError
+from symbackprop.frontend import Model, Variable, read_model, split_cse
 from symbackprop.ir import Graph, interpret
+from symbackprop.ops import REGISTRY, leaves
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
 
 _DIGITS = 60
 _STEP = mp.mpf(10) ** -20
-_ATTEMPTS = 200
-_INTERVALS = ((0.05, 0.95), (-1.0, 1.0), (1.05, 3.0))
+_MOST_ENTRIES = 12
+# Rows on arrays that are what they are for complex numbers too.
+_LINEAR = frozenset(row for row in REGISTRY if not row.elementwise and row.linear) | set(leaves.ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One number of one input, and our derivative in it."""
+
+    member: str
+    place: tuple[int, ...]
+    ours: float
+
+    def __str__(self) -> str:
+        return f"{self.member}[{', '.join(map(str, self.place))}]" if self.place else self.member
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
     """One entry of the gradient at one point, by us and by each oracle (nan where an oracle has no say)."""
 
-    point: Mapping[str, float]
+    point: Mapping[str, Any]
     name: str
     ours: float
     exact: float
@@ -89,7 +104,7 @@ class GradientReport:
 def check_grad(
     expr: Any,
     wrt: Any = None,
-    at: Mapping[str, float] | Sequence[Mapping[str, float]] | None = None,
+    at: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     *,
     samples: int = 3,
     seed: int = 0,
@@ -99,8 +114,9 @@ def check_grad(
 ) -> GradientReport:
     """Check the compiled gradient of `expr` against differences of its value in 60 digits.
 
-    `at` maps symbol names to numbers (one point or a list of points); without it, `samples` points are drawn from
-    (0, 1), (-1, 1) or (1, 3), wherever the value is real and finite. A component passes where it is within `rtol` of
+    `at` maps symbol names to numbers or arrays (one point or a list of points); without it, `samples` points are drawn
+    from (0, 1), (-1, 1) or (1, 3), wherever the value is real and finite; symbolic lengths are 2 to 5 there, and of
+    arrays with more than 12 entries 12 are checked. A component passes where it is within `rtol` of
     the exact derivative, relative to the larger of that and the largest component (rounding in a well-conditioned model
     stays far below; a wrong derivative does not). At a kink, where left and right derivatives differ, any number
     between the two passes.
@@ -117,45 +133,17 @@ def check_grad(
         raise OptionError(f"samples={samples!r} must be at least 1")
     let, body = split_cse(expr)
     model = read_model(body, wrt, None, None, let)
-    members = [member for variable in model.wrt for member in variable.members]
     request = Request(expr, wrt, options=Options(target=backend, kinks=kinks))
     compiled = compile_request(request)
     function = CompiledFunction(compiled.source, compiled.signature, backend, "float64", compiled.stats, "")
-    names = [argument.name for argument in model.arguments]
-    points = _given(at, names) if at is not None else _drawn(model.graph, names, samples, seed)
+    if at is not None:
+        points = given(at, model.arguments)
+    else:
+        points = drawn(model, samples, seed, lambda point: _value(model.graph, _exact_inputs(point)))
     components: list[Component] = []
     for point in points:
-        components.extend(_check_point(model.graph, function, members, point, rtol))
+        components.extend(_check_point(model, function, point, rtol, seed))
     return GradientReport(tuple(components), backend)
-
-
-def _given(at: Any, names: list[str]) -> list[dict[str, float]]:
-    points = [at] if isinstance(at, Mapping) else list(at)
-    result = []
-    for given in points:
-        point = {getattr(key, "name", key): value for key, value in given.items()}
-        missing = [name for name in names if name not in point]
-        if missing:
-            raise UnboundSymbol(f"at= gives no value for {', '.join(map(repr, missing))}")
-        result.append({name: float(point[name]) for name in names})
-    return result
-
-
-def _drawn(graph: Graph, names: list[str], samples: int, seed: int) -> list[dict[str, float]]:
-    rng = np.random.default_rng(seed)
-    points: list[dict[str, float]] = []
-    for attempt in range(_ATTEMPTS):
-        # All symbols from one interval first; then each from one of its own.
-        chosen = [attempt % 4] * len(names) if attempt % 4 < 3 else rng.integers(0, 3, len(names)).tolist()
-        # Few digits, so that a point can be read and typed.
-        point = {name: float(f"{rng.uniform(*_INTERVALS[k]):.4g}") for name, k in zip(names, chosen, strict=True)}
-        if _value(graph, {name: mp.mpf(x) for name, x in point.items()}) is not None:
-            points.append(point)
-            if len(points) == samples:
-                return points
-    if points:
-        return points
-    raise DomainError(f"no point with a real, finite value was found in {_ATTEMPTS} draws; give one with at={{...}}")
 
 
 def _value(graph: Graph, inputs: Mapping[str, Any]) -> Any:
@@ -172,52 +160,92 @@ def _value(graph: Graph, inputs: Mapping[str, Any]) -> Any:
         return value if mp.isfinite(value) else None
 
 
-def _check_point(
-    graph: Graph, function: CompiledFunction, members: list[str], point: dict[str, float], rtol: float
-) -> list[Component]:
-    _, leaves = function.leaves(point)
-    gradient = [float(entry) for leaf in leaves for entry in np.ravel(leaf)]
-    inputs = {name: mp.mpf(x) for name, x in point.items()}
-    exact = [_derivatives(graph, inputs, name) for name in members]
+def _entries(variables: Sequence[Variable], found: Sequence[Any], seed: int) -> list[Entry]:
+    """What the entries of the leaves are derivatives in; of large arrays some that are drawn."""
+    rng = np.random.default_rng(seed)
+    entries: list[Entry] = []
+    for variable, leaf in zip(variables, found, strict=True):
+        if variable.packed:
+            entries += [Entry(m, (), float(x)) for m, x in zip(variable.members, np.ravel(leaf), strict=True)]
+            continue
+        (member,) = variable.members
+        if not variable.shape or variable.place is not None:
+            entries.append(Entry(member, variable.place or (), float(leaf)))
+            continue
+        places = list(np.ndindex(np.shape(leaf)))
+        if len(places) > _MOST_ENTRIES:
+            places = sorted(places[k] for k in rng.choice(len(places), _MOST_ENTRIES, replace=False))
+        entries += [Entry(member, place, float(leaf[place])) for place in places]
+    return entries
+
+
+def _check_point(model: Model, function: CompiledFunction, point: Point, rtol: float, seed: int) -> list[Component]:
+    _, found = function.leaves(dict(point))
+    entries = _entries(model.wrt, found, seed)
+    inputs = _exact_inputs(point)
+    exact = [_derivatives(model.graph, inputs, entry) for entry in entries]
     largest = max((abs(middle) for _, middle, _ in exact if middle == middle), default=0.0)
     components = []
-    for name, ours, (left, middle, right) in zip(members, gradient, exact, strict=True):
+    for entry, (left, middle, right) in zip(entries, exact, strict=True):
+        ours = entry.ours
         kink = abs(left - right) > 1e-8 * max(abs(left), abs(right))
         if kink:
             passed = min(left, right) - rtol <= ours <= max(left, right) + rtol
         else:
             passed = abs(ours - middle) <= rtol * max(abs(middle), largest, 1e-300) or ours == middle
-        central = _central(function.value, point, name)
-        components.append(
-            Component(point, name, ours, middle, central, _complex_step(graph, inputs, name), kink, passed)
-        )
+        central = _central(function.value, point, entry)
+        step = _complex_step(model.graph, inputs, entry)
+        components.append(Component(point, str(entry), ours, middle, central, step, kink, passed))
     return components
 
 
-def _derivatives(graph: Graph, inputs: dict[str, Any], name: str) -> tuple[float, float, float]:
+def _exact_inputs(point: Point) -> dict[str, Any]:
+    """Numbers and arrays in high precision; integers stay integers."""
+    return {name: x if np.asarray(x).dtype.kind in "iu" else _lifted(x) for name, x in point.items()}
+
+
+def _lifted(x: Any) -> Any:
+    return np.frompyfunc(mp.mpf, 1, 1)(np.asarray(x, object)) if np.ndim(x) else mp.mpf(x)
+
+
+def _moved(inputs: Mapping[str, Any], entry: Entry, shift: Any) -> dict[str, Any]:
+    """The inputs with one entry shifted."""
+    if not np.ndim(inputs[entry.member]):
+        return {**inputs, entry.member: inputs[entry.member] + shift}
+    array = np.array(inputs[entry.member])
+    array[entry.place] = array[entry.place] + shift
+    return {**inputs, entry.member: array}
+
+
+def _at(inputs: Mapping[str, Any], entry: Entry) -> Any:
+    return inputs[entry.member][entry.place] if np.ndim(inputs[entry.member]) else inputs[entry.member]
+
+
+def _derivatives(graph: Graph, inputs: dict[str, Any], entry: Entry) -> tuple[float, float, float]:
     """The derivative from the left, by the central difference, and from the right."""
     with mp.workdps(_DIGITS):
-        h = _STEP * max(1, abs(inputs[name]))
-        here, above, below = (_value(graph, {**inputs, name: inputs[name] + shift}) for shift in (0, h, -h))
+        h = _STEP * max(1, abs(_at(inputs, entry)))
+        here, above, below = (_value(graph, _moved(inputs, entry, shift)) for shift in (0, h, -h))
         if here is None or above is None or below is None:
             return (math.nan,) * 3
         return float((here - below) / h), float((above - below) / (2 * h)), float((above - here) / h)
 
 
-def _central(value: Callable[..., Any], point: dict[str, float], name: str) -> float:
-    x = point[name]
-    h = np.cbrt(np.finfo(float).eps) * max(1.0, abs(x))
+def _central(value: Callable[..., Any], point: Point, entry: Entry) -> float:
+    x = float(_at(point, entry))
+    h = float(np.cbrt(np.finfo(float).eps)) * max(1.0, abs(x))
     above, below = x + h, x - h
-    return float((value(**{**point, name: above}) - value(**{**point, name: below})) / (above - below))
+    values = [value(**_moved(point, entry, end - x)) for end in (above, below)]
+    return float((values[0] - values[1]) / (above - below))
 
 
-def _complex_step(graph: Graph, inputs: dict[str, Any], name: str) -> float:
-    """Im f(x + ih)/h; nan where the graph holds an operation that is not analytic."""
-    if not all(node.op.analytic for node in graph.nodes):
+def _complex_step(graph: Graph, inputs: dict[str, Any], entry: Entry) -> float:
+    """Im f(x + ih)/h; nan where the graph holds an operation that is not analytic, or sees whole arrays at once."""
+    if not all(node.op.analytic and (node.op.elementwise or node.op in _LINEAR) for node in graph.nodes):
         return math.nan
     with mp.workdps(_DIGITS):
         try:
-            value = interpret(graph, {**inputs, name: mp.mpc(inputs[name], _STEP)}, "mpmath")[0]
+            value = interpret(graph, _moved(inputs, entry, mp.mpc(0, _STEP)), "mpmath")[0]
         except (ValueError, ZeroDivisionError, OverflowError, TypeError, AttributeError, NoConvergence):
             return math.nan
         return float(value.imag / _STEP) if isinstance(value, mp.mpc) else 0.0

@@ -33,10 +33,16 @@ _STATEMENTS_AND_EXPRESSIONS = frozenset(
         ast.Compare,
         ast.Assign,
         ast.Subscript,
+        ast.Slice,
+        ast.GeneratorExp,
     }
 )
 _MODULES = frozenset({"math", "np", "special"})
-_BUILTINS = frozenset({"abs", "float", "len", "range", "max", "ValueError", "njit"})
+_BUILTINS = frozenset({"abs", "any", "float", "int", "len", "range", "max", "ValueError", "njit"})
+# What may be asked of any array.
+_OF_ARRAYS = frozenset({"T", "mT", "shape", "sum", "prod", "max", "min", "copy", "ravel", "reshape", "astype"})
+# Functions that stand a level deeper in a module.
+_INNER = frozenset({"np.add.at", "np.linalg.det"})
 # Assembled by this package from its own text, word for word; see `emit.module`.
 IMPORTS = frozenset(
     {
@@ -86,6 +92,11 @@ def _check(statement: ast.stmt, defined: set[str]) -> None:
             continue
         if kind is ast.Attribute:
             owner = node.value  # type: ignore[attr-defined]
+            if node.attr in _OF_ARRAYS:  # type: ignore[attr-defined]
+                stack.append(owner)
+                continue
+            if ast.unparse(node) in _INNER:
+                continue
             if type(owner) is not ast.Name or owner.id not in _MODULES or node.attr.startswith("_"):  # type: ignore[attr-defined]
                 _refuse(node)
             continue

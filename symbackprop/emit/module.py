@@ -15,8 +15,10 @@ from symbackprop.emit.spell import Dialect, helper_source, wrapped
 from symbackprop.errors import OptionError
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import Program
+from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import Function
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.extents import shape_text
 from symbackprop.version import __version__
 
 _NOUNS = {
@@ -73,12 +75,13 @@ def checked(source: str) -> ast.Module:
 @cache
 def _helper_texts() -> frozenset[str]:
     spellings = [s for op in REGISTRY for s in (op.python, op.numpy, op.numba) if s is not None]
-    return frozenset(helper_source(s) for s in spellings if s.helper is not None)
+    return frozenset(helper_source(function) for s in spellings if s.helper for function in (s.helper, *s.uses))
 
 
 def _function(dialect: Dialect, function: Function, mode: str) -> str:
     docs = {
         "value": "The value alone.",
+        INPUTS: "The arguments, cast and checked, and the lengths of their axes.",
         f"value_and_{mode}": f"The value and {_NOUNS[mode]}, sharing their work.",
     }
     return "\n".join(dialect.function(function, docs.get(function.name, "")))
@@ -101,7 +104,8 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
         if spelling.helper is None:
             continue
         decorator = "" if spelling.binding else dialect.decorator(Function("", [], [], part=True))
-        texts[spelling.helper.__name__] = f"{decorator}\n{helper_source(spelling)}".lstrip("\n")
+        for function in (spelling.helper, *spelling.uses):
+            texts[function.__name__] = f"{decorator}\n{helper_source(function)}".lstrip("\n")
         if spelling.binding:
             bindings.add(f"{spelling.callee} = {spelling.binding}")
     return [texts[name] for name in sorted(texts)], sorted(bindings)
@@ -133,9 +137,15 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
 
 
 def _described(argument: Argument, name: str) -> str:
-    what = f"{len(argument.members)} real numbers in an array" if argument.packed else "real number"
-    if argument.batched:
-        what = f"real numbers, one a sample, shape ({SAMPLES},)"
+    kind = "integer" if argument.dtype == "int" else "real"
+    what = f"{len(argument.members)} real numbers in an array" if argument.packed else f"{kind} number"
+    if argument.dimension:
+        what = "integer, a length"
+    elif argument.shape:
+        what = f"array of {kind} numbers, shape {shape_text(argument.full_shape)}"
+        what += ", the first axis counts samples" if argument.batched else ""
+    elif argument.batched:
+        what = f"{kind} numbers, one a sample, shape ({SAMPLES},)"
     if argument.packed:
         shown = ", ".join(argument.names[:8]) + (", ..." if len(argument.names) > 8 else "")
         return f"{what}: {_clipped(shown)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symbackprop.emit.spell import Dialect, shape_text
-from symbackprop.lower.program import Function
+from symbackprop.lower.program import Cast, Function
 from symbackprop.ops import Spelling
 
 
@@ -18,13 +18,26 @@ class Numba(Dialect):
         # NumPy's error model: a division by zero is an infinity and not an exception.
         return '@njit(error_model="numpy")'
 
-    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
-        return f"np.empty({shape_text(extents)}, np.{self.dtype})"
+    def allocate(self, name: str, extents: tuple[str, ...], fill: str | None, kind: str) -> str:
+        if fill is None:
+            return f"np.empty({shape_text(extents)}, np.{kind})"
+        if fill == "0.0":
+            return f"np.zeros({shape_text(extents)}, np.{kind})"
+        return f"np.full({shape_text(extents)}, {fill}, np.{kind})"
 
-    def cast(self, name: str, array: bool) -> str:
-        if array:
-            return f"np.asarray({name}, np.{self.dtype})"
-        return f"float({name})" if self.dtype == "float64" else f"np.float32({name})"
+    def cast(self, cast: Cast) -> str:
+        if cast.rank == 1:
+            return f"np.asarray({cast.name}, np.{'int64' if cast.dtype == 'int' else self.dtype})"
+        if cast.rank:
+            # Contiguous, for BLAS and for the cache; what is contiguous already is not copied.
+            return (
+                f"np.ascontiguousarray({cast.name}).astype(np.int64)"
+                if cast.dtype == "int"
+                else (f"np.ascontiguousarray(np.asarray({cast.name}, np.{self.dtype}))")
+            )
+        if cast.dtype == "int":
+            return f"int({cast.name})"
+        return f"float({cast.name})" if self.dtype == "float64" else f"np.float32({cast.name})"
 
     def literal(self, text: str, argument: bool) -> str:
         # A bare literal is a float64 to Numba and would lift everything to it.

@@ -18,32 +18,33 @@ class Numpy(Dialect):
         # An infinity or a nan is an answer here, not an accident.
         return "" if function.part else '@np.errstate(all="ignore")'
 
-    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
-        return f"[None] * {extents[0]}" if name == WORK else f"np.empty({shape_text(extents)}, np.{self.dtype})"
+    def allocate(self, name: str, extents: tuple[str, ...], fill: str | None, kind: str) -> str:
+        if name == WORK:
+            return f"[None] * {extents[0]}"
+        return f"np.{'empty' if fill is None else 'zeros'}({shape_text(extents)}, np.{kind})"
 
-    def cast(self, name: str, array: bool) -> str:
-        return f"np.asarray({name}, np.{self.dtype})"
+    def cast(self, cast: Cast) -> str:
+        return f"np.asarray({cast.name}, np.{'int64' if cast.dtype == 'int' else self.dtype})"
 
     def door(self, cast: Cast, indent: str) -> list[str]:
-        lines = [f"{indent}{cast.name} = {self.cast(cast.name, cast.array)}"]
+        if cast.dtype == "int" and not cast.rank:
+            return [f"{indent}{cast.name} = int({cast.name})"]
+        lines = [f"{indent}{cast.name} = {self.cast(cast)}"]
         if cast.length is not None:
             problem = (
                 f"np.shape({cast.name}) != ({cast.length},)",
                 f"must be 1-D and hold {cast.length} numbers",
             )
-        elif cast.array:
-            problem = f"np.ndim({cast.name}) != 1", "must be 1-D, with one number a sample"
+        elif cast.rank:
+            problem = (
+                f"np.ndim({cast.name}) != {cast.rank}",
+                f"must have {cast.rank} {'axes' if cast.rank > 1 else 'axis'}",
+            )
         elif cast.shared:
             problem = f"np.ndim({cast.name}) != 0", "must be one number, which all samples share"
         else:
             return lines
         return [*lines, f"{indent}if {problem[0]}:", f'{indent}    raise ValueError("{cast.name} {problem[1]}")']
-
-    def total(self, operand: str) -> str:
-        return f"np.sum({operand})"
-
-    def fill(self, operand: str, extent: str) -> str:
-        return f"np.full({extent}, {operand}, np.{self.dtype})"
 
     def literal(self, text: str, argument: bool) -> str:
         # As an operand a Python float takes the array's type; two of them in np.where would make a float64.

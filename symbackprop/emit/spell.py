@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 
 from symbackprop.emit.escape import comment
@@ -16,19 +16,28 @@ from symbackprop.lower.program import (
     Allocate,
     Apply,
     Assign,
+    Attribute,
     Call,
     Cast,
+    Demand,
+    Effect,
     Expr,
-    Fill,
     For,
     Function,
+    Group,
+    Invoke,
     Item,
     Literal,
+    MatMul,
     Measure,
+    Method,
+    Receive,
     Ref,
+    Require,
     Section,
     Statement,
-    Total,
+    Subscript,
+    Text,
 )
 from symbackprop.ops import REGISTRY, Op, Spelling
 
@@ -48,7 +57,9 @@ _STRENGTH = {
     "-": 6,
     "*": 7,
     "/": 7,
+    "//": 7,
     "%": 7,
+    "@": 7,
     "unary": 8,
     "**": 9,
 }
@@ -65,6 +76,8 @@ class Dialect:
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
+        self.kinds = {"real": dtype, "int": "int64", "bool": "bool_"}
+        """What NumPy calls the types of the program."""
         self.spellings: dict[Spelling, None] = {}
 
     # Words of the target.
@@ -76,24 +89,24 @@ class Dialect:
     def decorator(self, function: Function) -> str:
         return ""
 
-    def allocate(self, name: str, extents: tuple[int | str, ...]) -> str:
+    def allocate(self, name: str, extents: tuple[str, ...], fill: str | None, kind: str) -> str:
         raise NotImplementedError
 
-    def item(self, array: str, index: str | int | tuple[int, ...]) -> str:
-        inside = ", ".join(map(str, index)) if isinstance(index, tuple) else index
-        return f"{array}[{inside}]"
+    def item(self, array: str, place: list[str]) -> str:
+        return f"{array}[{', '.join(place)}]"
 
-    def cast(self, name: str, array: bool) -> str:
+    def cast(self, cast: Cast) -> str:
         raise NotImplementedError
 
-    def length(self, name: str) -> str:
-        return f"len({name})"
+    def axis_length(self, array: str, axis: int) -> str:
+        return f"{array}.shape[{axis}]"
 
-    def total(self, operand: str) -> str:
-        raise InternalCompilerError(f"target {self.target} has no sum over a whole array")
+    def wrong_shape(self, array: str, shape: list[str]) -> str:
+        """The condition that an array has another shape than this."""
+        return f"{array}.shape != ({', '.join(shape)}{',' * (len(shape) == 1)})"
 
-    def fill(self, operand: str, extent: str) -> str:
-        raise InternalCompilerError(f"target {self.target} has no filled array")
+    def keyword(self, text: str) -> str:
+        return f"dtype=np.{self.dtype}" if text == "dtype" else text
 
     def literal(self, text: str, argument: bool) -> str:
         return text
@@ -125,18 +138,36 @@ class Dialect:
                 return self._apply(op, operands)
             case Ref(name):
                 return name, _ATOM
-            case Item(array, index):
-                return self.item(array, index), _ATOM
+            case Item(array, place):
+                return self.item(array, [self.expression(index) for index in place]), _ATOM
             case Literal(number):
-                text = self.number(number)
+                if type(number) is int:
+                    return str(number), _STRENGTH["unary"] if number < 0 else _ATOM
+                text = self.number(number)  # type: ignore[arg-type]
                 if not isinstance(number, bool):
                     text = self.literal(text, argument)
                 return text, _STRENGTH["unary"] if text.startswith("-") else _ATOM
-            case Total(operand):
-                return self.total(self.expression(operand)), _ATOM
-            case Fill(operand, extent):
-                return self.fill(self.expression(operand), extent), _ATOM
+            case MatMul(left, right):
+                own = _STRENGTH["@"]
+                return f"{self._bracketed(left, own)} @ {self._bracketed(right, own + 1)}", own
+            case Invoke(callee, operands, keywords):
+                return f"{callee}({self._listed(operands, keywords)})", _ATOM
+            case Method(owner, name, operands, keywords):
+                return f"{self._bracketed(owner, _ATOM)}.{name}({self._listed(operands, keywords)})", _ATOM
+            case Attribute(owner, name):
+                return f"{self._bracketed(owner, _ATOM)}.{name}", _ATOM
+            case Subscript(owner, pieces):
+                texts = [piece if isinstance(piece, str) else self.expression(piece) for piece in pieces]
+                return f"{self._bracketed(owner, _ATOM)}[{', '.join(texts)}]", _ATOM
+            case Group(items):
+                inside = ", ".join(self.expression(item) for item in items)
+                return f"({inside}{',' * (len(items) == 1)})", _ATOM
+            case Text(words):
+                return f'"{words}"', _ATOM
         raise InternalCompilerError(f"no way to spell {expr!r}")
+
+    def _listed(self, operands: tuple[Expr, ...], keywords: tuple[str, ...]) -> str:
+        return ", ".join([*[self.expression(operand) for operand in operands], *map(self.keyword, keywords)])
 
     def _apply(self, op: Op, operands: tuple[Expr, ...]) -> tuple[str, int]:
         spelling: Spelling | None = getattr(op, self.target)
@@ -180,40 +211,58 @@ class Dialect:
         match statement:
             case Assign(target, value, note):
                 return [noted(f"{indent}{self.expression(target)} = {self.expression(value)}", note)]
-            case Accumulate(name, Apply(op, (operand,)), note) if op is _NEG:
-                return [noted(f"{indent}{name} -= {self._bracketed(operand, _STRENGTH['-'])}", note)]
-            case Accumulate(name, value, note):
-                return [noted(f"{indent}{name} += {self.expression(value)}", note)]
-            case For(index, extent, body):
-                lines = [f"{indent}for {index} in range({extent}):"]
+            case Accumulate(target, Apply(op, (operand,)), note, "+") if op is _NEG:
+                taken = self._bracketed(operand, _STRENGTH["-"])
+                return [noted(f"{indent}{self.expression(target)} -= {taken}", note)]
+            case Accumulate(target, value, note, symbol):
+                return [noted(f"{indent}{self.expression(target)} {symbol}= {self.expression(value)}", note)]
+            case For(counter, extent, body):
+                lines = [f"{indent}for {counter} in range({self.expression(extent)}):"]
                 for inner in body:
-                    lines.extend(self.statement(inner, indent + "    "))
+                    spelled = self.statement(inner, indent + "    ")
+                    lines.extend(spelled[1:] if not spelled[0] and lines[-1].endswith(":") else spelled)
                 return lines
-            case Allocate(name, extents):
-                return [f"{indent}{name} = {self.allocate(name, extents)}"]
+            case Allocate(name, extents, fill, dtype):
+                start = None if fill is None else self.number(Fraction(fill) if isinstance(fill, int) else fill)
+                made = self.allocate(name, tuple(map(self.expression, extents)), start, self.kinds[dtype])
+                return [f"{indent}{name} = {made}"]
+            case Effect(value, note):
+                return [noted(f"{indent}{self.expression(value)}", note)]
             case Call(function, arguments):
                 return wrapped(f"{indent}{function}(", arguments, ")", indent)
             case Cast():
                 return self.door(statement, indent)
-            case Measure(name, arrays):
-                return self.measure(name, arrays, indent)
+            case Measure():
+                return [f"{indent}{statement.name} = {self._measured(statement)}"]
+            case Require(array, shape, shown):
+                wrong = self.wrong_shape(array, [self._bracketed(extent, _STRENGTH["+"]) for extent in shape])
+                return [f"{indent}if {wrong}:", f'{indent}    raise ValueError("{array} must have shape {shown}")']
+            case Demand(left, relation, right, text):
+                condition = f"{self.expression(left)} {relation} {self.expression(right)}"
+                return [f"{indent}if not {condition}:", f'{indent}    raise ValueError("{comment(text)}")']
+            case Receive(names, function, arguments):
+                call = f"{function}({', '.join(arguments)})"
+                line = f"{indent}{', '.join(names)} = {call}"
+                return [line] if len(line) <= LINE else wrapped(f"{indent}(", names, f") = {call}", indent)
             case Section(text):
                 return ["", f"{indent}# {text}"]
         raise InternalCompilerError(f"no way to spell {statement!r}")
 
+    def _measured(self, measure: Measure) -> str:
+        length = self.axis_length(measure.array, measure.axis)
+        shift = self._bracketed(measure.shift, _STRENGTH["+"] + 1)
+        if measure.shift != Literal(0):
+            length = f"{length} + {shift[1:]}" if shift.startswith("-") else f"{length} - {shift}"
+        if measure.factor == 1:
+            return length
+        return f"({length}) // {measure.factor}" if measure.shift != Literal(0) else f"{length} // {measure.factor}"
+
     def door(self, cast: Cast, indent: str) -> list[str]:
         """An argument cast, and refused where its length is not what the program was made for."""
-        lines = [f"{indent}{cast.name} = {self.cast(cast.name, cast.array)}"]
+        lines = [f"{indent}{cast.name} = {self.cast(cast)}"]
         if cast.length is not None:
             lines.append(f"{indent}if len({cast.name}) != {cast.length}:")
             lines.append(f'{indent}    raise ValueError("{cast.name} must hold {cast.length} numbers")')
-        return lines
-
-    def measure(self, name: str, arrays: tuple[str, ...], indent: str) -> list[str]:
-        lines = [f"{indent}{name} = {self.length(arrays[0])}"]
-        for array in arrays[1:]:
-            lines.append(f"{indent}if {self.length(array)} != {name}:")
-            lines.append(f'{indent}    raise ValueError("{array} and {arrays[0]} must have equally many samples")')
         return lines
 
     def function(self, function: Function, docstring: str = "") -> list[str]:
@@ -265,13 +314,12 @@ def wrapped(head: str, items: Iterable[str], tail: str, indent: str, one_tuple: 
     return [head, *[f"{indent}    {item}," for item in items], f"{indent}{tail}"]
 
 
-def shape_text(extents: tuple[int | str, ...]) -> str:
+def shape_text(extents: tuple[str, ...]) -> str:
     """The shape of a new array: a number or name alone, or a tuple of them."""
-    return str(extents[0]) if len(extents) == 1 else f"({', '.join(map(str, extents))})"
+    return extents[0] if len(extents) == 1 else f"({', '.join(extents)})"
 
 
-def helper_source(spelling: Spelling) -> str:
+def helper_source(function: Callable[..., object]) -> str:
     """The text of a helper function; annotations stay behind, since emitted modules have none."""
-    assert spelling.helper is not None
-    text = inspect.getsource(spelling.helper).rstrip()
+    text = inspect.getsource(function).rstrip()
     return re.sub(r"^( *def .*)$", lambda match: re.sub(r": \w+(?=[,)])| -> \w+", "", match[1]), text, flags=re.M)

@@ -32,10 +32,16 @@ def natural_key(name: str) -> tuple[Any, ...]:
     return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)), name
 
 
+def name_of(symbol: Any) -> str:
+    """The name of a symbol, a matrix, an indexed base or an array."""
+    return str(symbol.name)
+
+
 def symbol_key(symbol: Any) -> tuple[Any, ...]:
     """Natural order by name; symbols of one name by their assumptions, dummies by age."""
     declared = sorted((str(key), str(value)) for key, value in symbol.assumptions0.items())
-    return natural_key(symbol.name), declared, getattr(symbol, "dummy_index", 0)
+    kind = "" if isinstance(symbol, sp.Symbol) else type(symbol).__name__
+    return natural_key(name_of(symbol)), kind, declared, getattr(symbol, "dummy_index", 0)
 
 
 def in_natural_order(symbols: Iterable[Any]) -> list[Any]:
@@ -44,9 +50,10 @@ def in_natural_order(symbols: Iterable[Any]) -> list[Any]:
 
 def declared_text(symbol: Any) -> str:
     """A symbol as its user declared it, for messages about two that look alike."""
-    declared = [key for key, value in sorted(symbol._assumptions_orig.items()) if value and key != "commutative"]
+    assumed = getattr(symbol, "_assumptions_orig", {}) if isinstance(symbol, sp.Symbol) else {}
+    declared = [key for key, value in sorted(assumed.items()) if value and key != "commutative"]
     kind = type(symbol).__name__
-    return f"{kind}({symbol.name!r}{''.join(f', {key}=True' for key in declared)})"
+    return f"{kind}({name_of(symbol)!r}{''.join(f', {key}=True' for key in declared)})"
 
 
 def refusal(symbol: Any) -> str | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
+from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 
 from symbackprop.errors import (
     NameClash,
@@ -17,23 +18,29 @@ from symbackprop.errors import (
     UnboundSymbol,
     UnsupportedExpression,
 )
-from symbackprop.frontend.atoms import declared_text, in_natural_order, refusal
+from symbackprop.frontend.atoms import declared_text, in_natural_order, name_of, refusal
 from symbackprop.frontend.problems import short
 from symbackprop.frontend.scalar import Translator
 from symbackprop.frontend.sharing import share
 from symbackprop.ir import Graph, Type
 from symbackprop.ir.node import REAL
-from symbackprop.ir.signature import SAMPLES, Argument, Structure
+from symbackprop.ir.signature import Argument, Structure
+from symbackprop.ops.extents import Extent, Shape, determined
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One leaf of `wrt`: the identifiers of its inputs, packed into an array or a single one."""
+    """One leaf of `wrt`: the identifiers of its inputs, packed into an array or a single one.
+
+    An input may be an array of a `shape`, and the variable one entry of it, at a `place`.
+    """
 
     name: str
     members: tuple[str, ...]
     names: tuple[str, ...]
     packed: bool
+    shape: Shape = ()
+    place: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Model:
     structure: Structure
     values: Structure
     batched: bool
+    at_least: tuple[tuple[Extent, int, str], ...] = ()
 
 
 class _Names:
@@ -60,13 +68,14 @@ class _Names:
     def __call__(self, symbol: Any) -> str:
         known = self.identifiers.get(symbol)
         if known is None:
-            first = self._first.setdefault(symbol.name, symbol)
-            if first is not symbol:
+            name = name_of(symbol)
+            first = self._first.setdefault(name, symbol)
+            if first is not symbol and first != symbol:
                 self.clashes.append((first, symbol))
-            known, number = symbol.name, 1
+            known, number = name, 1
             while known in self._taken:
                 number += 1
-                known = f"{symbol.name} ({number})"
+                known = f"{name} ({number})"
             self._taken.add(known)
             self.identifiers[symbol] = known
         return known
@@ -82,29 +91,73 @@ def read_model(
     names = _Names()
     batched = [_symbol(item, "batch") for item in _listed(batch, "batch")]
     in_batch = set(batched)
-    type_of: Callable[[Any], Type] = lambda symbol: Type("real", (SAMPLES,)) if symbol in in_batch else REAL  # noqa: E731
-    translator = Translator(names, type_of)
+    translator = Translator(names)
+    several = isinstance(expr, list | tuple | sp.Tuple)
+    exprs = list(expr) if several else [expr]
+    translator.indices.prepare(exprs, let)
     for symbol, meant in let:
         translator.bind(symbol, meant)
-    several = isinstance(expr, list | tuple | sp.Tuple)
-    roots = [_real_root(translator, item) for item in (expr if several else [expr])]
+    roots = [_real_root(translator, item) for item in exprs]
     translator.problems.raise_if_any()
     bound = {symbol for symbol, _ in let}
-    structure, wrt_leaves = _wrt(wrt, translator.symbols, bound)
-    arguments = _arguments(args, translator.symbols, wrt_leaves, batched)
-    _check_clashes(names, args, arguments)
-    _warn_of_idle(wrt, wrt_leaves, translator.symbols)
+    found, met = translator.symbols, set(translator.symbols)
+    structure, wrt_leaves = _wrt(wrt, found, bound)
+    owners = [symbol for leaf in wrt_leaves for symbol in leaf.symbols]
+    for symbol in dict.fromkeys([*owners, *batched, *_flat(args)]):
+        _declare(translator, symbol)
+    lengths = _lengths(translator, args)
+    arguments = _arguments(args, [*found, *lengths], owners, batched)
+    _check_clashes(names, args)
+    _warn_of_idle(wrt, owners, met)
     for members, _ in arguments:
         for symbol in members:
-            translator.builder.input(names(symbol), type_of(symbol))
+            if symbol not in lengths:
+                type_ = found[symbol]
+                translator.builder.input(names(symbol), type_)
     return Model(
         share(translator.builder.graph(roots)),
-        _distinct([_argument(members, packed, names, in_batch) for members, packed in arguments]),
-        tuple(_variable(members, packed, names) for members, packed in wrt_leaves),
+        _distinct([_argument(members, packed, names, in_batch, found, lengths) for members, packed in arguments]),
+        tuple(_variable(leaf, names, found) for leaf in wrt_leaves),
         structure,
         _value_structure(expr) if several else Structure("leaf"),
         bool(batched),
+        tuple(translator.at_least),
     )
+
+
+def _declare(translator: Translator, symbol: Any) -> None:
+    """Give a symbol that the expression may lack its type."""
+    if symbol in translator.symbols or symbol in translator.dimensions:
+        return
+    if isinstance(symbol, sp.Symbol):
+        translator.symbols[symbol] = REAL
+        return
+    if symbol.shape is None:
+        raise UnsupportedExpression(
+            f"{symbol} is not in the expression and has no shape; declare it:"
+            f" IndexedBase({name_of(symbol)!r}, shape=(...))"
+        )
+    translator.symbols[symbol] = Type("real", tuple(translator.extent(extent) for extent in symbol.shape))
+
+
+def _flat(args: Any) -> list[Any]:
+    """The symbols that args names."""
+    flat: list[Any] = []
+    for item in _listed(args, "args"):
+        parts = item if isinstance(item, tuple | sp.Tuple | list) else (item,)
+        flat.extend(_symbol(part, "args") for part in parts)
+    return flat
+
+
+def _lengths(translator: Translator, args: Any) -> dict[Any, None]:
+    """The dimensions that are arguments: those that args names, and those that no array tells."""
+    known = determined(type_.shape for type_ in translator.symbols.values())
+    named = set(_flat(args))
+    return {
+        symbol: None
+        for symbol, identifier in translator.dimensions.items()
+        if symbol in named or identifier not in known
+    }
 
 
 def _distinct(arguments: list[Argument]) -> tuple[Argument, ...]:
@@ -125,12 +178,18 @@ def _value_structure(exprs: Any) -> Structure:
     return Structure("list" if isinstance(exprs, list) else "tuple", (Structure("leaf"),) * len(exprs))
 
 
-def _variable(members: tuple[Any, ...], packed: bool, names: _Names) -> Variable:
+def _variable(leaf: _Wrt, names: _Names, found: dict[Any, Type]) -> Variable:
+    shape = () if leaf.packed else found[leaf.symbols[0]].shape
+    name = _pack_name(leaf.symbols)
+    if leaf.place is not None:
+        name = f"{name}[{', '.join(map(str, leaf.place))}]"
     return Variable(
-        _pack_name(members),
-        tuple(names(symbol) for symbol in members),
-        tuple(s.name for s in members),
-        packed,
+        name,
+        tuple(names(symbol) for symbol in leaf.symbols),
+        tuple(name_of(s) for s in leaf.symbols),
+        leaf.packed,
+        shape,
+        leaf.place,
     )
 
 
@@ -151,9 +210,11 @@ def _real_root(translator: Translator, expr: Any) -> int:
         )
     if isinstance(expr, bool | int | float):
         expr = sp.sympify(expr)
-    if not isinstance(expr, sp.Basic | sp.MatrixBase):
+    if not isinstance(expr, sp.Basic | sp.MatrixBase | sp.NDimArray):
         raise UnsupportedExpression(f"{type(expr).__name__} is not a SymPy expression")
     root = translator.translate(expr)
+    if set(translator.builder.nodes[root].type.shape) == {1}:
+        root = translator.f.reshape(translator.f.wrap(root), ()).index
     if translator.builder.nodes[root].type.dtype == "bool":
         raise UnsupportedExpression(
             f"{short(expr)} is a condition, not a number; a loss must be real: use Piecewise((1, condition), (0, True))"
@@ -175,9 +236,12 @@ def _symbol(item: Any, what: str) -> Any:
         if reason:
             raise UnsupportedExpression(f"the symbol {item.name!r} in {what} {reason}")
         return item
-    if isinstance(item, sp.Basic):
+    if isinstance(item, sp.MatrixSymbol | sp.IndexedBase | ArraySymbol):
+        return item
+    if isinstance(item, sp.Basic | sp.MatrixBase):
         raise UnsupportedExpression(
-            f"{what} holds {short(item)}, a {type(item).__name__}; only Symbols are taken so far"
+            f"{what} holds {short(item)}, a {type(item).__name__}; name inputs: Symbol, MatrixSymbol, IndexedBase,"
+            " ArraySymbol"
         )
     raise OptionError(f"{what} holds {item!r}, a {type(item).__name__}; give SymPy symbols")
 
@@ -186,42 +250,72 @@ _Members = tuple[tuple[Any, ...], bool]
 """Symbols that go together, and whether they are packed into one array."""
 
 
-def _wrt(wrt: Any, found: Any, bound: set[Any]) -> tuple[Structure, list[_Members]]:
+@dataclass(frozen=True, slots=True)
+class _Wrt:
+    """A leaf of wrt as the user named it."""
+
+    symbols: tuple[Any, ...]
+    packed: bool = False
+    place: tuple[int, ...] | None = None
+
+
+def _wrt_leaf(item: Any) -> _Wrt:
+    """An input, or one entry of it at constant indices."""
+    if isinstance(item, sp.matrices.expressions.matexpr.MatrixElement) and isinstance(item.parent, sp.MatrixSymbol):
+        return _Wrt((item.parent,), place=_place(item, item.indices))
+    if isinstance(item, sp.Indexed):
+        return _Wrt((item.base,), place=_place(item, item.indices))
+    if isinstance(item, ArrayElement) and isinstance(item.name, ArraySymbol):
+        return _Wrt((item.name,), place=_place(item, item.indices))
+    return _Wrt((_symbol(item, "wrt"),))
+
+
+def _place(item: Any, indices: Any) -> tuple[int, ...]:
+    if not all(index.is_Integer and index >= 0 for index in indices):
+        raise OptionError(f"wrt holds {short(item)}; name an entry by constant indices, or the whole array")
+    return tuple(int(index) for index in indices)
+
+
+def _wrt(wrt: Any, found: dict[Any, Type], bound: set[Any]) -> tuple[Structure, list[_Wrt]]:
     if wrt is None:
-        symbols = in_natural_order(found)
-        return Structure("tuple", (Structure("leaf"),) * len(symbols)), [((symbol,), False) for symbol in symbols]
-    leaves: list[_Members] = []
+        symbols = in_natural_order(symbol for symbol, type_ in found.items() if type_.dtype == "real")
+        return Structure("tuple", (Structure("leaf"),) * len(symbols)), [_Wrt((symbol,)) for symbol in symbols]
+    leaves: list[_Wrt] = []
 
     def read(item: Any, inside: bool) -> Structure:
         if isinstance(item, set | frozenset | sp.FiniteSet):
             raise OptionError("wrt is a set, which has no order; give a list, tuple or dict")
         if isinstance(item, dict):
             return Structure("dict", tuple(read(value, True) for value in item.values()), tuple(item))
-        if isinstance(item, tuple | sp.Tuple) and inside:
-            leaves.append((tuple(_symbol(part, "wrt") for part in item), True))
+        if isinstance(item, tuple | sp.Tuple) and inside and all(isinstance(part, sp.Symbol) for part in item):
+            leaves.append(_Wrt(tuple(_symbol(part, "wrt") for part in item), packed=True))
             return Structure("leaf")
         if isinstance(item, list | tuple | sp.Tuple):
             inner = tuple(read(value, True) for value in item)
             return Structure("list" if isinstance(item, list) else "tuple", inner)
-        leaves.append(((_symbol(item, "wrt"),), False))
+        leaves.append(_wrt_leaf(item))
         return Structure("leaf")
 
     structure = read(wrt, False)
-    for members, _ in leaves:
-        for symbol in members:
+    for leaf in leaves:
+        for symbol in leaf.symbols:
             if symbol in bound:
                 raise OptionError(f"wrt holds {symbol}, which is let-bound: it is an expression and not an input")
+            if symbol in found and found[symbol].dtype == "int":
+                raise OptionError(f"wrt holds {symbol}, which is used as an index: integers have no derivative")
     return structure, leaves
 
 
-def _arguments(args: Any, found: Any, wrt_leaves: list[_Members], batched: list[Any]) -> list[_Members]:
-    needed = dict.fromkeys([*found, *[symbol for leaf, _ in wrt_leaves for symbol in leaf], *batched])
+def _arguments(args: Any, found: list[Any], owners: list[Any], batched: list[Any]) -> list[_Members]:
+    needed = dict.fromkeys([*found, *owners, *batched])
     if args is None:
         return [((symbol,), False) for symbol in in_natural_order(needed)]
     arguments: list[_Members] = []
     for item in _listed(args, "args"):
         packed = isinstance(item, tuple | sp.Tuple | list)
         members = tuple(_symbol(part, "args") for part in item) if packed else (_symbol(item, "args"),)
+        if packed and not all(isinstance(symbol, sp.Symbol) for symbol in members):
+            raise OptionError(f"args packs {short(sp.Tuple(*item))}: only scalars are packed; name arrays apart")
         arguments.append((members, packed))
     given = [symbol for members, _ in arguments for symbol in members]
     repeated = (
@@ -231,44 +325,50 @@ def _arguments(args: Any, found: Any, wrt_leaves: list[_Members], batched: list[
         raise NameClash(f"args gives {repeated[0]} twice")
     missing = in_natural_order(set(needed) - set(given))
     if missing:
-        listed = ", ".join(repr(symbol.name) for symbol in missing[:8]) + (", ..." if len(missing) > 8 else "")
-        alike = [symbol for symbol in given if symbol.name in {other.name for other in missing}]
+        listed = ", ".join(repr(name_of(symbol)) for symbol in missing[:8]) + (", ..." if len(missing) > 8 else "")
+        alike = [symbol for symbol in given if name_of(symbol) in {name_of(other) for other in missing}]
         hint = f"; args has {declared_text(alike[0])}, another symbol of that name" if alike else ""
         raise UnboundSymbol(f"args provides no value for {listed}{hint}; add it to args")
     return arguments
 
 
-def _check_clashes(names: _Names, args: Any, arguments: list[_Members]) -> None:
+def _check_clashes(names: _Names, args: Any) -> None:
     if names.clashes and args is None:
         first, second = names.clashes[0]
         raise NameClash(
-            f"two different symbols are called {first.name!r}: {declared_text(first)} and {declared_text(second)};"
-            " use one of them throughout, or give both a position with args=[...]"
+            f"two different symbols are called {name_of(first)!r}: {declared_text(first)} and"
+            f" {declared_text(second)}; use one of them throughout, or give both a position with args=[...]"
         )
 
 
-def _argument(members: tuple[Any, ...], packed: bool, names: _Names, in_batch: set[Any]) -> Argument:
-    return Argument(
-        _pack_name(members),
-        tuple(names(symbol) for symbol in members),
-        tuple(symbol.name for symbol in members),
-        packed,
-        batched=any(symbol in in_batch for symbol in members),
-    )
+def _argument(
+    members: tuple[Any, ...],
+    packed: bool,
+    names: _Names,
+    in_batch: set[Any],
+    found: dict[Any, Type],
+    lengths: dict[Any, None],
+) -> Argument:
+    identifiers, own = tuple(names(symbol) for symbol in members), tuple(name_of(symbol) for symbol in members)
+    if not packed and members[0] in lengths:
+        return Argument(_pack_name(members), identifiers, own, dtype="int", dimension=True)
+    type_ = REAL if packed else found[members[0]]
+    batched = any(symbol in in_batch for symbol in members)
+    return Argument(_pack_name(members), identifiers, own, packed, batched, type_.shape, type_.dtype)
 
 
 def _pack_name(members: tuple[Any, ...]) -> str:
     """One symbol's name, or the common stem of several: q for q1, q2, q3."""
     if len(members) == 1:
-        return str(members[0].name)
-    stems = {symbol.name.rstrip("0123456789").rstrip("_") for symbol in members}
+        return name_of(members[0])
+    stems = {name_of(symbol).rstrip("0123456789").rstrip("_") for symbol in members}
     return stems.pop() or "packed" if len(stems) == 1 else "packed"
 
 
-def _warn_of_idle(wrt: Any, wrt_leaves: list[_Members], found: Any) -> None:
+def _warn_of_idle(wrt: Any, owners: list[Any], met: set[Any]) -> None:
     if wrt is None:
         return
-    idle = [symbol.name for leaf, _ in wrt_leaves for symbol in leaf if symbol not in found]
+    idle = [name_of(symbol) for symbol in owners if symbol not in met]
     if idle:
         warnings.warn(
             f"the expression does not contain {', '.join(map(repr, idle))}: the gradient in it is zero",

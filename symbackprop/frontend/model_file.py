@@ -11,10 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import sympy as sp
+from sympy.tensor.array.expressions import ArraySymbol
 
 from symbackprop.errors import ModelError
+from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.model import split_cse
+
+_INPUTS = (sp.Symbol, sp.MatrixSymbol, sp.IndexedBase, ArraySymbol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,18 @@ class ModelFile:
                     raise ModelError(f"{self.path}: AT[{name!r}] has {len(value)} numbers for {len(members)} symbols")
                 point.update({s.name: self._number(name, x) for s, x in zip(members, value, strict=True)})
             else:
-                point[str(name)] = self._number(name, value)
+                point[str(name)] = self._numbers(name, value)
         return point
+
+    def _numbers(self, name: Any, value: Any) -> Any:
+        """A number, or an array of numbers: integers stay integers."""
+        try:
+            array = np.asarray(value)
+            if array.ndim:
+                return array if array.dtype.kind in "iu" else array.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ModelError(f"{self.path}: AT[{name!r}] is no array of numbers: {value!r}") from None
+        return self._number(name, value)
 
     def _number(self, name: Any, value: Any) -> float:
         try:
@@ -66,11 +81,11 @@ class ModelFile:
         return tuple(found) if isinstance(found, list | tuple | sp.Tuple) else found
 
     def _one(self, name: str, what: str) -> Any:
-        known = {symbol.name: symbol for symbol in self._free_symbols()}
+        known = {name_of(symbol): symbol for symbol in self._free_symbols()}
         if name in known:
             return known[name]
         found = self.scope.get(name)
-        if isinstance(found, sp.Symbol) or (
+        if isinstance(found, _INPUTS) or (
             isinstance(found, list | tuple | sp.Tuple) and found and all(isinstance(part, sp.Symbol) for part in found)
         ):
             return found
@@ -89,9 +104,11 @@ class ModelFile:
             expr = stack.pop()
             if id(expr) not in seen:
                 seen.add(id(expr))
-                if isinstance(expr, sp.Symbol):
+                if isinstance(expr, _INPUTS):
                     found.setdefault(expr)
-                stack.extend(expr.args)
+                bound.update(getattr(expr, "bound_symbols", ()))
+                # The label of an indexed base is a symbol of the base's name, but no input.
+                stack.extend(expr.args[1:] if isinstance(expr, sp.IndexedBase) else expr.args)
         return [symbol for symbol in found if symbol not in bound]
 
 

@@ -7,19 +7,32 @@ recovers what SymPy's flattening hid.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
 from symbackprop.errors import NameClash, UnboundSymbol, UnsupportedExpression
-from symbackprop.frontend import registered
+from symbackprop.frontend import (
+    arrays,
+    determinants,
+    indexed,
+    matrix,
+    matrix_parts,
+    reductions,
+    registered,
+    special,
+    stepping,
+)
 from symbackprop.frontend.atoms import exact_number, refusal
+from symbackprop.frontend.extents import extent_of
 from symbackprop.frontend.functions import rows_by_class
 from symbackprop.frontend.problems import Problems, short
-from symbackprop.ir import Functions, GraphBuilder, Type, Value
+from symbackprop.frontend.shapes import scalar_operands, unknown
+from symbackprop.frontend.sharing import share
+from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ir.node import REAL
-from symbackprop.ops import REGISTRY, Op
+from symbackprop.ops import REGISTRY, DType, Op
+from symbackprop.ops.extents import Extent, Shape
 
 _SUM_OF, _PRODUCT_OF = REGISTRY["sum_of"], REGISTRY["product_of"]
 
@@ -29,17 +42,43 @@ Build = Callable[["Translator", Any, tuple[int, ...]], int]
 class Translator:
     """Appends expressions to a builder; symbols become inputs under the identifiers that `identifier` gives."""
 
-    def __init__(self, identifier: Callable[[Any], str], input_type: Callable[[Any], Type] | None = None) -> None:
+    def __init__(self, identifier: Callable[[Any], str]) -> None:
         self.builder = GraphBuilder()
         self.f = Functions(self.builder)
         self.problems = Problems()
         self._identifier = identifier
-        self._input_type = input_type or (lambda symbol: REAL)
-        self._done: dict[int, int] = {}
+        self.done: dict[int, int] = {}
+        """The nodes of the objects that were met outside all sums, by id."""
         self._bound: dict[Any, int] = {}
         self._parent: dict[int, tuple[Any, int]] = {}
+        self._rewritten: dict[int, Sequence[Any]] = {}
         self._alive: list[Any] = []
-        self.symbols: dict[Any, None] = {}
+        self.symbols: dict[Any, Type] = {}
+        """The inputs that were met: Symbols, MatrixSymbols, IndexedBases, ArraySymbols, with their types."""
+        self.dimensions: dict[Any, str] = {}
+        """The symbols that lengths are made of, with their identifiers."""
+        self.at_least: list[tuple[Extent, int, str]] = []
+        """What a call must provide: a length, the least that it may be, and what goes wrong otherwise."""
+        self.postponed: set[Any] = set()
+        """Let-bound symbols whose meaning depends on where they stand, since it holds bound indices."""
+        self.indices = indexed.Indices(self)
+        self.scans: dict[Any, Any] = {}
+        """Scans that were stepped already."""
+
+    def dimension(self, symbol: Any) -> str:
+        """The identifier of a symbol that stands in a length."""
+        return self.dimensions.setdefault(symbol, self._identifier(symbol))
+
+    def extent(self, expr: Any) -> Extent:
+        """A length that SymPy gives, as an extent."""
+        return extent_of(expr, self.dimension)
+
+    def array(self, symbol: Any, shape: Shape, dtype: DType = "real") -> int:
+        """The input that a matrix, an indexed base or an array symbol stands for, or what it is bound to."""
+        if symbol in self._bound:
+            return self._bound[symbol]
+        type_ = self.symbols.setdefault(symbol, Type(dtype, shape))
+        return self.builder.input(self._identifier(symbol), type_)
 
     def bind(self, symbol: Any, expr: Any) -> None:
         """Let `symbol` stand for `expr` in what follows, as `sympy.cse` means it.
@@ -48,55 +87,112 @@ class Translator:
         """
         if symbol in self._bound:
             raise NameClash(f"{symbol} is bound twice in the let-bound part; give the second one a name of its own")
-        index = self.translate(expr)
+        self.indices.prepare((), [(symbol, expr)])
+        index = -1 if symbol in self.postponed else self.translate(expr)
         if symbol in self.symbols:
             raise UnboundSymbol(f"{symbol} is used before it is bound, or by its own definition; put its binding first")
+        if index < 0:
+            return
         self._bound[symbol] = index
         self.builder.label(index, symbol.name)
 
     def translate(self, root: Any) -> int:
         """The node of an expression. Problems are collected; a place that has one becomes nan."""
-        done = self._done
+        done = self.done
         self._alive.append(root)
+        self.indices.prepare([root])
         stack = [root]
         while stack:
             expr = stack[-1]
             if id(expr) in done:
                 stack.pop()
                 continue
-            operands = self._operands(expr)
+            operands = self.operands(expr)
             pending = [operand for operand in operands if id(operand) not in done]
             if pending:
-                for position, operand in enumerate(operands):
-                    self._parent.setdefault(id(operand), (expr, position))
+                self.note_parents(expr, operands)
                 stack.extend(reversed(pending))
                 continue
             stack.pop()
-            done[id(expr)] = self._build(expr, tuple([done[id(operand)] for operand in operands]))
+            nodes = tuple([done[id(operand)] for operand in operands])
+            done[id(expr)] = self.build(expr, operands, nodes)
         return done[id(root)]
 
-    def _operands(self, expr: Any) -> Sequence[Any]:
-        rewritten = _REWRITE.get(type(expr))
-        if isinstance(expr, sp.MatrixExpr | sp.matrices.expressions.matexpr.MatrixElement):
-            return ()
-        if rewritten is None:
-            return expr.args if not getattr(expr, "is_Atom", False) else ()
-        replacement = rewritten(expr)
-        self._alive.append(replacement)
-        return replacement
-
-    def _build(self, expr: Any, operands: tuple[int, ...]) -> int:
-        build = _BUILD.get(type(expr)) or next((_BUILD[base] for base in type(expr).__mro__ if base in _BUILD), None)
+    def translate_with(self, bindings: dict[Any, int], body: Any) -> int:
+        """The node of `body` with variables of its own bound to nodes, as a Lambda is applied."""
+        outer = self.done, self._bound, self.indices.done
+        self.done, self._bound, self.indices.done = {}, {**self._bound, **bindings}, {}
         try:
-            if build is not None:
-                return build(self, expr, operands)
-            row = rows_by_class().get(type(expr))
-            if row is not None:
-                return self.apply(row, operands)
-            return registered.build(self, expr, operands)
+            return self.translate(body)
+        finally:
+            self.done, self._bound, self.indices.done = outer
+
+    def within(self) -> tuple[Translator, Callable[[str, Type], int]]:
+        """A translator for a graph inside this one, and what gives the node here for an input there."""
+        inner = Translator(self._identifier)
+        inner.problems, inner.symbols, inner.dimensions = self.problems, self.symbols, self.dimensions
+        inner.at_least, inner.postponed, inner._alive = self.at_least, self.postponed, self._alive
+        inner.indices.survey, inner.indices.bases = self.indices.survey, self.indices.bases
+        outside = {f"let {k}": index for k, index in enumerate(self._bound.values())}
+        for (symbol, index), name in zip(self._bound.items(), outside, strict=True):
+            inner._bound[symbol] = inner.builder.input(name, self.builder.nodes[index].type)
+        return inner, lambda name, type_: outside[name] if name in outside else self.builder.input(name, type_)
+
+    def is_integer(self, symbol: Any) -> bool:
+        """Whether a symbol stands for an integer that is no length: the number of a step."""
+        return symbol in self._bound and self.builder.nodes[self._bound[symbol]].type.dtype == "int"
+
+    def stand_for(self, meanings: dict[Any, int]) -> None:
+        """Let symbols stand for nodes."""
+        self._bound.update(meanings)
+
+    def shared_graph(self, roots: Sequence[int]) -> Graph:
+        """What was translated, with binary sums and products."""
+        return share(self.builder.graph(roots))
+
+    def operands(self, expr: Any) -> Sequence[Any]:
+        rewrite = _REWRITE.get(type(expr))
+        if rewrite is None:
+            return () if getattr(expr, "is_Atom", False) or isinstance(expr, sp.MatrixExpr) else expr.args
+        # Asked again after they were visited, an expression must name the same objects.
+        known = self._rewritten.get(id(expr))
+        if known is None:
+            known = self._rewritten[id(expr)] = rewrite(expr)
+            self._alive.append((expr, known))
+        return known
+
+    def build(self, expr: Any, operands: Sequence[Any], nodes: tuple[int, ...]) -> int:
+        try:
+            if type(expr) not in _TAKES_ARRAYS:
+                nodes = scalar_operands(self, expr, operands, nodes)
+            return self.assemble(expr, nodes)
         except UnsupportedExpression as error:
-            self.problems.add(str(error), self.path(expr), type(error))
-            return self.builder.const("nan")
+            return self.refused(expr, error)
+
+    def assemble(self, expr: Any, nodes: tuple[int, ...]) -> int:
+        """The node of an object over those of its operands. Raises UnsupportedExpression."""
+        build = _BUILD.get(type(expr)) or next((_BUILD[base] for base in type(expr).__mro__ if base in _BUILD), None)
+        if build is not None:
+            return build(self, expr, nodes)
+        row = rows_by_class().get(type(expr))
+        if row is not None:
+            return self.apply(row, nodes)
+        return registered.build(self, expr, nodes)
+
+    def refused(self, expr: Any, error: UnsupportedExpression) -> int:
+        """Take note of a problem; nan stands in its place until all are reported."""
+        self.problems.add(str(error), self.path(expr), type(error))
+        return unknown(self, expr)
+
+    def note_parents(self, expr: Any, operands: Sequence[Any]) -> None:
+        """Remember where operands were met first, for `path`."""
+        for position, operand in enumerate(operands):
+            self._parent.setdefault(id(operand), (expr, position))
+
+    def require(self, extent: Extent, minimum: int, otherwise: str) -> None:
+        """A fact about lengths that is checked at the call."""
+        if all((extent, minimum) != known[:2] for known in self.at_least):
+            self.at_least.append((extent, minimum, otherwise))
 
     def apply(self, row: Op, operands: tuple[int, ...]) -> int:
         """A row over nodes, its operands' kinds checked in words that a user understands."""
@@ -119,12 +215,20 @@ class Translator:
 
     def symbol(self, symbol: Any) -> int:
         if symbol in self._bound:
-            return self._bound[symbol]
+            bound = self.f.wrap(self._bound[symbol])
+            is_integer = self.builder.nodes[bound.index].type.dtype == "int"
+            return self.f.to_real(bound).index if is_integer else bound.index
         reason = refusal(symbol)
         if reason:
             raise UnsupportedExpression(f"the symbol {symbol.name!r} {reason}")
-        self.symbols.setdefault(symbol)
-        return self.builder.input(self._identifier(symbol), self._input_type(symbol))
+        if symbol in self.postponed:
+            return self.indices.translate(symbol)
+        if symbol in self.dimensions:
+            return self.builder.length(self.dimensions[symbol])
+        if symbol in self.indices.bases.integers:
+            return self.f.to_real(self.f.wrap(self.array(symbol, (), "int"))).index
+        self.symbols.setdefault(symbol, REAL)
+        return self.builder.input(self._identifier(symbol))
 
     def path(self, expr: Any) -> str:
         """Where an expression stands, as Python would reach it: ``expr.args[0].args[2]``."""
@@ -191,32 +295,6 @@ def _zero(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     return t.builder.const(0)
 
 
-def _zeta(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    return t.apply(REGISTRY["zeta"], operands if len(operands) == 2 else (*operands, t.builder.const(1)))
-
-
-def _lambertw(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    if len(operands) == 2 and expr.args[1] != 0:
-        raise UnsupportedExpression(f"LambertW has its branch 0 only here, not {short(expr.args[1])}")
-    return t.apply(REGISTRY["lambertw"], operands[:1])
-
-
-def _polygamma(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    order = exact_number(expr.args[0]) if expr.args[0].is_number else None
-    if not isinstance(order, Fraction) or order.denominator != 1 or order < 0:
-        raise UnsupportedExpression(
-            f"polygamma needs a constant order 0, 1, 2, ... as its first argument, not {short(expr.args[0])}"
-        )
-    if order == 0:
-        return t.apply(REGISTRY["digamma"], operands[1:])
-    return t.apply(REGISTRY["polygamma"], operands)
-
-
-def _heaviside(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    half = t.builder.const(Fraction(1, 2))
-    return t.apply(REGISTRY["heaviside"], operands if len(operands) == 2 else (*operands, half))
-
-
 def _refuse(reason: str) -> Build:
     def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
         raise UnsupportedExpression(f"{type(expr).__name__} {reason}")
@@ -224,12 +302,20 @@ def _refuse(reason: str) -> Build:
     return build
 
 
+def _of_matrices(expr: Any) -> bool:
+    return isinstance(expr, sp.Derivative) and bool(expr.has(sp.MatrixExpr))
+
+
 def _evaluated(expr: Any) -> tuple[Any, ...]:
+    if _of_matrices(expr):
+        return ()
     result = expr.doit()
     return () if result == expr or isinstance(result, type(expr)) else (result,)
 
 
 def _evaluated_or_refused(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
+    if _of_matrices(expr):
+        raise UnsupportedExpression("SymPy's derivatives of matrix expressions are wrong in places; write this one out")
     if not operands:
         raise UnsupportedExpression(f"SymPy leaves this {type(expr).__name__} unevaluated; evaluate it first")
     return operands[0]
@@ -242,20 +328,6 @@ def _membership(expr: Any) -> tuple[Any, ...]:
         return ()
 
 
-def _single_entry(expr: Any) -> tuple[Any, ...]:
-    return (expr[0, 0],) if expr.shape == (1, 1) else ()
-
-
-def _entry_or_refused(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    if not operands:
-        raise UnsupportedExpression(
-            f"a matrix of shape {expr.shape} stands where a scalar is due; pass its entries as a list: list(M)"
-        )
-    return operands[0]
-
-
-_ARRAYS = "is array notation, which this version does not compile yet; write scalars out, or batch= over samples"
-
 # What is visited instead of `expr.args`.
 _REWRITE: dict[type, Callable[[Any], Sequence[Any]]] = {
     sp.Piecewise: lambda expr: [part for pair in expr.args for part in pair.args],
@@ -265,11 +337,6 @@ _REWRITE: dict[type, Callable[[Any], Sequence[Any]]] = {
     sp.Contains: _membership,
     sp.im: lambda expr: (),
     sp.Integral: lambda expr: (),
-    sp.Sum: lambda expr: (),
-    sp.Product: lambda expr: (),
-    sp.Indexed: lambda expr: (),
-    sp.ImmutableDenseMatrix: _single_entry,
-    sp.Matrix: _single_entry,
 }
 
 # SymPy classes that are not one row.
@@ -294,10 +361,7 @@ _BUILD: dict[type, Build] = {
     sp.Not: lambda t, expr, operands: t.apply(REGISTRY["logical_not"], operands),
     sp.ITE: _ite,
     sp.Piecewise: _piecewise,
-    sp.Heaviside: _heaviside,
-    sp.zeta: _zeta,
-    sp.LambertW: _lambertw,
-    sp.polygamma: _polygamma,
+    **special.BUILD,
     sp.Contains: _evaluated_or_refused,
     sp.Derivative: _evaluated_or_refused,
     sp.Subs: _evaluated_or_refused,
@@ -307,12 +371,14 @@ _BUILD: dict[type, Build] = {
     sp.re: _first,
     sp.im: _zero,
     sp.conjugate: _first,
-    sp.ImmutableDenseMatrix: _entry_or_refused,
-    sp.Matrix: _entry_or_refused,
     sp.Integral: _refuse("is not compiled; integrate first, or write a quadrature rule as a sum"),
-    sp.Sum: _refuse(_ARRAYS),
-    sp.Product: _refuse(_ARRAYS),
-    sp.Indexed: _refuse(_ARRAYS),
-    sp.MatrixExpr: _refuse(_ARRAYS),
-    sp.matrices.expressions.matexpr.MatrixElement: _refuse(_ARRAYS),
 }
+
+# The classes that take matrices and arrays, or give them.
+_TAKES_ARRAYS: set[type] = set()
+for _family in (matrix, matrix_parts, determinants, arrays, reductions, stepping):
+    _REWRITE.update(_family.OPERANDS)
+    _BUILD.update(_family.BUILD)
+    _TAKES_ARRAYS.update(_family.OPERANDS)
+_REWRITE.update(indexed.OPERANDS)
+_BUILD.update(indexed.BUILD)

@@ -4,10 +4,11 @@
 
     graph ::= node*  outputs                      operands come before users: list order is topological order
     node  ::= op operand* attributes : type
-    type  ::= dtype shape                         dtype is real or bool; a scalar has shape ()
-    shape ::= (extent*)                           an extent is an integer or the name of a dimension
+    type  ::= dtype shape                         dtype is real, bool or int; a scalar has shape ()
+    shape ::= (extent*)                           an extent is an integer, the name of a dimension, or made of such
 """
 
+from symbackprop.ir.body import Body, map_bodies
 from symbackprop.ir.graph import Graph, GraphBuilder
 from symbackprop.ir.interpret import interpret
 from symbackprop.ir.node import Node, Number, Type
@@ -16,6 +17,7 @@ from symbackprop.ir.value import Functions, Value
 from symbackprop.ir.verify import verify
 
 __all__ = [
+    "Body",
     "Functions",
     "Graph",
     "GraphBuilder",
@@ -25,6 +27,7 @@ __all__ = [
     "Value",
     "infix",
     "interpret",
+    "map_bodies",
     "to_text",
     "verify",
 ]

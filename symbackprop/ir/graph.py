@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from symbackprop.errors import InternalCompilerError, ShapeMismatch
-from symbackprop.ir.node import BOOL, REAL, Extent, Node, Number, Type
+from symbackprop.ir.node import BOOL, INT, REAL, Node, Number, Type
 from symbackprop.ops import Op
+from symbackprop.ops.contraction import BROADCAST, TRANSPOSE
+from symbackprop.ops.extents import Extent, shape_text
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
-from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
+from symbackprop.ops.reduction import REDUCE_SUM
+
+_SCALAR = {"real": REAL, "bool": BOOL, "int": INT}
 
 Derived = tuple[int, str]
 """The node that another is the derivative of, and how: ``(3, "bar")`` for the adjoint of node 3."""
@@ -47,12 +52,13 @@ class Graph:
             counts[output] += 1
         return counts
 
-    def reaching(self, outputs: Iterable[int] | None = None) -> list[bool]:
-        """For each node whether a result depends on it."""
+    def reaching(self, outputs: Iterable[int] | None = None, first: int = 0) -> list[bool]:
+        """For each node whether a result depends on it; of nodes before `first` this is left open."""
         needed = [False] * len(self.nodes)
-        for output in self.outputs if outputs is None else outputs:
+        outputs = self.outputs if outputs is None else tuple(outputs)
+        for output in outputs:
             needed[output] = True
-        for index in range(len(self.nodes) - 1, -1, -1):
+        for index in range(max(outputs, default=-1), max(first, 0) - 1, -1):
             if needed[index]:
                 for operand in self.nodes[index].operands:
                     needed[operand] = True
@@ -61,11 +67,12 @@ class Graph:
     def depending(self, sources: Iterable[int]) -> list[bool]:
         """For each node whether it depends on one of the sources."""
         active = [False] * len(self.nodes)
+        sources = [source for source in sources if source >= 0]
         for source in sources:
             active[source] = True
-        for index, node in enumerate(self.nodes):
+        for index in range(min(sources, default=len(active)), len(active)):
             if not active[index]:
-                for operand in node.operands:
+                for operand in self.nodes[index].operands:
                     if active[operand]:
                         active[index] = True
                         break
@@ -89,16 +96,24 @@ class GraphBuilder:
         self._interned: dict[Node, int] = {node: index for index, node in enumerate(self.nodes)}
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
-        """The node of an elementwise operation, of the operands' common shape."""
+        """The node of an elementwise operation, of the operands' common shape; scalars go with any shape."""
         nodes = self.nodes
-        result = REAL if op.result == "real" else BOOL
+        result = _SCALAR[op.result]
         for operand in operands:
             shape = nodes[operand].type.shape
             if shape:
                 if result.shape and result.shape != shape:
-                    raise ShapeMismatch(f"{op.name} of shapes {result.shape} and {shape}")
+                    raise ShapeMismatch(f"{op.name} of shapes {shape_text(result.shape)} and {shape_text(shape)}")
                 result = Type(result.dtype, shape)
         return self.intern(Node(op, operands, attributes, result))
+
+    def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
+        """The node of an operation with a shape rule of its own; the operand itself where nothing is done to it."""
+        assert op.infer is not None
+        types = [self.nodes[operand].type for operand in operands]
+        if op.trivial is not None and op.trivial(attributes, *[type_.shape for type_ in types]):
+            return operands[0]
+        return self.intern(Node(op, operands, attributes, Type(*op.infer(attributes, *types))))
 
     def intern(self, node: Node) -> int:
         """The index of this node, appended if it is new."""
@@ -118,31 +133,40 @@ class GraphBuilder:
     def input(self, identifier: str, type_: Type = REAL) -> int:
         return self.intern(Node(INPUT, (), identifier, type_))
 
-    def length(self, dimension: str) -> int:
-        return self.intern(Node(LENGTH, (), dimension, REAL))
+    def length(self, extent: Extent) -> int:
+        """A length as a real number."""
+        return self.const(extent) if isinstance(extent, int) else self.intern(Node(LENGTH, (), extent, REAL))
 
-    def broadcast(self, operand: int, shape: tuple[Extent, ...]) -> int:
-        type_ = self.nodes[operand].type
-        if type_.shape == shape:
-            return operand
-        if type_.shape:
-            raise InternalCompilerError(f"broadcast from {type_.shape} to {shape}")
-        return self.intern(Node(BROADCAST, (operand,), shape, Type(type_.dtype, shape)))
+    def integer(self, value: int) -> int:
+        return self.intern(Node(CONST, (), Fraction(value), INT))
 
-    def reduce_sum(self, operand: int) -> int:
-        if not self.nodes[operand].type.shape:
+    def broadcast(self, operand: int, shape: tuple[Extent, ...], axes: tuple[int, ...] = ()) -> int:
+        """The operand with its axis k at axis axes[k] of `shape`; as it is where it has that shape already.
+
+        A node's own axes keep their order: where these do not, a transpose comes first.
+        """
+        own = self.nodes[operand].type.shape
+        if own == shape and not axes:
             return operand
-        return self.intern(Node(REDUCE_SUM, (operand,), None, REAL))
+        if len(own) != len(axes):
+            raise InternalCompilerError(f"broadcast from {own} to {shape} along {axes}")
+        if any(a > b for a, b in pairwise(axes)):
+            order = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+            operand, axes = self.structural(TRANSPOSE, (operand,), order), tuple(sorted(axes))
+        return self.structural(BROADCAST, (operand,), (shape, axes))
+
+    def reduce_sum(self, operand: int, axes: tuple[int, ...] | None = None) -> int:
+        """The sum over some axes, or all."""
+        every = tuple(range(len(self.nodes[operand].type.shape)))
+        return self.structural(REDUCE_SUM, (operand,), every if axes is None else tuple(sorted(axes)))
 
     def copy(self, node: Node, operands: tuple[int, ...]) -> int:
-        """This node over other operands, which may have other shapes."""
-        if node.op.elementwise and operands:
+        """This node over other operands of the same shapes."""
+        if not operands:
+            return self.intern(node)
+        if node.op.elementwise:
             return self.add(node.op, operands, node.attributes)
-        if node.op is REDUCE_SUM:
-            return self.reduce_sum(operands[0])
-        if node.op is BROADCAST:
-            return self.broadcast(operands[0], node.attributes)
-        return self.intern(node)
+        return self.structural(node.op, operands, node.attributes)
 
     def label(self, index: int, name: str) -> None:
         """Suggest a name; the first suggestion stays."""

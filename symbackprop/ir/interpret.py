@@ -17,11 +17,13 @@ import numpy as np
 from scipy import special
 
 from symbackprop.errors import UnsupportedExpression
+from symbackprop.ir.body import STATE, STEP
 from symbackprop.ir.graph import Graph
-from symbackprop.ir.node import Number, to_float
+from symbackprop.ir.node import Node, Number, to_float
 from symbackprop.ops import Op
+from symbackprop.ops.control import SCAN
+from symbackprop.ops.extents import Polynomial, bound_by, dimensions, measured
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
-from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
 
 _MPMATH_NAMES = {
     "pi": lambda: +mp.pi,
@@ -39,7 +41,7 @@ def interpret(graph: Graph, inputs: Mapping[str, Any], arithmetic: str = "numpy"
     """The values of the graph's outputs.
 
     `inputs` maps identifiers to floats or arrays. With `arithmetic="mpmath"` everything is computed to mpmath's
-    current precision, arrays as lists. Raises KeyError for a missing input.
+    current precision, in arrays of objects. Raises KeyError for a missing input.
 
     >>> from symbackprop.ir import Functions, GraphBuilder
     >>> f = Functions(GraphBuilder()); x = f.input("x")
@@ -51,61 +53,107 @@ def interpret(graph: Graph, inputs: Mapping[str, Any], arithmetic: str = "numpy"
     return [values[output] for output in graph.outputs]
 
 
-def evaluate(graph: Graph, inputs: Mapping[str, Any], arithmetic: str = "numpy") -> list[Any]:
-    """The value of every node."""
-    lengths = _lengths(graph, inputs)
+def evaluate(
+    graph: Graph, inputs: Mapping[str, Any], arithmetic: str = "numpy", around: Mapping[str, int] | None = None
+) -> list[Any]:
+    """The value of every node that an output needs; None of the others. `around` are lengths that are known already."""
+    lengths = {**(around or {}), **bound_lengths(graph, inputs)}
     exact = arithmetic == "mpmath"
     values: list[Any] = []
-    for node in graph.nodes:
+    for node, needed in zip(graph.nodes, graph.reaching(), strict=True):
         op = node.op
-        if op is CONST:
-            value: Any = number_to_mpmath(node.attributes) if exact else _double(node.attributes)
+        value: Any = None
+        if not needed:
+            pass
+        elif op is CONST:
+            value = _constant(node, exact)
         elif op is INPUT:
-            value = _lift(inputs[node.attributes], exact)
+            value = _lift(inputs[node.attributes], exact, node.type.dtype)
         elif op is LENGTH:
-            value = _lift(lengths[node.attributes], exact)
-        elif op is REDUCE_SUM:
-            operand = values[node.operands[0]]
-            value = mp.fsum(operand) if exact else np.sum(operand)
-        elif op is BROADCAST:
-            operand, length = values[node.operands[0]], lengths[node.attributes[0]]
-            value = [operand] * length if exact else np.full(length, operand)
+            value = _lift(measured(node.attributes, lengths), exact)
         else:
             operands = [values[operand] for operand in node.operands]
-            value = _apply_exact(op, operands) if exact else numpy_function(op)(*operands)
+            if op.elementwise:
+                value = _apply_exact(op, operands) if exact else numpy_function(op)(*operands)
+            elif op is SCAN:
+                body, length = node.attributes
+                value = _stepped(body, length, operands, arithmetic, lengths)
+            else:
+                assert op.evaluate is not None
+                value = op.evaluate(resolved(node.attributes, lengths), *operands)
+                value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
         values.append(value)
     return values
+
+
+def _constant(node: Node, exact: bool) -> Any:
+    if node.type.dtype == "int":
+        return np.int64(int(node.attributes))
+    return number_to_mpmath(node.attributes) if exact else _double(node.attributes)
+
+
+def _stepped(body: Any, length: Any, operands: list[Any], arithmetic: str, lengths: Mapping[str, int]) -> Any:
+    """The states of a scan."""
+    states = [np.asarray(operands[0])]
+    shared = dict(zip(body.shared, operands[1:], strict=True))
+    for step in range(measured(length, lengths)):
+        inputs = {**shared, STATE: states[-1][()], STEP: step}
+        values = evaluate(body.graph, inputs, arithmetic, lengths)
+        states.append(np.asarray(values[body.graph.outputs[0]]))
+    return np.stack(states)
 
 
 def _double(number: Number) -> Any:
     return number if isinstance(number, bool) else np.float64(to_float(number))
 
 
-def _lift(value: Any, exact: bool) -> Any:
+def _lift(value: Any, exact: bool, dtype: str = "real") -> Any:
+    if dtype == "int":
+        return np.asarray(value, dtype=np.int64)[()]
     if not exact:
         return np.asarray(value, dtype=np.float64)[()]
     if isinstance(value, mp.mpc):
         return value
-    return [mp.mpf(item) for item in value] if np.ndim(value) else mp.mpf(value)
+    return np.frompyfunc(_exact, 1, 1)(np.asarray(value, object)) if np.ndim(value) else mp.mpf(value)
 
 
-def _lengths(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, int]:
-    lengths: dict[str, int] = {}
+def _exact(number: Any) -> Any:
+    return number if isinstance(number, mp.mpc) else mp.mpf(number)
+
+
+def bound_lengths(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, int]:
+    """Named dimensions, from the shapes of the inputs, or given by name beside them."""
+    known: dict[str, int] = {}
+    axes = [
+        (extent, np.shape(inputs[node.attributes])[axis])
+        for node in graph.nodes
+        if node.op is INPUT and node.attributes in inputs
+        for axis, extent in enumerate(node.type.shape)
+    ]
+    for _ in axes:
+        for extent, length in axes:
+            found = bound_by(extent, length, known)
+            if found is not None:
+                known.setdefault(*found)
+    named: set[str] = set()
     for node in graph.nodes:
-        if node.op is INPUT:
-            for axis, extent in enumerate(node.type.shape):
-                if isinstance(extent, str):
-                    lengths[extent] = np.shape(inputs[node.attributes])[axis]
-    return lengths
+        for extent in node.type.shape if node.op is not LENGTH else (node.attributes,):
+            named |= dimensions(extent)
+    return known | {name: int(inputs[name]) for name in sorted(named - set(known)) if name in inputs}
+
+
+def resolved(attributes: Any, lengths: Mapping[str, int]) -> Any:
+    """Attributes with numbers in the place of symbolic lengths."""
+    if isinstance(attributes, Polynomial | str):
+        return measured(attributes, lengths)
+    return tuple(resolved(item, lengths) for item in attributes) if isinstance(attributes, tuple) else attributes
 
 
 def _apply_exact(op: Op, operands: list[Any]) -> Any:
     reference = op.mpmath or _defined(op, "mpmath")
-    if not any(isinstance(operand, list) for operand in operands):
+    if not any(isinstance(operand, np.ndarray) for operand in operands):
         return reference(*operands)
-    length = max(len(operand) for operand in operands if isinstance(operand, list))
-    columns = [operand if isinstance(operand, list) else [operand] * length for operand in operands]
-    return [reference(*items) for items in zip(*columns, strict=True)]
+    return np.frompyfunc(reference, len(operands), 1)(*operands)
 
 
 def number_to_mpmath(number: Number) -> Any:

@@ -7,9 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from symbackprop.ops import DType, Op
-
-Extent = int | str
-"""The length of an axis: known, or the name of a dimension that is bound at the call."""
+from symbackprop.ops.extents import Extent
 
 NAMED_NUMBERS = {
     "pi": math.pi,
@@ -28,7 +26,7 @@ Number = Fraction | bool | str
 
 
 class Type(NamedTuple):
-    """What a node's value is: real or bool, and of what shape."""
+    """What a node's value is: real, bool or int, and of what shape."""
 
     dtype: DType
     shape: tuple[Extent, ...]
@@ -36,12 +34,13 @@ class Type(NamedTuple):
 
 REAL = Type("real", ())
 BOOL = Type("bool", ())
+INT = Type("int", ())
 
 
 class Node(NamedTuple):
     """One operation applied to earlier nodes.
 
-    Attributes hold what is no operand: the number of a constant, the identifier of an input, the shape of a broadcast.
+    Attributes hold what is no operand: the number of a constant, the identifier of an input, the axes of a sum.
     """
 
     op: Op

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from symbackprop.ops import DType
+from symbackprop.ops.extents import Extent, Shape
+
 SAMPLES = "samples"
 """The named dimension of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One positional argument: a scalar, or several scalars packed into one 1-D array; with a batch axis or not.
+    """One positional argument: a number, an array, or several scalars packed into one 1-D array.
 
-    ``members`` are identifiers of graph inputs; ``names`` are the user's names for them.
+    ``members`` are identifiers of graph inputs, ``names`` the user's names for them. ``shape`` is that of one sample;
+    what is ``batched`` has an axis of samples before it. ``dimension`` marks an integer that is a length itself.
     """
 
     name: str
@@ -23,23 +27,40 @@ class Argument:
     names: tuple[str, ...]
     packed: bool = False
     batched: bool = False
+    shape: Shape = ()
+    dtype: DType = "real"
+    dimension: bool = False
+
+    @property
+    def full_shape(self) -> Shape:
+        """The shape of what the caller passes."""
+        own = (len(self.members),) if self.packed else self.shape
+        return (SAMPLES, *own) if self.batched else own
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether a plain number is passed, for which an array broadcasts."""
+        return not self.packed and not self.batched and not self.shape and not self.dimension
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One number or array of a derivative; its entries are consecutive outputs of the graph, row by row.
+    """One number or array of a derivative. An array of the graph is one output; otherwise the entries are consecutive
+    outputs, row by row.
 
     ``what`` says in the user's names what the derivative is taken in, ``members`` by identifiers of inputs.
     """
 
     name: str
     what: str
-    shape: tuple[int, ...] = ()
+    shape: Shape = ()
     members: tuple[str, ...] = ()
+    whole: bool = False
 
     @property
-    def size(self) -> int:
-        return math.prod(self.shape)
+    def count(self) -> int:
+        """How many outputs of the graph it takes."""
+        return 1 if self.whole else math.prod(extent for extent in self.shape if isinstance(extent, int))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,8 @@ class Signature:
     structure: Structure = Structure("leaf")
     values: Structure = Structure("leaf")
     directions: int = 0
+    at_least: tuple[tuple[Extent, int, str], ...] = ()
+    """Lengths that a model needs to be so big, and why."""
 
     @property
     def value_count(self) -> int:

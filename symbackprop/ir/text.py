@@ -5,7 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symbackprop.ir.graph import Graph
-from symbackprop.ir.node import Number
+from symbackprop.ir.node import Node, Number
+from symbackprop.ops.extents import Extent, extent_text, plus, times
+from symbackprop.ops.indexing import SIZE
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
 
 _INFIX = {
@@ -23,7 +25,17 @@ _INFIX = {
     "logical_and": ("and", 1),
     "logical_or": ("or", 0),
 }
-_SPOKEN = {"reduce_sum": "sum over samples of ", "maximum": "Max", "minimum": "Min", "select": "where"}
+# What only moves or repeats entries is left out of formulas.
+_SILENT = frozenset({"broadcast", "reshape", "to_real", "in_range"})
+_SPOKEN = {
+    "reduce_sum": "sum",
+    "reduce_prod": "prod",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "maximum": "Max",
+    "minimum": "Min",
+    "select": "where",
+}
 
 
 def number_text(number: Number) -> str:
@@ -117,9 +129,17 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
         return [f"({text})" if strength > 4 and not text.replace(".", "").isalnum() else text]
     if node.op is INPUT:
         return [str(node.attributes)]
-    if node.op is LENGTH:
-        return [f"len({node.attributes})"]
+    if node.op is LENGTH or node.op is SIZE:
+        return [extent_text(node.attributes)]
     name = node.op.name
+    if name in _SILENT:
+        return [(node.operands[0], strength)]
+    if name == "transpose":
+        return [(node.operands[0], 8), ".T"]
+    if name == "contract":
+        left, right, _ = node.attributes
+        if len(left) < 3 and len(right) < 3 and len(set(left) & set(right)) == 1:
+            return _product(node, strength)
     if name in _INFIX:
         symbol, own = _INFIX[name]
         left, right = node.operands
@@ -130,6 +150,17 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
     if name == "neg":
         body = ["-", (node.operands[0], 5)]
         return ["(", *body, ")"] if strength > 4 else body
+    if name == "gather":
+        body = [(node.operands[0], 8), "["]
+        for position, operand in enumerate(node.operands[1:]):
+            body += [", "] * (position > 0) + [(operand, 0)]
+        return [*body, "]"]
+    if name == "slice":
+        shape = graph.nodes[node.operands[0]].type.shape
+        pieces = [_piece(extent, *piece) for extent, piece in zip(shape, node.attributes, strict=True)]
+        return [(node.operands[0], 8), f"[{', '.join(pieces)}]"]
+    if name == "iota":
+        return [f"0..{extent_text(plus(node.attributes, -1))}"]
     body = [f"{_SPOKEN.get(name, name)}("]
     for position, operand in enumerate(node.operands):
         if position:
@@ -137,3 +168,31 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
         body.append((operand, 0))
     body.append(")")
     return body
+
+
+def _piece(extent: Extent, start: Extent, step: int, length: Extent) -> str:
+    """What a slice takes along one axis."""
+    if (start, step, length) == (0, 1, extent):
+        return ":"
+    if length == 1:
+        return extent_text(start)
+    if step < 0:
+        return f"{extent_text(start)}::{step}"
+    stop = plus(start, times(step, length))
+    first = "" if start == 0 else extent_text(start)
+    end = "" if stop == extent else extent_text(stop)
+    return f"{first}:{end}" + (f":{step}" if step > 1 else "")
+
+
+def _product(node: Node, strength: int) -> list[str | tuple[int, int]]:
+    """A product of matrices or vectors, as it is written."""
+    left, right, out = node.attributes
+    (label,) = set(left) & set(right)
+    a, b = node.operands
+    if len(out) == 2 and out[0] in right:
+        a, b, left, right = b, a, right, left
+    flipped = (len(left) == 2 and left[0] == label, len(right) == 2 and right[1] == label)
+    body: list[str | tuple[int, int]] = []
+    for operand, flip in zip((a, b), flipped, strict=True):
+        body += [" @ "] * bool(body) + [(operand, 8 if flip else 5 + bool(body))] + [".T"] * flip
+    return ["(", *body, ")"] if strength > 5 else body

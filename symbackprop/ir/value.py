@@ -13,8 +13,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from symbackprop.ir.arrays import ArrayFunctions
 from symbackprop.ir.graph import GraphBuilder
-from symbackprop.ir.node import Extent, Number
+from symbackprop.ir.node import Number
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 
@@ -61,7 +62,7 @@ class Value:
         return self.f.apply(_NEG, self)
 
 
-class Functions:
+class Functions(ArrayFunctions):
     """Every row as a function of values: ``f.sin(x)``. Numbers are lifted to constants."""
 
     def __init__(self, builder: GraphBuilder, kinks: str = "zero") -> None:
@@ -95,13 +96,6 @@ class Functions:
 
     def input(self, identifier: str) -> Value:
         return Value(self, self.builder.input(identifier))
-
-    def broadcast(self, value: Value, like: Value) -> Value:
-        shape: tuple[Extent, ...] = self.builder.nodes[like.index].type.shape
-        return Value(self, self.builder.broadcast(value.index, shape))
-
-    def reduce_sum(self, value: Value) -> Value:
-        return Value(self, self.builder.reduce_sum(value.index))
 
     def is_constant(self, value: Value) -> bool:
         """Whether this is a literal number, which no caller can change."""

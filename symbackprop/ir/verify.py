@@ -6,7 +6,6 @@ from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.graph import Graph
 from symbackprop.ir.node import Node
 from symbackprop.ir.text import node_text
-from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
 
 
 def verify(graph: Graph, after: str = "") -> Graph:
@@ -36,10 +35,11 @@ def _problem(graph: Graph, index: int, node: Node) -> str | None:
     op = node.op
     if any(not 0 <= operand < index for operand in node.operands):
         return "uses a node that does not come before it"
-    if op is REDUCE_SUM or op is BROADCAST:
-        return None if len(node.operands) == 1 else f"has {len(node.operands)} operands instead of 1"
     if op.arity is not None and len(node.operands) != op.arity:
         return f"has {len(node.operands)} operands instead of {op.arity}"
+    if op.infer is not None:
+        expected = op.infer(node.attributes, *[graph.nodes[operand].type for operand in node.operands])
+        return None if expected == node.type else f"is {node.type} where its operands give {expected}"
     shapes = {graph.nodes[operand].type.shape for operand in node.operands} - {()}
     if len(shapes) > 1 or (node.operands and node.type.shape != (shapes.pop() if shapes else ())):
         return "has a shape that its operands do not give it"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from symbackprop.ir import Graph
 from symbackprop.ir.signature import Signature
+from symbackprop.lower.doors import shared
+from symbackprop.lower.loops import LoopScheduler
 from symbackprop.lower.program import Program
-from symbackprop.lower.schedule import Scheduler
 from symbackprop.lower.split import PART, split
+from symbackprop.lower.whole import WholeScheduler
 from symbackprop.passes import dead
 
 __all__ = ["Program", "lower"]
@@ -15,8 +17,10 @@ __all__ = ["Program", "lower"]
 def lower(graph: Graph, signature: Signature, target: str) -> Program:
     """The program of the values, and of values and derivative, from a graph whose outputs are those in this order."""
     count = signature.value_count
+    scheduler = WholeScheduler if target == "numpy" else LoopScheduler
     values = dead(Graph(graph.nodes, graph.outputs[:count], graph.labels, graph.derived))
-    functions = split(Scheduler(values, signature, target, derivative=False).run(), PART[target])
+    made = [scheduler(values, signature, target, derivative=False)]
     if signature.mode != "function":
-        functions += split(Scheduler(graph, signature, target, derivative=True).run(), PART[target])
-    return Program(functions)
+        made.append(scheduler(graph, signature, target, derivative=True))
+    whole = shared([one.run() for one in made], list(made[-1].doors.names.values()))
+    return Program([part for function in whole for part in split(function, PART[target])], made[-1].arrays)

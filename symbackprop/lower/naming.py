@@ -11,9 +11,11 @@ import keyword
 import re
 import unicodedata
 
+from symbackprop.ir import Graph
+
 # Module names, and the names that emitted modules define.
 RESERVED = frozenset(
-    {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "work"}
+    {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "work", "_inputs"}
     | {"grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "function"}
     | {
         "value_and_grad",
@@ -53,6 +55,18 @@ def readable(name: str) -> str:
     if not text:
         return "symbol"
     return f"x_{text}" if text[0].isdigit() else text
+
+
+def stem(graph: Graph, index: int) -> str:
+    """What a value without a name is called, as textbooks do: Z1 for a matrix, A1 for a function of Z1, z1, a1 for
+    vectors, v1 for numbers.
+    """
+    node = graph.nodes[index]
+    if not node.type.shape:
+        return "v"
+    capital = len(node.type.shape) > 1
+    linear = node.op.name in ("add", "sub", "neg") or not node.op.elementwise
+    return ("Z" if linear else "A") if capital else ("z" if linear else "a")
 
 
 class Namer:

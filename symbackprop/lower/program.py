@@ -4,12 +4,16 @@
 
     program   ::= function*
     function  ::= name parameter* statement* result
-    statement ::= Assign target expr | Accumulate name expr | For counter extent statement*
-                | Allocate name extent* | Call function argument* | Cast parameter | Section text
-    expr      ::= Ref name | Literal number | Item array place | Apply op expr* | Total expr | Fill expr extent
-    target    ::= Ref | Item
+    statement ::= Assign target expr | Accumulate target expr | For counter extent statement*
+                | Allocate name shape | Call function argument* | Effect expr | Cast parameter | Measure dimension
+                | Require array shape | Demand condition | Receive name* function | Section text
+    expr      ::= Ref name | Literal number | Item array place* | Apply op expr*
+                | Invoke callee expr* keyword* | Method expr name expr* keyword* | Attribute expr name
+                | Subscript expr piece* | MatMul expr expr | Group expr*
+    target    ::= Ref | Item | Subscript
 
 Expressions are shallow (a line of text), so that walking them may recurse; statements never nest deeper than loops.
+Targets with loops work on `Item`s; the last two lines of expressions are for targets where arrays are values.
 """
 
 from __future__ import annotations
@@ -18,7 +22,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from symbackprop.ir import Number
-from symbackprop.ops import Op
+from symbackprop.ops import DType, Op
+from symbackprop.ops.extents import Shape
 
 
 class Ref(NamedTuple):
@@ -26,14 +31,16 @@ class Ref(NamedTuple):
 
 
 class Literal(NamedTuple):
-    number: Number
+    """A number; an int where it counts or indexes."""
+
+    number: Number | int
 
 
 class Item(NamedTuple):
-    """One entry of an array, at a loop index or a fixed place."""
+    """One entry of an array: an index an axis."""
 
     array: str
-    place: str | int | tuple[int, ...]
+    place: tuple[Expr, ...]
 
 
 class Apply(NamedTuple):
@@ -41,52 +48,109 @@ class Apply(NamedTuple):
     operands: tuple[Expr, ...]
 
 
-class Total(NamedTuple):
-    """The sum of an array, where arrays are values (target numpy)."""
+class Invoke(NamedTuple):
+    """A call of a library function; keywords are written as they are."""
 
-    operand: Expr
-
-
-class Fill(NamedTuple):
-    """A scalar repeated to the length of the batch, where arrays are values."""
-
-    operand: Expr
-    extent: str
+    callee: str
+    operands: tuple[Expr, ...]
+    keywords: tuple[str, ...] = ()
 
 
-Expr = Ref | Literal | Item | Apply | Total | Fill
+class Method(NamedTuple):
+    owner: Expr
+    name: str
+    operands: tuple[Expr, ...] = ()
+    keywords: tuple[str, ...] = ()
+
+
+class Attribute(NamedTuple):
+    owner: Expr
+    name: str
+
+
+class Subscript(NamedTuple):
+    """Parts of an array: slices and None as text, and indices."""
+
+    owner: Expr
+    pieces: tuple[Expr | str, ...]
+
+
+class MatMul(NamedTuple):
+    left: Expr
+    right: Expr
+
+
+class Group(NamedTuple):
+    """A tuple."""
+
+    items: tuple[Expr, ...]
+
+
+class Text(NamedTuple):
+    """A string of ours: an einsum."""
+
+    text: str
+
+
+Expr = Text | Ref | Literal | Item | Apply | Invoke | Method | Attribute | Subscript | MatMul | Group
+Target = Ref | Item | Subscript
 
 
 class Assign(NamedTuple):
-    target: Ref | Item
+    target: Target
     value: Expr
     note: str = ""
 
 
 class Accumulate(NamedTuple):
-    name: str
+    """``target = op(target, value)`` for addition or multiplication."""
+
+    target: Target
     value: Expr
     note: str = ""
+    symbol: str = "+"
 
 
 class For(NamedTuple):
     counter: str
-    extent: str
+    extent: Expr
     body: tuple[Statement, ...]
 
 
 class Allocate(NamedTuple):
-    """A new array, to be filled; an extent is a number or the name of one."""
+    """A new array, to be filled, or filled with a number."""
 
     name: str
-    extents: tuple[int | str, ...]
+    extents: tuple[Expr, ...]
+    fill: Number | int | None = None
+    dtype: DType = "real"
 
 
 class Measure(NamedTuple):
-    """Bind the length of the batch and check that all batched arguments have it."""
+    """Bind a dimension to the length of an axis: (length - shift)/factor."""
 
     name: str
-    arrays: tuple[str, ...]
+    array: str
+    axis: int
+    shift: Expr
+    factor: int = 1
+
+
+class Require(NamedTuple):
+    """An argument must have this shape; `shown` is the shape in the user's words."""
+
+    array: str
+    shape: tuple[Expr, ...]
+    shown: str
+
+
+class Demand(NamedTuple):
+    """A condition on lengths that must hold; else an error with this text."""
+
+    left: Expr
+    relation: str
+    right: Expr
+    text: str
 
 
 class Call(NamedTuple):
@@ -96,14 +160,30 @@ class Call(NamedTuple):
     arguments: tuple[str, ...]
 
 
+class Effect(NamedTuple):
+    """An expression for what it does to an array."""
+
+    value: Expr
+    note: str = ""
+
+
 class Cast(NamedTuple):
-    """Bring an argument to the program's number type: a scalar, or an array, of a fixed length if one is given."""
+    """Bring an argument to the program's number type, or to integers; `rank` is that of the array it must be."""
 
     name: str
-    array: bool
-    length: int | None = None
+    rank: int
+    dtype: DType = "real"
     shared: bool = False
     """A number that all samples of a batch share."""
+    length: int | None = None
+
+
+class Receive(NamedTuple):
+    """Names bound to what a function returns of the arguments."""
+
+    names: tuple[str, ...]
+    function: str
+    arguments: tuple[str, ...]
 
 
 class Section(NamedTuple):
@@ -112,7 +192,48 @@ class Section(NamedTuple):
     text: str
 
 
-Statement = Assign | Accumulate | For | Allocate | Measure | Call | Cast | Section
+Statement = Assign | Accumulate | For | Allocate | Measure | Require | Demand | Call | Effect | Cast | Receive | Section
+
+
+def operands_of(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions right inside an expression."""
+    match expr:
+        case Item(_, place):
+            return place
+        case Apply(_, operands) | Invoke(_, operands, _) | Group(operands):
+            return operands
+        case Method(owner, _, operands, _):
+            return owner, *operands
+        case Attribute(owner, _):
+            return (owner,)
+        case Subscript(owner, pieces):
+            return owner, *[piece for piece in pieces if not isinstance(piece, str)]
+        case MatMul(left, right):
+            return left, right
+    return ()
+
+
+def with_operands(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
+    """The expression over others in the place of `operands_of`."""
+    match expr:
+        case Item(array, _):
+            return Item(array, operands)
+        case Apply(op, _):
+            return Apply(op, operands)
+        case Invoke(callee, _, keywords):
+            return Invoke(callee, operands, keywords)
+        case Group(_):
+            return Group(operands)
+        case Method(_, name, _, keywords):
+            return Method(operands[0], name, operands[1:], keywords)
+        case Attribute(_, name):
+            return Attribute(operands[0], name)
+        case Subscript(_, pieces):
+            rest = iter(operands[1:])
+            return Subscript(operands[0], tuple(p if isinstance(p, str) else next(rest) for p in pieces))
+        case MatMul():
+            return MatMul(*operands)
+    return expr
 
 
 @dataclass(slots=True)
@@ -135,6 +256,9 @@ class Function:
 
 @dataclass(slots=True)
 class Program:
-    """Functions in the order in which they are defined: parts before what calls them."""
+    """Functions in the order in which they are defined: parts before what calls them; and the shapes of the arrays that
+    the last of them makes on its way, results included.
+    """
 
     functions: list[Function]
+    arrays: list[Shape] = field(default_factory=list)

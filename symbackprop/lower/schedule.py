@@ -1,39 +1,41 @@
-"""Graph and plan to statements: order, names, loops, accumulators, and where each argument is read."""
+"""What all targets share in turning a graph into a function: names, arguments, comments, results.
+
+Where arrays are values (`whole`) a node is a statement; where they are not (`loops`) it is a statement in a loop.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from fractions import Fraction
 from itertools import product
+from typing import Self
 
 from symbackprop.errors import EmitError
 from symbackprop.ir import Graph, infix
 from symbackprop.ir.signature import Argument, Leaf, Signature
-from symbackprop.lower.fuse import Plan, plan
-from symbackprop.lower.naming import Namer
+from symbackprop.lower.doors import Doors, extent_expr
+from symbackprop.lower.fuse import plan
+from symbackprop.lower.naming import Namer, stem
 from symbackprop.lower.program import (
-    Accumulate,
     Allocate,
     Apply,
     Assign,
-    Cast,
     Expr,
-    Fill,
-    For,
     Function,
     Item,
     Literal,
-    Measure,
     Ref,
     Section,
     Statement,
-    Total,
+    operands_of,
 )
+from symbackprop.ops.extents import Extent, Shape
+from symbackprop.ops.indexing import SIZE
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
-from symbackprop.ops.reduction import BROADCAST, REDUCE_SUM
+from symbackprop.ops.reduction import REDUCE_SUM
 
 _WIDEST_NOTE = 60
-_ZERO = Fraction(0)
 _HEADINGS = {
     "grad": "Adjoints, from the result back to the inputs.",
     "vjp": "Adjoints, from the results back to the inputs.",
@@ -45,14 +47,12 @@ _HEADINGS = {
 
 
 class Scheduler:
-    """Turns one graph into one function."""
+    """Turns one graph into one function; subclasses write the nodes."""
 
     def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
-        self.graph, self.signature, self.derivative = graph, signature, derivative
+        self.signature, self.derivative, self.target_name = signature, derivative, target
         self.arguments = signature.arguments if derivative else signature.primal_arguments
         self.leaves = signature.leaves if derivative else ()
-        self.loops = target != "numpy"
-        self.plan: Plan = plan(graph, target)
         self.namer = Namer()
         self.parameters = [self.namer.allocate(argument.name) for argument in self.arguments]
         self.function = Function(
@@ -63,44 +63,86 @@ class Scheduler:
             bare_value=signature.values.kind == "leaf",
             bare_leaf=signature.structure.kind == "leaf",
         )
-        self.index = self.namer.allocate("i") if self.loops else ""
-        self.samples = self.namer.allocate("samples")
+        self.arrays: list[Shape] = []
+        self.doors = Doors(signature, self.arguments, self.parameters)
+        self.function.body.extend(self.doors.build(graph, self.namer.allocate))
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
+        self.begin(graph, self._places())
+        self.primal = graph.reaching(graph.outputs[: signature.value_count])
+
+    def begin(self, graph: Graph, places: dict[str, Expr]) -> None:
+        """Start on a graph whose inputs stand at these places."""
+        self.graph, self.places = graph, places
+        self.assigned = plan(graph, self.target_name)
         self.expr: list[Expr] = [Ref("")] * len(graph.nodes)
+        self.named: dict[int, str] = {}
+        """Nodes that have a name of their own: the user's inputs and what is assigned."""
         self.target: dict[int, Ref | Item] = {}
         self.formula_width: list[int] = []
         self.result_nodes = frozenset(graph.outputs)
-        self.phases: dict[int, list[Statement]] = {}
-        self.before: dict[int, list[Statement]] = {}
-        self.allocations: list[Statement] = []
-        self.places = self._places()
-        self.users_own: set[Expr] = set(self.places.values())
-        self.primal = graph.reaching(graph.outputs[: signature.value_count])
+        self.users_own: set[Expr] = set(places.values())
+        self.primal = [True] * len(graph.nodes)
+
+    def inside(self, graph: Graph, places: dict[str, Expr]) -> Self:
+        """A scheduler for the body of a loop in this function, whose names it shares."""
+        inner = copy(self)
+        inner.function = Function("", [], [])
+        inner.begin(graph, places)
+        return inner
 
     def run(self) -> Function:
-        self._doors()
         self._preferred_names()
-        in_derivative = not self.derivative
+        self.walk(not self.derivative)
+        self._results()
+        self.assemble()
+        return self.function
+
+    def walk(self, in_derivative: bool = True) -> None:
+        """All nodes in order, with a heading before the first that belongs to the derivative."""
         for index, node in enumerate(self.graph.nodes):
             op = node.op
             if op is CONST:
-                self.expr[index] = Literal(node.attributes)
+                whole = node.type.dtype == "int" and isinstance(node.attributes, Fraction)
+                self.expr[index] = Literal(int(node.attributes) if whole else node.attributes)
             elif op is INPUT:
-                self.expr[index] = self._read(node.attributes)
-            elif op is LENGTH:
-                self.expr[index] = Ref(self.samples)
-            elif op is BROADCAST and self.loops:
-                self.expr[index] = self.expr[node.operands[0]]
+                self.expr[index] = self._read(index)
+            elif op is LENGTH or op is SIZE:
+                self.expr[index] = self.extent(node.attributes)
             else:
                 if not in_derivative and not self.primal[index]:
                     in_derivative = True
-                    self._into(self.plan.phase[index]).append(Section(_HEADINGS[self.signature.mode]))
-                self._node(index)
-        self._results()
-        self._assemble()
-        return self.function
+                    self.section(index, Section(_HEADINGS[self.signature.mode]))
+                self.node(index)
+
+    # What the targets do their own way.
+
+    def node(self, index: int) -> None:
+        """Compute a node: set its expression, and write statements where it needs them."""
+        raise NotImplementedError
+
+    def is_array(self, index: int) -> bool:
+        """Whether what is assigned is an array, and not a number."""
+        return bool(self.graph.nodes[index].type.shape)
+
+    def section(self, index: int, section: Section) -> None:
+        """Put a heading where this node goes."""
+        raise NotImplementedError
+
+    def last(self, statement: Statement) -> None:
+        """Add a statement after all others."""
+        raise NotImplementedError
+
+    def array(self, index: int, name: str | None) -> Expr:
+        """A result that is an array, as something to return: its own, and complete."""
+        raise NotImplementedError
+
+    def assemble(self) -> None:
+        """Put the body together."""
 
     # Arguments.
+
+    def extent(self, extent: Extent) -> Expr:
+        return extent_expr(extent, self.doors.names)
 
     def _places(self) -> dict[str, Expr]:
         places: dict[str, Expr] = {}
@@ -113,25 +155,17 @@ class Scheduler:
         if argument.packed:
             if argument.batched:
                 raise EmitError(f"the packed argument {argument.name} cannot carry a batch axis; pass its parts apart")
-            return Item(name, position)
-        return Item(name, self.index) if argument.batched and self.loops else Ref(name)
+            return Item(name, (Literal(position),))
+        return Ref(name)
 
-    def _read(self, identifier: str) -> Expr:
-        try:
-            return self.places[identifier]
-        except KeyError:
-            raise EmitError(f"no argument provides {identifier!r}") from None
-
-    def _doors(self) -> None:
-        body = self.function.body
-        pairs = list(zip(self.arguments, self.parameters, strict=True))
-        for argument, name in pairs:
-            length = len(argument.members) if argument.packed else None
-            alone = any(other.batched for other in self.arguments) and not argument.batched and not argument.packed
-            body.append(Cast(name, argument.packed or argument.batched, length, alone))
-        batched = tuple(name for argument, name in pairs if argument.batched)
-        if batched:
-            body.append(Measure(self.samples, batched))
+    def _read(self, index: int) -> Expr:
+        identifier = self.graph.nodes[index].attributes
+        if identifier not in self.places:
+            raise EmitError(f"no argument provides {identifier!r}")
+        place = self.places[identifier]
+        if isinstance(place, Ref):
+            self.named[index] = place.name
+        return place
 
     # Names.
 
@@ -142,78 +176,50 @@ class Scheduler:
             self.target[outputs[0]] = Ref(self.namer.allocate("result"))
         position = self.signature.value_count
         for leaf, name in zip(self.leaves, self.leaf_names, strict=True):
-            nodes = outputs[position : position + leaf.size]
-            position += leaf.size
+            nodes = outputs[position : position + leaf.count]
+            position += leaf.count
+            if leaf.whole or not leaf.shape:
+                self._prefer(nodes[0], Ref(name))
+                continue
             for place, node in zip(_places(leaf), nodes, strict=True):
-                # What is a step of the value keeps the name of one.
-                if not self.primal[node]:
-                    self.target.setdefault(node, Item(name, place) if leaf.shape else Ref(name))
+                self._prefer(node, Item(name, place))
 
-    def _target(self, index: int) -> Ref | Item:
+    def _prefer(self, node: int, target: Ref | Item) -> None:
+        # What is a step of the value keeps the name of one.
+        if not self.primal[node]:
+            self.target.setdefault(node, target)
+
+    def pick(self, index: int) -> Ref | Item:
         """What a node is assigned to: its place in the results, or a name of its own."""
         known = self.target.get(index)
-        return (
-            known
-            if known is not None
-            else Ref(self.namer.allocate(label) if (label := self._label(index)) else self.namer.temporary())
-        )
+        if known is not None:
+            return known
+        label = self._label(index)
+        if label:
+            return Ref(self.namer.allocate(label))
+        return Ref(self.namer.temporary(stem(self.graph, index) if self.is_array(index) else "v"))
 
     def _label(self, index: int) -> str | None:
         label = self.graph.labels.get(index)
-        if self.primal[index] and self.graph.nodes[index].op is REDUCE_SUM:
+        node = self.graph.nodes[index]
+        if self.primal[index] and node.op is REDUCE_SUM and not node.type.shape:
             return "total"
         if label is not None or self.primal[index] or index not in self.graph.derived:
             return label
         primal, suffix = self.graph.derived[index]
-        expr = self.expr[primal]
-        if not isinstance(expr, Ref):
+        if primal not in self.named:
             return None
-        return f"{expr.name}_{suffix}{'_sum' * (self.graph.nodes[index].op is REDUCE_SUM)}"
+        summed = node.op is REDUCE_SUM and not node.type.shape
+        return f"{self.named[primal]}_{suffix}{'_sum' * summed}"
 
-    # Statements.
+    # Comments.
 
-    def _into(self, phase: int) -> list[Statement]:
-        return self.phases.setdefault(phase, [])
-
-    def _node(self, index: int) -> None:
-        node, phase = self.graph.nodes[index], self.plan.phase[index]
-        operands = tuple([self.expr[operand] for operand in node.operands])
-        if node.op is REDUCE_SUM:
-            if self.loops:
-                self._accumulate(index, operands[0])
-                return
-            value: Expr = Total(operands[0])
-        elif node.op is BROADCAST:
-            value = Fill(operands[0], self.samples)
-        else:
-            value = Apply(node.op, operands)
-        if not self.plan.assigned[index]:
-            self.expr[index] = value
-            return
-        target = self._target(index)
-        if self.loops and node.type.shape and (self.plan.last_phase[index] > phase or index in self.result_nodes):
-            name = target.name if isinstance(target, Ref) else target.array
-            self.allocations.append(Allocate(name, (self.samples,)))
-            target = Item(name, self.index)
-        self._into(phase).append(Assign(target, value, self._note(index, value, target)))
-        self.expr[index] = target
-        if index in self.graph.labels:
-            self.users_own.add(target)
-
-    def _accumulate(self, index: int, value: Expr) -> None:
-        target = self._target(index)
-        name = target.name if isinstance(target, Ref) else self.namer.temporary()
-        phase = self.plan.phase[index] - 1
-        self.before.setdefault(phase, []).append(Assign(Ref(name), Literal(_ZERO)))
-        note = "" if self.primal[index] else self._note(index, value, Ref(name))
-        self._into(phase).append(Accumulate(name, value, note))
-        self.expr[index] = Ref(name)
-
-    def _note(self, index: int, value: Expr, target: Ref | Item) -> str:
+    def note(self, index: int, value: Expr, target: Expr) -> str:
         """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
         names = self.graph.labels
+        node = self.graph.nodes[index]
         if self.primal[index]:
-            if index in self.result_nodes or index in names or not self._is_short(index) or isinstance(value, Total):
+            if index in self.result_nodes or index in names or not self._is_short(index) or node.op is REDUCE_SUM:
                 return ""
             return infix(self.graph, index, names) if self._mentions_temporary(value) else ""
         derived = self.graph.derived.get(index)
@@ -225,21 +231,22 @@ class Scheduler:
         kind = "adjoint" if suffix == "bar" else "tangent"
         if primal in names or self._is_short(primal):
             return f"{kind} of {infix(self.graph, primal, names)}"
-        expr = self.expr[primal]
-        told = isinstance(target, Ref) and isinstance(expr, Ref) and target.name.startswith(f"{expr.name}_")
-        return f"{kind} of {expr.name}" if isinstance(expr, Ref) and not told else ""
+        name = self.named.get(primal)
+        told = isinstance(target, Ref) and name is not None and target.name.startswith(f"{name}_")
+        return f"{kind} of {name}" if name is not None and not told else ""
 
     def _mentions_temporary(self, value: Expr) -> bool:
         """Whether an expression uses a name that is not the user's."""
         stack: list[Expr] = [value]
         while stack:
             expr = stack.pop()
-            if isinstance(expr, Apply):
-                stack.extend(expr.operands)
-            elif isinstance(expr, Total | Fill):
-                stack.append(expr.operand)
-            elif isinstance(expr, Ref | Item) and expr not in self.users_own:
-                return True
+            if isinstance(expr, Item) and Ref(expr.array) in self.users_own:
+                continue
+            if isinstance(expr, Ref | Item):
+                if expr not in self.users_own:
+                    return True
+            else:
+                stack.extend(operands_of(expr))
         return False
 
     def _is_short(self, index: int) -> bool:
@@ -247,7 +254,7 @@ class Scheduler:
         if not self.formula_width:
             widths = self.formula_width
             for node in self.graph.nodes:
-                own = len(str(node.attributes)) if node.attributes is not None else len(node.op.name)
+                own = len(str(node.attributes)) if node.op in (CONST, INPUT) else len(node.op.name)
                 widths.append(min(own + sum([widths[operand] for operand in node.operands]), _WIDEST_NOTE + 1))
         return self.formula_width[index] <= _WIDEST_NOTE
 
@@ -260,52 +267,42 @@ class Scheduler:
             return
         position = count
         for leaf, name in zip(self.leaves, self.leaf_names, strict=True):
-            nodes = outputs[position : position + leaf.size]
-            position += leaf.size
-            result = self._array(leaf, name, nodes) if leaf.shape else self._result(nodes[0], name)
+            nodes = outputs[position : position + leaf.count]
+            position += leaf.count
+            packed = leaf.shape and not leaf.whole
+            result = self._packed(leaf, name, nodes) if packed else self._result(nodes[0], name)
             self.function.leaves.append(result)
 
     def _result(self, index: int, name: str | None) -> Expr:
-        """A result as something to return, under its name; an array that no loop filled is filled now."""
-        node, expr = self.graph.nodes[index], self.expr[index]
-        phase = self.plan.phase[index]
-        if isinstance(expr, Item) and expr.place == self.index and expr.array not in self.parameters:
-            expr = Ref(expr.array)
-        elif node.type.shape and self.loops:
-            name = name or self.namer.allocate("result")
-            self.allocations.append(Allocate(name, (self.samples,)))
-            self._into(phase | 1).append(Assign(Item(name, self.index), expr))
-            return Ref(name)
+        """A result as something to return, under its name."""
+        if self.graph.nodes[index].type.shape:
+            return self.array(index, name)
+        expr = self.expr[index]
         if name is None or expr == Ref(name):
             return expr
-        self._into(self._last_phase()).append(Assign(Ref(name), expr))
+        self.last(Assign(Ref(name), expr))
         return Ref(name)
 
-    def _last_phase(self) -> int:
-        phase = max(self.plan.phase)
-        return phase + phase % 2
-
-    def _array(self, leaf: Leaf, name: str, nodes: Sequence[int]) -> Expr:
+    def _packed(self, leaf: Leaf, name: str, nodes: Sequence[int]) -> Expr:
         if any(self.graph.nodes[node].type.shape for node in nodes):
             raise EmitError(f"the derivative in {leaf.what} cannot have one row a sample; name its parts apart in wrt")
-        self.allocations.append(Allocate(name, leaf.shape))
+        self.allocate(Allocate(name, tuple(Literal(extent) for extent in leaf.shape if isinstance(extent, int))))
         for place, node in zip(_places(leaf), nodes, strict=True):
             if self.expr[node] != Item(name, place):
-                self._into(self._last_phase()).append(Assign(Item(name, place), self.expr[node]))
+                self.last(Assign(Item(name, place), self.expr[node]))
         return Ref(name)
 
-    def _assemble(self) -> None:
-        body = self.function.body
-        body.extend(self.allocations)
-        for phase in sorted(self.phases):
-            body.extend(self.before.get(phase, ()))
-            statements = self.phases[phase]
-            if phase % 2:
-                body.append(For(self.index, self.samples, tuple(statements)))
-            else:
-                body.extend(statements)
+    def allocate(self, statement: Allocate) -> None:
+        """Add an array before everything that may use it."""
+        raise NotImplementedError
+
+    def applied(self, index: int) -> Apply:
+        """An elementwise node over the expressions of its operands."""
+        node = self.graph.nodes[index]
+        return Apply(node.op, tuple([self.expr[operand] for operand in node.operands]))
 
 
-def _places(leaf: Leaf) -> list[int | tuple[int, ...]]:
-    """The places of a leaf's entries in its array, row by row; one of no meaning for a scalar."""
-    return [place if len(place) > 1 else place[0] for place in product(*map(range, leaf.shape))] if leaf.shape else [0]
+def _places(leaf: Leaf) -> list[tuple[Expr, ...]]:
+    """The places of a leaf's entries in its array, row by row."""
+    extents = [range(extent) for extent in leaf.shape if isinstance(extent, int)]
+    return [tuple(Literal(number) for number in place) for place in product(*extents)]

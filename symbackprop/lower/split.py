@@ -9,25 +9,29 @@ from __future__ import annotations
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
-    Apply,
     Assign,
     Call,
     Cast,
+    Demand,
     Expr,
-    Fill,
     For,
     Function,
     Item,
+    Literal,
     Measure,
+    Receive,
     Ref,
+    Require,
     Section,
     Statement,
-    Total,
+    operands_of,
+    with_operands,
 )
 
 # Statements of one part, by target.
 PART = {"numba": 200, "numpy": 2000, "python": 2000}
 WORK = "work"
+_DOORS = (Cast, Measure, Require, Demand, Receive, Allocate)
 
 
 def split(function: Function, part: int) -> list[Function]:
@@ -35,20 +39,34 @@ def split(function: Function, part: int) -> list[Function]:
 
     Either the statements outside loops are cut, or those of each long loop; what a loop sums up stays in the driver.
     """
-    doors = [s for s in function.body if isinstance(s, Cast | Measure | Allocate)]
-    straight: list[Statement] = [s for s in function.body if not isinstance(s, Cast | Measure | Allocate)]
+    doors = [s for s in function.body if isinstance(s, _DOORS)]
+    straight: list[Statement] = [s for s in function.body if not isinstance(s, _DOORS)]
     arrays = [s.name for s in doors if isinstance(s, Allocate | Measure)]
+    arrays += [n for s in doors if isinstance(s, Receive) for n in s.names if n not in function.parameters]
     if len(straight) > 2 * part and all(isinstance(s, Assign | Section) for s in straight):
         cut = _Cut(function.name, [*function.parameters, *arrays, WORK], part)
         calls = cut.into_parts(straight, function.results)
-        return [*cut.parts, _driver(function, [*doors, Allocate(WORK, (len(cut.slots),)), *calls], cut.slots)]
-    if not any(isinstance(s, For) and len(s.body) > 2 * part for s in straight):
+        return [*cut.parts, _driver(function, [*doors, _work(cut), *calls], cut.slots)]
+    if not any(_is_long(s, part) for s in straight):
         return [function]
     scalars = [s.target.name for s in straight if isinstance(s, Assign) and isinstance(s.target, Ref)]
     counters = [s.counter for s in straight if isinstance(s, For)][:1]
     cut = _Cut(function.name, [*function.parameters, *arrays, *dict.fromkeys(scalars), *counters, WORK], part)
-    body = [_cut_loop(cut, s) if isinstance(s, For) and len(s.body) > 2 * part else s for s in straight]
-    return [*cut.parts, _driver(function, [*doors, Allocate(WORK, (len(cut.slots),)), *body], {})]
+    body = [_cut_loop(cut, s) if isinstance(s, For) and _is_long(s, part) else s for s in straight]
+    return [*cut.parts, _driver(function, [*doors, _work(cut), *body], {})]
+
+
+def _is_long(statement: Statement, part: int) -> bool:
+    """Whether this is a loop that is worth cutting: long, and of nothing but numbers."""
+    return (
+        isinstance(statement, For)
+        and len(statement.body) > 2 * part
+        and all(isinstance(s, Assign | Accumulate | Section) for s in statement.body)
+    )
+
+
+def _work(cut: _Cut) -> Allocate:
+    return Allocate(WORK, (Literal(len(cut.slots)),))
 
 
 def _driver(function: Function, body: list[Statement], slots: dict[str, Item]) -> Function:
@@ -66,7 +84,7 @@ def _driver(function: Function, body: list[Statement], slots: dict[str, Item]) -
 def _cut_loop(cut: _Cut, loop: For) -> For:
     sums = [s for s in loop.body if isinstance(s, Accumulate)]
     calls = cut.into_parts([s for s in loop.body if not isinstance(s, Accumulate)], [s.value for s in sums])
-    kept = [Accumulate(s.name, _substitute(s.value, cut.slots), s.note) for s in sums]
+    kept = [s._replace(value=_substitute(s.value, cut.slots)) for s in sums]
     return For(loop.counter, loop.extent, (*calls, *kept))
 
 
@@ -101,35 +119,29 @@ class _Cut:
                 if isinstance(statement, Assign):
                     for name in _expression_names(statement.value):
                         if defined.get(name, number) != number:
-                            self.slots.setdefault(name, Item(WORK, len(self.slots)))
+                            self.slots.setdefault(name, Item(WORK, (Literal(len(self.slots)),)))
                     if isinstance(statement.target, Ref):
                         defined[statement.target.name] = number
         for reader in readers:
             for name in _expression_names(reader):
                 if name in defined:
-                    self.slots.setdefault(name, Item(WORK, len(self.slots)))
+                    self.slots.setdefault(name, Item(WORK, (Literal(len(self.slots)),)))
 
 
 def _rewrite(statement: Statement, slots: dict[str, Item]) -> Statement:
     if not isinstance(statement, Assign):
         return statement
-    target = (
-        slots.get(statement.target.name, statement.target) if isinstance(statement.target, Ref) else statement.target
-    )
+    target = statement.target
+    if isinstance(target, Ref):
+        target = slots.get(target.name, target)
     return Assign(target, _substitute(statement.value, slots), statement.note)
 
 
 def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
-    kind = type(expr)
-    if kind is Ref:
-        return slots.get(expr.name, expr)  # type: ignore[union-attr]
-    if kind is Apply:
-        return Apply(expr.op, tuple([_substitute(operand, slots) for operand in expr.operands]))  # type: ignore[union-attr]
-    if kind is Total:
-        return Total(_substitute(expr.operand, slots))  # type: ignore[union-attr]
-    if kind is Fill:
-        return Fill(_substitute(expr.operand, slots), expr.extent)  # type: ignore[union-attr]
-    return expr
+    if type(expr) is Ref:
+        return slots.get(expr.name, expr)
+    inner = operands_of(expr)
+    return with_operands(expr, tuple([_substitute(operand, slots) for operand in inner])) if inner else expr
 
 
 def _expression_names(expr: Expr) -> list[str]:
@@ -141,14 +153,7 @@ def _expression_names(expr: Expr) -> list[str]:
             names.append(item.name)
         elif isinstance(item, Item):
             names.append(item.array)
-            if isinstance(item.place, str):
-                names.append(item.place)
-        elif isinstance(item, Apply):
-            stack.extend(item.operands)
-        elif isinstance(item, Total | Fill):
-            stack.append(item.operand)
-            if isinstance(item, Fill):
-                names.append(item.extent)
+        stack.extend(operands_of(item))
     return names
 
 

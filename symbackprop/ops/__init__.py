@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from symbackprop.ops import (
     arithmetic,
+    contraction,
     control,
     exponential,
     hyperbolic,
+    indexing,
     leaves,
+    linalg,
     logic,
     nonsmooth,
     reduction,
@@ -34,6 +37,9 @@ FAMILIES = (
     logic,
     control,
     reduction,
+    contraction,
+    indexing,
+    linalg,
 )
 REGISTRY = Registry()
 for _family in FAMILIES:

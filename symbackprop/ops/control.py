@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from symbackprop.ops.extents import plus
 from symbackprop.ops.row import Op, Spelling, call
 
 
@@ -12,7 +13,16 @@ def _slope_beside(f: Any, other: Any) -> Any:
     return f.const("nan") if f.is_nan(other) else 0
 
 
+SCAN = Op(
+    name="scan",
+    doc="the states before, between and after so many steps; operands are the first state and what the steps read",
+    arity=None,
+    elementwise=False,
+    infer=lambda attributes, start, *shared: ("real", (plus(attributes[1], 1), *start.shape)),
+)
+
 ROWS = (
+    SCAN,
     Op(
         name="select",
         doc="a where the condition holds, else b",

@@ -11,6 +11,6 @@ CONST = Op(
     cost=0,
 )
 INPUT = Op(name="input", doc="a value that the caller gives, by its identifier", arity=0, cost=0)
-LENGTH = Op(name="length", doc="the length of a named dimension, as a number", arity=0, cost=0)
+LENGTH = Op(name="length", doc="the length of an axis, as a real number", arity=0, cost=0)
 
 ROWS = (CONST, INPUT, LENGTH)

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
-DType = Literal["real", "bool"]
+from symbackprop.ops.extents import Extent, Shape
+
+DType = Literal["real", "bool", "int"]
 Partial = int | Callable[..., Any] | None
 """The derivative of a row in one operand: a number, a function ``(f, z, *operands)``, or None where there is none."""
 
@@ -42,6 +44,8 @@ class Spelling:
     """What the callee is bound to at the top of the module, where ``helper`` makes it rather than is it."""
     trailing: str = ""
     """A last argument that the callee wants besides the operands."""
+    uses: tuple[Callable[..., Any], ...] = ()
+    """Functions whose texts go into the module because the helper calls them."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -67,6 +71,9 @@ class Op:
     result: DType = "real"
     operands: DType | tuple[DType, ...] = "real"
     cost: int = ARITHMETIC
+    work: Callable[..., Extent] | None = None
+    """``(attributes, *types)``: how often `cost` is paid by a row that is not elementwise; once for each entry of the
+    result, where it is not given."""
     domain: tuple[Interval, ...] = ()
     """One interval an operand, from which the tests sample."""
     rational: Callable[..., Fraction | None] | None = None
@@ -75,13 +82,32 @@ class Op:
     analytic: bool = True
     """Whether the mpmath reference is the analytic function off the real line, so that a complex step may be taken."""
     elementwise: bool = True
+    infer: Callable[..., tuple[DType, Shape]] | None = None
+    """The shape rule of a row that is not elementwise: ``(attributes, *types)`` to dtype and shape."""
+    trivial: Callable[..., bool] | None = None
+    """``(attributes, *shapes)``: whether the row gives its first operand back."""
+    linear: Literal["", "each", "all"] | tuple[int, ...] = ""
+    """Whether the row is linear in each operand alone (a product), in all of them together (a concatenation), or in
+    the operands at these positions."""
     transpose: Callable[..., Any] | None = None
-    """For a linear, structural row: ``(f, cotangent, operand)`` to the cotangent of the operand."""
+    """For a linear row: ``(f, cotangent, position, attributes, operands)`` to the cotangent of one operand; None
+    where that operand has no derivative (an index)."""
+    tangent: Callable[..., Any] | None = None
+    """For a row neither elementwise nor linear: ``(f, z, dot, position, attributes, operands)`` to the tangent of the
+    result, linear in ``dot``; both modes come from it."""
+    evaluate: Callable[..., Any] | None = None
+    """The reference over NumPy arrays, of doubles or of mpmath numbers: ``(attributes, *arrays)``."""
+    batch: Callable[..., Any] | None = None
+    """``(f, attributes, operands, batched)``: the row over operands of which some carry a leading axis of samples."""
     kink: str = ""
     """For the documentation: where the row has no derivative, and what it answers there."""
 
     def operand_dtype(self, position: int) -> DType:
         return self.operands if isinstance(self.operands, str) else self.operands[position]
+
+    def is_linear(self, position: int) -> bool:
+        """Whether the row is linear in this operand, the others held."""
+        return position in self.linear if isinstance(self.linear, tuple) else bool(self.linear)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -127,6 +153,6 @@ def infix(symbol: str) -> Spelling:
     return Spelling(symbol, operator=True)
 
 
-def helper(function: Callable[..., Any]) -> Spelling:
-    """Spell a row as a call of ``function``, whose source text goes into the emitted module."""
-    return Spelling(function.__name__, helper=function)
+def helper(function: Callable[..., Any], *uses: Callable[..., Any]) -> Spelling:
+    """Spell a row as a call of ``function``, whose source text goes into the emitted module, and what it uses."""
+    return Spelling(function.__name__, helper=function, uses=uses)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from symbackprop.errors import EmitError
-from symbackprop.ir import Functions, Graph
+from symbackprop.ir import Functions, Graph, Node
 from symbackprop.ops import Op
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Rewriter, sweep
@@ -27,11 +29,20 @@ class _Expander(Rewriter):
             return int(op.define(f, *[f.wrap(operand) for operand in operands]).index)
         return super().plain(op, operands, attributes)
 
+    def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
+        # Rows on whole arrays are lowered as they are, but for those that are made of others; no target spells these.
+        if op.define is None:
+            return super().structural(op, operands, attributes)
+        f = Functions(self)
+        return int(op.define(f, attributes, *[f.wrap(operand) for operand in operands]).index)
+
 
 def expand(graph: Graph, target: str) -> Graph:
     """The graph in operations that `target` spells. Raises EmitError for one that it does not."""
-    if all(
-        getattr(node.op, target) is not None or not node.operands or not node.op.elementwise for node in graph.nodes
-    ):
-        return graph
-    return sweep(graph, _Expander(target))
+    return graph if all(_stays(node, target) for node in graph.nodes) else sweep(graph, _Expander(target))
+
+
+def _stays(node: Node, target: str) -> bool:
+    if not node.op.elementwise:
+        return node.op.define is None
+    return getattr(node.op, target) is not None or not node.operands

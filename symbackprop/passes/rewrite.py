@@ -14,8 +14,8 @@ from typing import Any
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node
 from symbackprop.ir.node import Type
 from symbackprop.ops import REGISTRY, Op
+from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.leaves import CONST
-from symbackprop.ops.reduction import BROADCAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,21 @@ class Rule:
     """One identity. `apply(r, *operands)` gives the node to use instead, or None where it does not apply.
 
     `example(f, x, y, c)` builds an expression of two reals and a condition that the rule rewrites; the tests check
-    that it does and that the value stays.
+    that it does and that the value stays. Rules for structural rows get the attributes before the operands; there x
+    and y are matrices of shape ("N", 3).
     """
 
     name: str
     op: str
     apply: Callable[..., int | None]
     example: Callable[..., Any]
+    on_arrays: bool = False
+    """Whether the example is over matrices although the row is elementwise."""
+
+    @property
+    def is_structural(self) -> bool:
+        """Whether x and y of the example are matrices."""
+        return self.on_arrays or not REGISTRY[self.op].elementwise
 
 
 class Rewriter(GraphBuilder):
@@ -44,7 +52,9 @@ class Rewriter(GraphBuilder):
         """`spared` are the rules for nodes that a sweep spares from the others."""
         super().__init__()
         self.f = Functions(self)
+        rules = tuple(rules)
         self._all, self._spared = _by_op(rules), _by_op(spared)
+        self._structural_rules = {op: table for op, table in self._all.items() if not op.elementwise}
         self._rules = self._all
         self._fold = fold
 
@@ -59,12 +69,19 @@ class Rewriter(GraphBuilder):
             made_by = nodes[operand].op
             if made_by is BROADCAST:
                 return self._lifted(op, operands, attributes)
+            if made_by is TRANSPOSE or made_by is RESHAPE:
+                turned = self._turned(op, operands, attributes)
+                if turned is not None:
+                    return turned
             if made_by is not CONST:
                 constant = False
         if constant and self._fold is not None:
             folded = self._fold(self, op, operands)
             if folded is not None:
                 return folded
+        return self._offered(op, operands, attributes)
+
+    def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
         for apply in self._rules.get(op, ()):
             result = apply(self, *operands)
             if result is not None:
@@ -72,18 +89,74 @@ class Rewriter(GraphBuilder):
         return self.plain(op, operands, attributes)
 
     def _lifted(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
-        """Elementwise operations broadcast scalars by themselves: the broadcast goes, or comes after."""
+        """Elementwise operations repeat scalars by themselves; where all operands are repeated alike, the result is."""
         nodes = self.nodes
-        shape = next(nodes[operand].type.shape for operand in operands if nodes[operand].op is BROADCAST)
-        scalars = tuple([nodes[o].operands[0] if nodes[o].op is BROADCAST else o for o in operands])
-        return self.broadcast(self.add(op, scalars, attributes), shape)
+        scalars = tuple([nodes[o].operands[0] if self.is_fill(o) else o for o in operands])
+        arrays = [o for o in scalars if nodes[o].type.shape]
+        if not arrays:
+            shape = next(nodes[o].type.shape for o in operands if nodes[o].type.shape)
+            return self.broadcast(self.add(op, scalars, attributes), shape)
+        first = nodes[arrays[0]]
+        if first.op is BROADCAST and all(self._is_alike(nodes[o], first) for o in arrays[1:]):
+            inner = tuple([nodes[o].operands[0] if nodes[o].type.shape else o for o in scalars])
+            return self.broadcast(self.add(op, inner, attributes), *first.attributes)
+        turned = self._turned(op, scalars, attributes)
+        return self._offered(op, scalars, attributes) if turned is None else turned
 
-    def reduce_sum(self, operand: int) -> int:
-        """The sum of a repeated scalar is a multiple of it."""
-        node = self.nodes[operand]
-        if node.op is BROADCAST and isinstance(node.attributes[0], str):
-            return self.add(_MUL, (self.length(node.attributes[0]), node.operands[0]))
-        return super().reduce_sum(operand)
+    def _turned(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int | None:
+        """Over arrays that are all transposed (or reshaped) alike, the transpose of the row over the arrays."""
+        nodes = self.nodes
+        shaped = self._shaped(op, operands, attributes)
+        if shaped is not None:
+            return shaped
+        orders = {nodes[operand].attributes for operand in operands if nodes[operand].op is TRANSPOSE}
+        if len(orders) != 1:
+            return None
+        (order,) = orders
+        inner: list[int] = []
+        for operand in operands:
+            node = nodes[operand]
+            if not node.type.shape:
+                inner.append(operand)
+            elif node.op is TRANSPOSE:
+                inner.append(node.operands[0])
+            elif node.op is BROADCAST:
+                shape, axes = node.attributes
+                back = tuple(shape[order.index(axis)] for axis in range(len(shape)))
+                inner.append(self.broadcast(node.operands[0], back, tuple(order[axis] for axis in axes)))
+            else:
+                return None
+        return self.structural(TRANSPOSE, (self.add(op, tuple(inner), attributes),), order)
+
+    def _shaped(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int | None:
+        """Over arrays that are all reshaped alike, the reshape of the row over the arrays."""
+        nodes = self.nodes
+        arrays = [operand for operand in operands if nodes[operand].type.shape]
+        if any(nodes[operand].op is not RESHAPE for operand in arrays):
+            return None
+        if len({(nodes[o].attributes, nodes[nodes[o].operands[0]].type.shape) for o in arrays}) != 1:
+            return None
+        inner = tuple([nodes[o].operands[0] if nodes[o].type.shape else o for o in operands])
+        return self.structural(RESHAPE, (self.add(op, inner, attributes),), nodes[arrays[0]].attributes)
+
+    def is_fill(self, index: int) -> bool:
+        """Whether this is a scalar, repeated."""
+        node = self.nodes[index]
+        return node.op is BROADCAST and not self.nodes[node.operands[0]].type.shape
+
+    def _is_alike(self, node: Node, other: Node) -> bool:
+        return (
+            node.op is BROADCAST
+            and node.attributes == other.attributes
+            and self.nodes[node.operands[0]].type.shape == self.nodes[other.operands[0]].type.shape
+        )
+
+    def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
+        for apply in self._structural_rules.get(op, ()):
+            result = apply(self, attributes, *operands)
+            if result is not None:
+                return result
+        return super().structural(op, operands, attributes)
 
     def plain(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         """The node as it stands, past the rules; x + y and y + x are one node."""
@@ -97,6 +170,12 @@ class Rewriter(GraphBuilder):
         """The node of this operation, if there is one already."""
         shape = next((self.nodes[operand].type.shape for operand in operands if self.nodes[operand].type.shape), ())
         return self._interned.get(Node(op, operands, None, Type(op.result, shape)))
+
+    def known_structural(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int | None:
+        """The node of this structural row, if there is one already."""
+        assert op.infer is not None
+        types = [self.nodes[operand].type for operand in operands]
+        return self._interned.get(Node(op, operands, attributes, Type(*op.infer(attributes, *types))))
 
     def is_op(self, index: int, op: Op) -> bool:
         return self.nodes[index].op is op
@@ -112,9 +191,6 @@ class Rewriter(GraphBuilder):
         return self.nodes[index].operands
 
 
-_MUL = REGISTRY["mul"]
-
-
 def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Callable[..., int | None]]]:
     table: dict[Op, list[Callable[..., int | None]]] = {}
     for rule in rules:
@@ -126,15 +202,15 @@ def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) ->
     """Every node that reaches an output, added anew through the rewriter; labels go along."""
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
-    add, copy = rewriter.add, rewriter.copy
+    add, copy, broadcast, nodes = rewriter.add, rewriter.copy, rewriter.broadcast, rewriter.nodes
     for index, node in enumerate(graph.nodes):
         if needed[index]:
             operands = tuple([new[operand] for operand in node.operands])
             if spared is not None:
                 rewriter.spare(spared[index])
-            if operands and node.op.elementwise:
-                new[index] = add(node.op, operands, node.attributes)
-            else:
-                new[index] = copy(node, operands)
+            rewritten = operands and node.op.elementwise
+            made = add(node.op, operands, node.attributes) if rewritten else copy(node, operands)
+            # A rule may leave a scalar where the same number stands everywhere.
+            new[index] = made if nodes[made].type.shape == node.type.shape else broadcast(made, node.type.shape)
     rewriter.carry_names(graph, new, needed)
     return rewriter.graph([new[output] for output in graph.outputs])

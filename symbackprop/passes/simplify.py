@@ -10,7 +10,11 @@ from fractions import Fraction
 
 from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.contraction import BROADCAST
+from symbackprop.passes.arrays import RULES as ARRAY_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.gathers import RULES as GATHER_RULES
+from symbackprop.passes.orientation import RULES as ORIENTATION_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, sweep
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _SELECT, _NOT = (
@@ -44,6 +48,11 @@ def _add_negative(r: Rewriter, x: int, y: int) -> int | None:
         return r.add(_SUB, (y, r.operands(x)[0]))
     number = r.number(y)
     return r.add(_SUB, (x, r.const(-number))) if number is not None and number < 0 else None
+
+
+def _add_itself(r: Rewriter, x: int, y: int) -> int | None:
+    # Exact, and one operand to read.
+    return r.add(_MUL, (r.const(2), x)) if x == y else None
 
 
 def _constant_last(r: Rewriter, x: int, y: int) -> int | None:
@@ -82,6 +91,10 @@ def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _mul_negative(r: Rewriter, x: int, y: int) -> int | None:
+    for repeated, other in ((x, y), (y, x)):
+        if r.is_op(repeated, BROADCAST) and r.is_op(r.operands(repeated)[0], _NEG):
+            inner = r.broadcast(r.operands(r.operands(repeated)[0])[0], *r.nodes[repeated].attributes)
+            return r.add(_NEG, (r.add(_MUL, (inner, other)),))
     if r.is_op(x, _NEG):
         inner = r.operands(x)[0]
         number = r.number(y)
@@ -186,6 +199,15 @@ def _and_known(r: Rewriter, a: int, b: int) -> int | None:
     return a if a == b else None
 
 
+def _xor_known(r: Rewriter, a: int, b: int) -> int | None:
+    for known, other in ((a, b), (b, a)):
+        if r.nodes[known].attributes is False:
+            return other
+        if r.nodes[known].attributes is True:
+            return r.add(_NOT, (other,))
+    return None
+
+
 def _or_known(r: Rewriter, a: int, b: int) -> int | None:
     for known, other in ((a, b), (b, a)):
         if r.nodes[known].attributes is False:
@@ -195,9 +217,13 @@ def _or_known(r: Rewriter, a: int, b: int) -> int | None:
     return a if a == b else None
 
 
-RULES = (
+RULES: tuple[Rule, ...] = (
+    *ARRAY_RULES,
+    *GATHER_RULES,
+    *ORIENTATION_RULES,
     Rule("x + 0 -> x", "add", _add_zero, lambda f, x, y, c: x + 0),
     Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y),
+    Rule("x + x -> 2*x", "add", _add_itself, lambda f, x, y, c: f.sin(x) + f.sin(x)),
     Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
     Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
@@ -221,10 +247,16 @@ RULES = (
         lambda f, x, y, c: f.select(f.logical_not(f.logical_not(c)), x, y),
     ),
     Rule("c and c -> c", "logical_and", _and_known, lambda f, x, y, c: f.select(f.logical_and(c, c), x, y)),
+    Rule(
+        "false xor c -> c",
+        "logical_xor",
+        _xor_known,
+        lambda f, x, y, c: f.select(f.logical_xor(f.const(False), c), x, y),
+    ),
     Rule("c or c -> c", "logical_or", _or_known, lambda f, x, y, c: f.select(f.logical_or(c, c), x, y)),
 )
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold constants and apply the identities above."""
+    """Fold constants and apply the identities above, and those of `passes.arrays`."""
     return sweep(graph, Rewriter(RULES, fold))

@@ -11,6 +11,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Rewriter, Rule, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
+from symbackprop.passes.stable_sums import RULES as SUM_RULES
 
 _ADD, _MUL, _NEG, _EXP = (REGISTRY[name] for name in ("add", "mul", "neg", "exp"))
 _LOGISTIC, _SOFTPLUS = REGISTRY["logistic"], REGISTRY["softplus"]
@@ -48,6 +49,7 @@ RULES = (
     Rule("exp(x)/(exp(x) + 1) -> logistic(x)", "div", _quotient, lambda f, x, y, c: f.exp(x) / (f.exp(x) + 1)),
     Rule("log(exp(x) + 1) -> softplus(x)", "log", _logarithm, lambda f, x, y, c: f.log(f.exp(x) + 1)),
     Rule("log1p(exp(x)) -> softplus(x)", "log1p", _one_plus, lambda f, x, y, c: f.log1p(f.exp(x))),
+    *SUM_RULES,
 )
 
 

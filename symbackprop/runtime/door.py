@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from symbackprop.errors import CallError, NameClash, ShapeMismatch
-from symbackprop.ir.signature import Argument
+from symbackprop.ir.signature import SAMPLES, Argument
+from symbackprop.ops.extents import Extent, bound_by, dimensions, extent_text, measured, shape_text
 
 
 def bind(arguments: Sequence[Argument], args: Sequence[Any], named: Mapping[str, Any], what: str = "g") -> list[Any]:
@@ -61,21 +62,99 @@ def _listed(arguments: Sequence[Argument]) -> str:
 
 def cast(argument: Argument, value: Any, dtype: str) -> Any:
     """A number, or an array of the program's type. Raises CallError or ShapeMismatch that names the argument."""
-    if type(value) is float and not argument.packed and not argument.batched and dtype == "float64":
+    if type(value) is float and dtype == "float64" and argument.is_scalar and argument.dtype == "real":
         return value
+    if argument.dtype == "int":
+        return _integers(argument, value)
     array = _array(argument, value, dtype)
-    if argument.packed or argument.batched:
+    if argument.packed:
         if array.ndim != 1:
             raise ShapeMismatch(f"{argument.name!r} must be a 1-D array, got shape {array.shape}")
-        if argument.packed and len(array) != len(argument.members):
+        if len(array) != len(argument.members):
             raise ShapeMismatch(
                 f"{argument.name!r} packs {len(argument.members)} numbers"
                 f" ({', '.join(argument.names[:8])}{', ...' if len(argument.names) > 8 else ''}), got {len(array)}"
             )
         return array
+    if argument.full_shape:
+        _check_rank(argument, array)
+        return array
     if array.ndim == 0:
         return float(array) if dtype == "float64" else array[()]
     return array
+
+
+def _check_rank(argument: Argument, array: Any) -> None:
+    shape = argument.full_shape
+    if array.ndim != len(shape):
+        hint = ""
+        if array.ndim == 1 and len(shape) == 2 and 1 in shape:
+            hint = "; a column is array[:, None], a row is array[None, :]"
+        wanted = f"a {len(shape)}-D array of shape {shape_text(shape)}"
+        raise ShapeMismatch(f"{argument.name!r} must be {wanted}, got shape {array.shape}{hint}")
+
+
+def _integers(argument: Argument, value: Any) -> Any:
+    array = np.asarray(value)
+    if array.size and array.dtype.kind not in "iu":
+        raise CallError(f"{argument.name!r} must be integers, got {array.dtype} ({type(value).__name__})")
+    array = array.astype(np.int64)
+    if argument.dimension:
+        if array.ndim or array < 0:
+            raise CallError(f"{argument.name!r} is a length: one integer, not negative, got {value!r}")
+        return int(array)
+    _check_rank(argument, array)
+    return array if array.ndim else int(array)
+
+
+def bound_dimensions(arguments: Sequence[Argument], values: Sequence[Any], given: Mapping[str, Any]) -> dict[str, int]:
+    """The length of every named dimension; `given` are those that the caller names besides.
+
+    Raises ShapeMismatch that names the dimension, the arguments and both lengths where two do not agree.
+    """
+    known: dict[str, int] = {}
+    told_by: dict[str, str] = {}
+    for argument, value in zip(arguments, values, strict=True):
+        if argument.dimension:
+            known[argument.members[0]], told_by[argument.members[0]] = value, f"{argument.name!r}"
+    for name, value in given.items():
+        known.setdefault(name, int(value))
+        told_by.setdefault(name, f"the argument {name!r}")
+    axes = [
+        (argument, axis, extent, np.shape(value)[axis])
+        for argument, value in zip(arguments, values, strict=True)
+        if not argument.packed
+        for axis, extent in enumerate(argument.full_shape)
+    ]
+    progress = True
+    while progress:
+        progress = False
+        for argument, axis, extent, length in axes:
+            found = bound_by(extent, length, known)
+            if found is not None:
+                known[found[0]], progress = found[1], True
+                told_by[found[0]] = f"axis {axis} of {argument.name!r}"
+    for argument, axis, extent, length in axes:
+        if measured(extent, known) != length:
+            raise ShapeMismatch(_mismatch(argument, axis, extent, length, known, told_by))
+    return known
+
+
+def _mismatch(
+    argument: Argument, axis: int, extent: Extent, length: int, known: dict[str, int], told_by: dict[str, str]
+) -> str:
+    names = sorted(dimensions(extent))
+    where = f"axis {axis} of {argument.name!r} has length {length}"
+    if not names:
+        return (
+            f"{where}, but must have length {extent}: {argument.name!r} is of shape {shape_text(argument.full_shape)}"
+        )
+    told = ", ".join(f"{name} is {known[name]} by {told_by[name]}" for name in names)
+    if extent == SAMPLES:
+        return f"{argument.name!r} has {length} samples, where {told_by[extent]} has {known[extent]}"
+    if isinstance(extent, str):
+        return f"{where}, where the dimension {extent} is {known[extent]} by {told_by[extent]}"
+    return f"{where}, but must have length {extent_text(extent)} = {measured(extent, known)}, where {told}"
 
 
 def _array(argument: Argument, value: Any, dtype: str) -> Any:
@@ -98,17 +177,9 @@ def _array(argument: Argument, value: Any, dtype: str) -> Any:
 
 
 def check_samples(arguments: Sequence[Argument], values: Sequence[Any]) -> None:
-    """All batched arguments have one length; the others are single numbers."""
-    first: tuple[str, int] | None = None
+    """What a batch shares is single numbers, where it is no array."""
     for argument, value in zip(arguments, values, strict=True):
-        if argument.batched:
-            if first is None:
-                first = argument.name, len(value)
-            elif len(value) != first[1]:
-                raise ShapeMismatch(
-                    f"{argument.name!r} has {len(value)} samples and {first[0]!r} has {first[1]}; they must agree"
-                )
-        elif not argument.packed and np.ndim(value):
+        if argument.is_scalar and np.ndim(value):
             raise ShapeMismatch(
                 f"{argument.name!r} is shared by all samples and must be one number, got shape {np.shape(value)};"
                 f" name it in batch=[...] if it has one value a sample"

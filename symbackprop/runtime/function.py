@@ -14,7 +14,8 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
 from symbackprop.ir.signature import Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
-from symbackprop.runtime.door import bind, cast, check_samples
+from symbackprop.ops.extents import dimensions, measured
+from symbackprop.runtime.door import bind, bound_dimensions, cast, check_samples
 from symbackprop.runtime.objective import flat_objective
 
 
@@ -49,6 +50,11 @@ class CompiledFunction:
         self._loops: dict[str, Any] = {}
         self._main = "value" if signature.mode == "function" else signature.value_and
         self._batched = any(argument.batched for argument in signature.arguments)
+        self._has_lengths = any(argument.full_shape or argument.dimension for argument in signature.arguments)
+        # Lengths that arrays tell may be given by name besides, and are checked then.
+        shapes = [argument.full_shape for argument in signature.arguments]
+        names = {argument.name for argument in signature.arguments}
+        self._told = {d for shape in shapes for extent in shape for d in dimensions(extent)} - names
 
     # What it is.
 
@@ -142,10 +148,16 @@ class CompiledFunction:
         return self._scope
 
     def _values(self, arguments: tuple[Argument, ...], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        given = {name: named.pop(name) for name in self._told & set(named)} if self._told else {}
         values = bind(arguments, args, named)
         values = [cast(argument, value, self.dtype) for argument, value in zip(arguments, values, strict=True)]
         if self._batched:
             check_samples(arguments, values)
+        if self._has_lengths:
+            lengths = bound_dimensions(arguments, values, given)
+            for extent, least, why in self.signature.at_least:
+                if measured(extent, lengths) < least:
+                    raise ShapeMismatch(why)
         return values
 
     def _evaluate(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any]:
@@ -167,6 +179,8 @@ class CompiledFunction:
         return structure.rebuild(iter([self._number(result) for result in results]))
 
     def _run(self, name: str, values: list[Any]) -> Any:
+        if self.backend == "numba":
+            values = [np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for value in values]
         if self.backend == "python":
             values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
         try:
@@ -190,7 +204,7 @@ class CompiledFunction:
 
     def _is_elementwise(self, values: list[Any]) -> bool:
         return not self._batched and any(
-            isinstance(value, np.ndarray) and not argument.packed
+            isinstance(value, np.ndarray) and argument.is_scalar
             for argument, value in zip(self.signature.arguments, values, strict=False)
         )
 
@@ -200,9 +214,8 @@ class CompiledFunction:
         arguments = signature.arguments[: len(values)]
         leaves = signature.leaves if derivative else ()
         name = self._main if derivative else "value"
-        scalars = [not argument.packed for argument in arguments]
-        shape = _common_shape([(a.name, v) for a, v in zip(arguments, values, strict=True) if not a.packed])
-        shapes = [*[()] * signature.value_count, *[leaf.shape for leaf in leaves]]
+        scalars = [argument.is_scalar for argument in arguments]
+        shape = _common_shape([(a.name, v) for a, v in zip(arguments, values, strict=True) if a.is_scalar])
         bare = (signature.values.kind == "leaf", signature.structure.kind == "leaf")
         if self.backend == "numpy" and all(scalars) and not any(leaf.shape for leaf in leaves):
             found = _flat(self._run(name, values), derivative, *bare)
@@ -213,25 +226,44 @@ class CompiledFunction:
             for value, scalar in zip(values, scalars, strict=True)
         ]
         length = math.prod(shape)
-        outs = [np.empty((length, *own), self.dtype) for own in shapes]
-        if self.backend == "numba":
-            if name not in self._loops:
-                self._loops[name] = elementwise_loop(
-                    self._module()[name],
-                    scalars,
-                    [not own for own in shapes],
-                    signature.value_count,
-                    derivative,
-                    bare,
-                )
-            self._loops[name](length, *columns, *outs)
+        if self.backend == "numba" and not any(argument.shape for argument in arguments):
+            outs = self._looped(name, length, columns, scalars, leaves)
         else:
-            for entry in range(length):
-                one = [c[entry].item() if scalar else c for c, scalar in zip(columns, scalars, strict=True)]
-                for out, result in zip(outs, _flat(self._run(name, one), derivative, *bare), strict=True):
-                    out[entry] = result
-        full = [out.reshape(shape + own) for out, own in zip(outs, shapes, strict=True)]
+            outs = self._one_by_one(name, length, columns, scalars, bare)
+        full = [out.reshape(shape + out.shape[1:]) for out in outs]
         return _nested(full, signature.value_count, derivative, *bare)
+
+    def _looped(self, name: str, length: int, columns: list[Any], scalars: list[bool], leaves: Any) -> list[Any]:
+        """All entries in one compiled loop."""
+        signature = self.signature
+        shapes = [*[()] * signature.value_count, *[leaf.shape for leaf in leaves]]
+        outs = [np.empty((length, *own), self.dtype) for own in shapes]
+        if name not in self._loops:
+            self._loops[name] = elementwise_loop(
+                self._module()[name],
+                scalars,
+                [not own for own in shapes],
+                signature.value_count,
+                name != "value",
+                (signature.values.kind == "leaf", signature.structure.kind == "leaf"),
+            )
+        self._loops[name](length, *columns, *outs)
+        return outs
+
+    def _one_by_one(
+        self, name: str, length: int, columns: list[Any], scalars: list[bool], bare: tuple[bool, bool]
+    ) -> list[Any]:
+        """A call an entry."""
+        rows = []
+        for entry in range(max(length, 1)):
+            # Where there is no entry the shapes of the results are still needed.
+            one = [
+                (c[entry].item() if length else math.nan) if scalar else c
+                for c, scalar in zip(columns, scalars, strict=True)
+            ]
+            found = _flat(self._run(name, one), name != "value", *bare)
+            rows.append([np.asarray(result, self.dtype) for result in found])
+        return [np.stack(results)[:length] for results in zip(*rows, strict=True)]
 
 
 def _flat(results: Any, derivative: bool, bare_value: bool, bare_leaf: bool) -> list[Any]:

@@ -69,7 +69,7 @@ def test_the_evaluator_works_on_floats_and_arrays(arithmetic: str) -> None:
     f = Functions(builder)
     xs = f.wrap(builder.input("xs", Type("real", ("n",))))
     w = f.input("w")
-    outputs = [f.reduce_sum(xs * w).index, (xs + w).index, f.broadcast(w, xs).index, builder.length("n")]
+    outputs = [f.reduce_sum(xs * w).index, (xs + w).index, f.broadcast(w, ("n",)).index, builder.length("n")]
     total, shifted, repeated, length = interpret(builder.graph(outputs), {"xs": [1.0, 2.0], "w": 3.0}, arithmetic)
     assert total == 9 and list(shifted) == [4, 5] and list(repeated) == [3, 3] and length == 2
 

@@ -39,7 +39,6 @@ BY_HAND: dict[str, Callable[..., Any]] = {
     "lambertw": sp.LambertW,
 }
 ORDERS = (0, 1, 2, 5)
-STRUCTURAL = {"const", "input", "length", "sum_of", "product_of", "reduce_sum", "broadcast"}
 
 # The classes of bad input, one number each; 0.5 stands for an operand that is in order.
 SPECIAL = (0.0, -0.0, math.inf, -math.inf, math.nan, 1e308, -1e308, 5e-324, -5e-324, 1.0, -1.0, 0.5, -7.5, 20.0)
@@ -50,7 +49,7 @@ EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23}
 REACHABLE = [
     row
     for row in REGISTRY
-    if row.name not in STRUCTURAL and row.result == "real" and (row.sympy or row.name in BY_HAND)
+    if row.elementwise and row.arity and row.result == "real" and (row.sympy or row.name in BY_HAND)
 ]
 
 

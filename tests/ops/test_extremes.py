@@ -19,13 +19,13 @@ from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.row import SPECIAL
 
 DIGITS, STEP = 1300, mp.mpf(10) ** -18
-STRUCTURAL = {"const", "input", "length", "sum_of", "product_of", "reduce_sum", "broadcast"}
 # Steps have nothing to differentiate, and at 1e300 no fraction. Special functions are SciPy's, as far as they go.
 STEPS = {"sign", "floor", "ceiling", "frac", "mod", "heaviside"}
 ROWS = [
     row
     for row in REGISTRY
-    if row.result == "real" and row.name not in STRUCTURAL | STEPS and row.cost < SPECIAL and row.arity in (1, 2)
+    if row.elementwise and row.result == "real" and row.operands != "int" and row.arity in (1, 2)
+    if row.cost < SPECIAL and row.name not in STEPS
 ]
 SIZES = (1e-300, 1e-160, 1e-20, 1.5, 40.0, 740.0, 1e20, 1e160, 1e300)
 FEWER = (1e-300, -1e-160, 1e-20, -1.5, 1.5, 740.0, -740.0, 1e20, 1e160, -1e300)

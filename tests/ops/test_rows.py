@@ -17,7 +17,7 @@ import pytest
 
 from symbackprop.ad import jvp, vjp
 from symbackprop.errors import MissingDerivative
-from symbackprop.ir import Functions, Graph, GraphBuilder, interpret, verify
+from symbackprop.ir import Functions, Graph, GraphBuilder, Type, interpret, verify
 from symbackprop.ops import REGISTRY, Op
 
 SAMPLES = 120
@@ -27,9 +27,16 @@ EPSILON = 2.0**-52
 DIGITS, STEP = 80, mp.mpf(10) ** -12
 NOISE = mp.mpf(10) ** -30
 
-STRUCTURAL = {"const", "input", "length", "sum_of", "product_of", "reduce_sum", "broadcast"}
+# Rows over whole arrays have tests of their own, in test_array_rows.
+STRUCTURAL = [row for row in REGISTRY if not row.elementwise]
+LEAVES_AND_NARY = {"const", "input", "length", "sum_of", "product_of"}
+INTEGERS = [row for row in REGISTRY if row.elementwise and "int" in (row.result, row.operands)]
 CONDITIONS = [row for row in REGISTRY if row.result == "bool"]
-REAL = [row for row in REGISTRY if row.result == "real" and row.name not in STRUCTURAL]
+REAL = [
+    row
+    for row in REGISTRY
+    if row.elementwise and row.result == "real" and row not in INTEGERS and row.name not in LEAVES_AND_NARY
+]
 
 
 @dataclass(frozen=True)
@@ -266,8 +273,46 @@ def test_conditions_are_exact(row: Op) -> None:
     assert not row.missing
 
 
+@pytest.mark.parametrize("row", INTEGERS, ids=by_name)
+def test_integers_are_exact(row: Op) -> None:
+    """Quotients round down and remainders have the divisor's sign, as in Python; and nothing has a derivative."""
+    values = [range(int(low), int(high) + 1) for low, high in row.domain]
+    beyond = {1: [(2**40,)], 2: [(-7, 2), (7, -2), (-7, -2), (2**40, 3)]}
+    table = [*itertools.product(*values), *([] if row.name == "in_range" else beyond.get(row.arity or 0, []))]
+    builder = GraphBuilder()
+    names = [f"x{position}" for position in range(row.arity or 0)]
+    operands = []
+    for position, name in enumerate(names):
+        if row.operand_dtype(position) == "bool":
+            number = builder.input(name, Type("real", ("n",)))
+            operands.append(builder.add(REGISTRY["gt"], (number, builder.const(0))))
+        else:
+            operands.append(builder.input(name, Type("int", ("n",))))
+    graph = verify(builder.graph([builder.add(row, tuple(operands))]))
+    columns = {name: np.array(column) for name, column in zip(names, zip(*table, strict=True), strict=True)}
+    assert row.mpmath is not None
+    want = [row.mpmath(*point) for point in table]
+    for arithmetic in ("numpy", "mpmath"):
+        (got,) = interpret(graph, columns, arithmetic)
+        assert [int(entry) for entry in got] == want
+    assert all(partial is None for partial in row.partials)
+    assert not row.missing
+
+
+@pytest.mark.parametrize("index", [-1, 5, -(2**40)])
+def test_an_index_out_of_range_is_an_error(index: int) -> None:
+    builder = GraphBuilder()
+    operands = (builder.input("i", Type("int", ("n",))), builder.integer(5))
+    graph = builder.graph([builder.add(REGISTRY["in_range"], operands)])
+    assert interpret(graph, {"i": np.array([0, 4])})[0].tolist() == [0, 4]
+    for arithmetic in ("numpy", "mpmath"):
+        with pytest.raises(IndexError, match="out of range"):
+            interpret(graph, {"i": np.array([0, index])}, arithmetic)
+
+
 def test_every_row_is_of_one_kind() -> None:
-    kinds = [STRUCTURAL, {row.name for row in CONDITIONS}, {row.name for row in REAL}]
+    groups = (STRUCTURAL, CONDITIONS, REAL, INTEGERS)
+    kinds = [LEAVES_AND_NARY, *[{row.name for row in group} for group in groups]]
     assert sum(map(len, kinds)) == len(REGISTRY)
     assert set().union(*kinds) == {row.name for row in REGISTRY}
     assert set(TOLERANCES) <= {row.name for row in REAL}

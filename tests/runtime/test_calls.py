@@ -197,7 +197,7 @@ def test_bad_arrays() -> None:
     with pytest.raises(sb.ShapeMismatch, match="1-D"):
         packed(1.0)
     batched = sb.compile_grad(w * x * y, w, batch=[x, y], reduce="sum", backend="python")
-    with pytest.raises(sb.ShapeMismatch, match="3 samples and 'x' has 2"):
+    with pytest.raises(sb.ShapeMismatch, match="'y' has 3 samples, where axis 0 of 'x' has 2"):
         batched(1.0, [1, 2], [1, 2, 3])
     with pytest.raises(sb.ShapeMismatch, match="shared by all samples"):
         batched([1.0, 2.0], [1, 2], [1, 2])

@@ -1,0 +1,183 @@
+"""loss: value and gradient, by reverse accumulation.
+
+    value = an expression of 29 operations in all
+
+Arguments:
+    a   array of real numbers, shape (K,)
+    mu  array of real numbers, shape (K, d)
+    s   array of real numbers, shape (K,)
+    x   array of real numbers, shape (n, d)
+
+Gradient: a, mu, s, in this order.
+Operations: value 3*K*d*n + K*d + 27*K*n + 46*K + 25*n + 31, with the derivative 5*K*d*n + 2*K*d + 40*K*n + 56*K + 25*n + 31, 1.67 times as many where every length is 1000 (in additions).
+Target numba, float64. Kinks: zero.
+Written by symbackprop 0.1.0; edits are lost when it is written again.
+From: symbackprop emit ../examples/gaussian_mixture.py:loss --wrt a,mu,s --target numba
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+
+@njit(error_model="numpy")
+def _inputs(a, mu, s, x):
+    """The arguments, cast and checked, and the lengths of their axes."""
+    a = np.asarray(a, np.float64)
+    mu = np.ascontiguousarray(np.asarray(mu, np.float64))
+    s = np.asarray(s, np.float64)
+    x = np.ascontiguousarray(np.asarray(x, np.float64))
+    K = a.shape[0]
+    n = x.shape[0]
+    d = mu.shape[1]
+    if mu.shape != (K, d):
+        raise ValueError("mu must have shape (K, d)")
+    if s.shape != (K,):
+        raise ValueError("s must have shape (K,)")
+    if x.shape != (n, d):
+        raise ValueError("x must have shape (n, d)")
+    return (a, mu, s, x, K, n, d)
+
+
+@njit(error_model="numpy")
+def value(a, mu, s, x):
+    """The value alone."""
+    a, mu, s, x, K, n, d = _inputs(a, mu, s, x)
+    z1 = np.empty(K, np.float64)
+    Z1 = np.empty((K, d), np.float64)
+    Z2 = np.empty((n, K), np.float64)
+    a1 = np.empty(K, np.float64)
+    Z3 = np.empty((n, K), np.float64)
+    z2 = np.empty(n, np.float64)
+    a2 = np.empty(n, np.float64)
+    z3 = np.empty(n, np.float64)
+    v5 = -math.inf
+    for i in range(K):
+        z1[i] = -(d * s[i])  # -d*s
+        a1[i] = math.exp(-2.0 * s[i])
+        v5 = np.maximum(v5, a[i])
+    for i in range(K):
+        for j in range(d):
+            Z1[i, j] = -mu[i, j]
+    for i in range(n):
+        for j in range(K):
+            v2 = 0.0
+            for k in range(d):
+                v1 = Z1[j, k] + x[i, k]  # -mu + x
+                v2 += v1 * v1
+            Z2[i, j] = v2
+    for i in range(n):
+        v3 = -math.inf
+        for j in range(K):
+            Z3[i, j] = z1[j] - 0.5 * (Z2[i, j] * a1[j]) + a[j]
+            v3 = np.maximum(v3, Z3[i, j])
+        z2[i] = v3
+    for i in range(n):
+        a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
+    for i in range(n):
+        v4 = 0.0
+        for j in range(K):
+            v4 += math.exp(Z3[i, j] - a2[i])
+        z3[i] = v4
+    total = 0.0
+    for i in range(n):
+        total += a2[i] + math.log(z3[i])
+    v6 = v5 if abs(v5) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
+    total_2 = 0.0
+    for i in range(K):
+        total_2 += math.exp(a[i] - v6)
+    result = 0.9189385332046728 * d - total / n + (v6 + math.log(total_2))
+    return result
+
+
+@njit(error_model="numpy")
+def value_and_grad(a, mu, s, x):
+    """The value and the gradient, sharing their work."""
+    a, mu, s, x, K, n, d = _inputs(a, mu, s, x)
+    z1 = np.empty(K, np.float64)
+    Z1 = np.empty((K, d), np.float64)
+    Z2 = np.empty((n, K, d), np.float64)
+    Z3 = np.empty((n, K), np.float64)
+    a1 = np.empty(K, np.float64)
+    Z4 = np.empty((n, K), np.float64)
+    z2 = np.empty(n, np.float64)
+    a2 = np.empty(n, np.float64)
+    A1 = np.empty((n, K), np.float64)
+    z3 = np.empty(n, np.float64)
+    a3 = np.empty(K, np.float64)
+    z4 = np.zeros(K, np.float64)
+    a_bar = np.empty(K, np.float64)
+    a1_bar = np.zeros(K, np.float64)
+    a4 = np.empty(K, np.float64)
+    A2 = np.empty((n, K), np.float64)
+    Z1_bar = np.empty((K, d), np.float64)
+    mu_bar = np.empty((K, d), np.float64)
+    s_bar = np.empty(K, np.float64)
+    v4 = -math.inf
+    for i in range(K):
+        z1[i] = -(d * s[i])  # -d*s
+        a1[i] = math.exp(-2.0 * s[i])
+        v4 = np.maximum(v4, a[i])
+        a4[i] = 2.0 * a1[i]
+    for i in range(K):
+        for j in range(d):
+            Z1[i, j] = -mu[i, j]
+    for i in range(n):
+        for j in range(K):
+            v1 = 0.0
+            for k in range(d):
+                Z2[i, j, k] = Z1[j, k] + x[i, k]  # -mu + x
+                v1 += Z2[i, j, k] * Z2[i, j, k]
+            Z3[i, j] = v1
+    for i in range(n):
+        v2 = -math.inf
+        for j in range(K):
+            Z4[i, j] = z1[j] - 0.5 * (Z3[i, j] * a1[j]) + a[j]
+            v2 = np.maximum(v2, Z4[i, j])
+        z2[i] = v2
+    for i in range(n):
+        a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
+    for i in range(n):
+        v3 = 0.0
+        for j in range(K):
+            A1[i, j] = math.exp(Z4[i, j] - a2[i])
+            v3 += A1[i, j]
+        z3[i] = v3
+    total = 0.0
+    for i in range(n):
+        total += a2[i] + math.log(z3[i])
+    v5 = v4 if abs(v4) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
+    total_2 = 0.0
+    for i in range(K):
+        a3[i] = math.exp(a[i] - v5)  # exp(a - where(abs(max(a)) < inf, max(a), 0))
+        total_2 += a3[i]
+    result = 0.9189385332046728 * d - total / n + (v5 + math.log(total_2))
+
+    # Adjoints, from the result back to the inputs.
+    for i in range(n):
+        for j in range(K):
+            v6 = A1[i, j] / z3[i] / n
+            v7 = 0.5 * v6
+            z4[j] += v6  # adjoint of d*s
+            a1_bar[j] += v7 * Z3[i, j]  # adjoint of exp((-2)*s)
+            A2[i, j] = v7 * a4[j]
+    for i in range(K):
+        a_bar[i] = a3[i] / total_2 - z4[i]  # adjoint of a
+        s_bar[i] = -2.0 * (a1_bar[i] * a1[i]) + z4[i] * d  # adjoint of s
+    for i in range(K):
+        for j in range(d):
+            v8 = 0.0
+            for k in range(n):
+                v8 += A2[k, i] * Z2[k, i, j]  # adjoint of -mu
+            Z1_bar[i, j] = v8
+    for i in range(K):
+        for j in range(d):
+            mu_bar[i, j] = -Z1_bar[i, j]  # adjoint of mu
+    return result, (a_bar, mu_bar, s_bar)
+
+
+@njit(error_model="numpy")
+def grad(a, mu, s, x):
+    """The gradient alone."""
+    return value_and_grad(a, mu, s, x)[1]

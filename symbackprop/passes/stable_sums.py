@@ -1,0 +1,288 @@
+"""Sums of exponentials and quotients by them, as users write softmax, log-likelihoods of mixtures and cross-entropies.
+
+The naive forms overflow from 709.8 on, and their derivatives are inf/inf = nan there; below -745 they are log(0) and
+0/0. The rows logsumexp, softmax and log_softmax are right to a few ulp of the largest exponent for all of them. Another
+quotient by such a sum is an exponential of a difference; by a weighted sum, which may be negative, it is right whatever
+the sign.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.contraction import BROADCAST, CONTRACT, DIAGONAL, RESHAPE, TRANSPOSE
+from symbackprop.ops.indexing import GATHER, SLICE
+from symbackprop.ops.leaves import LENGTH
+from symbackprop.ops.reduction import LOG_SOFTMAX, LOGSUMEXP, REDUCE_SUM, SOFTMAX, WEIGHTED_LOGSUMEXP
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _EXP, _LOG = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "abs", "exp", "log")
+)
+_NE, _SELECT = REGISTRY["ne"], REGISTRY["select"]
+_VIEWS = frozenset({BROADCAST, RESHAPE, TRANSPOSE})
+_PARTS = frozenset({SLICE, GATHER, DIAGONAL})
+_LOGARITHMS = frozenset({LOGSUMEXP, WEIGHTED_LOGSUMEXP})
+_NONNEGATIVE = frozenset({_EXP, _ABS, REGISTRY["sqrt"], REGISTRY["logistic"], SOFTMAX, LENGTH})
+
+MOST_FACTORS = 16
+"""Longer products are not looked through, so that a chain of products costs what its length is."""
+DEEPEST = 6
+
+
+class Split(NamedTuple):
+    """A product as weight*exp(exponent); no weight means 1."""
+
+    weight: int | None
+    exponent: int
+
+
+def _seen(r: Rewriter, value: int, views: tuple[int, ...]) -> int:
+    """A value through views, given by the nodes that show something else through them."""
+    for view in reversed(views):
+        if r.nodes[value].type.shape or r.nodes[view].op is not BROADCAST:
+            node = r.nodes[view]
+            value = r.structural(node.op, (value, *node.operands[1:]), node.attributes)
+    return value
+
+
+def _through_views(r: Rewriter, index: int) -> tuple[int, tuple[int, ...]]:
+    views: tuple[int, ...] = ()
+    while r.nodes[index].op in _VIEWS:
+        views = (*views, index)
+        index = r.operands(index)[0]
+    return index, views
+
+
+def _split(r: Rewriter, index: int) -> Split | None:
+    """weight*exp(exponent), if there is an exponential in this product at all."""
+    weight: int | None = None
+    exponent: int | None = None
+    stack: list[tuple[int, tuple[int, ...], bool]] = [(index, (), True)]
+    for _ in range(2 * MOST_FACTORS):
+        if not stack:
+            break
+        node_index, views, above = stack.pop()
+        inner, more = _through_views(r, node_index)
+        views = (*views, *more)
+        node = r.nodes[inner]
+        if node.op is _EXP or node.op is SOFTMAX:
+            part = node.operands[0] if node.op is _EXP else r.structural(LOG_SOFTMAX, node.operands, node.attributes)
+            exponent = _joined(r, exponent, _seen(r, part, views), _ADD if above else _SUB)
+        elif node.op is _MUL and above:
+            stack += [(operand, views, True) for operand in node.operands[::-1]]
+        elif node.op is _DIV and above:
+            stack += [(node.operands[1], views, False), (node.operands[0], views, True)]
+        else:
+            weight = _joined(r, weight, _seen(r, inner, views), _MUL if above else _DIV)
+    if stack or exponent is None:
+        return None
+    return Split(weight, exponent)
+
+
+def _joined(r: Rewriter, known: int | None, part: int, op: object) -> int:
+    if known is not None:
+        return r.add(op, (known, part))  # type: ignore[arg-type]
+    if op is _SUB:
+        return r.add(_NEG, (part,))
+    return r.add(_DIV, (r.const(1), part)) if op is _DIV else part
+
+
+# Logarithms.
+
+
+def _log_of_sum(r: Rewriter, index: int) -> int | None:
+    """The logarithm of a sum of exponentials; None for what is not one."""
+    node = r.nodes[index]
+    if node.op is REDUCE_SUM:
+        operand = node.operands[0]
+        found = _split(r, operand)
+        return None if found is None else _logarithm(r, found, operand, node.attributes)
+    return _log_of_contraction(r, index) if node.op is CONTRACT else None
+
+
+def _logarithm(r: Rewriter, found: Split, like: int, axes: tuple[int, ...]) -> int:
+    shape = r.nodes[like].type.shape
+    exponent = _full(r, found.exponent, shape)
+    if found.weight is None:
+        return r.structural(LOGSUMEXP, (exponent,), axes)
+    return r.structural(WEIGHTED_LOGSUMEXP, (_full(r, found.weight, shape), exponent), axes)
+
+
+def _full(r: Rewriter, value: int, shape: tuple[object, ...]) -> int:
+    return value if r.nodes[value].type.shape else r.broadcast(value, shape)  # type: ignore[arg-type]
+
+
+def _log_of_contraction(r: Rewriter, index: int) -> int | None:
+    """A product of weights and exponentials where the latter have all axes that the weights have."""
+    node = r.nodes[index]
+    left, right, out = node.attributes
+    for own, other, x, w in ((left, right, *node.operands), (right, left, *node.operands[::-1])):
+        shape, weights = r.nodes[x].type.shape, r.nodes[w].type.shape
+        lone = tuple(k for k, label in enumerate(other) if label not in own)
+        found = _split(r, x)
+        if found is None or any(weights[k] != 1 for k in lone):
+            continue
+        squeezed = r.reduce_sum(w, lone)
+        kept = tuple(label for label in other if label in own)
+        weight = r.broadcast(squeezed, shape, tuple(own.index(label) for label in kept))
+        total = weight if found.weight is None else r.add(_MUL, (found.weight, weight))
+        axes = tuple(k for k, label in enumerate(own) if label not in out)
+        value = _logarithm(r, Split(total, found.exponent), x, axes)
+        left_over = tuple(out.index(label) for label in own if label in out)
+        return r.broadcast(value, node.type.shape, left_over) if left_over or node.type.shape else value
+    return None
+
+
+def _log(r: Rewriter, index: int, depth: int = 0) -> int | None:
+    """The logarithm of what has a stable one: such a sum, a share in one, and products and quotients with these."""
+    if depth > DEEPEST:
+        return None
+    node = r.nodes[index]
+    if node.op in _VIEWS or node.op in _PARTS:
+        inner = _log(r, node.operands[0], depth + 1)
+        return None if inner is None else _seen(r, inner, (index,))
+    if node.op is SOFTMAX:
+        return r.structural(LOG_SOFTMAX, node.operands, node.attributes)
+    if node.op is _EXP:
+        return node.operands[0] if depth == 0 or _is_share(r, index) else None
+    if node.op is _MUL or node.op is _DIV:
+        logs = [_log(r, operand, depth + 1) for operand in node.operands]
+        if logs == [None, None]:
+            return None
+        a, b = (r.add(_LOG, (o,)) if log is None else log for o, log in zip(node.operands, logs, strict=True))
+        return r.add(_ADD if node.op is _MUL else _SUB, (a, b))
+    return _log_of_sum(r, index)
+
+
+def _is_share(r: Rewriter, index: int) -> bool:
+    """Whether this is exp(u - log of a sum), or exp of minus one."""
+    node = r.nodes[r.operands(index)[0]]
+    if node.op is not _SUB and node.op is not _NEG:
+        return False
+    return r.nodes[_through_views(r, node.operands[-1])[0]].op in _LOGARITHMS
+
+
+# Quotients.
+
+
+def _share(r: Rewriter, x: int, logarithm: int) -> int:
+    """x/exp(logarithm)."""
+    found = _split(r, x)
+    if found is None:
+        scale = r.add(_EXP, (r.add(_NEG, (logarithm,)),))
+        return r.add(_MUL, (x, scale))
+    share = _softmax(r, found.exponent, logarithm)
+    if share is None:
+        share = r.add(_EXP, (r.add(_SUB, (found.exponent, logarithm)),))
+    return share if found.weight is None else r.add(_MUL, (found.weight, share))
+
+
+def _softmax(r: Rewriter, exponent: int, logarithm: int) -> int | None:
+    base, _ = _through_views(r, logarithm)
+    node = r.nodes[base]
+    if node.op is not LOGSUMEXP or node.operands[0] != exponent:
+        return None
+    shape = r.nodes[exponent].type.shape
+    kept = tuple(axis for axis in range(len(shape)) if axis not in node.attributes)
+    if logarithm != base and logarithm != r.broadcast(base, shape, kept):
+        return None
+    return r.structural(SOFTMAX, (exponent,), node.attributes) if logarithm != base or not kept else None
+
+
+def _exp_of_share(r: Rewriter, x: int) -> int | None:
+    return _softmax(r, *r.operands(x)) if r.is_op(x, _SUB) else None
+
+
+def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
+    inner, outer = _through_views(r, y)
+    found = _log_of_sum(r, inner)
+    if found is None:
+        return None
+    base, views = _through_views(r, found)
+    views = (*outer, *views)
+    node = r.nodes[base]
+    if node.op is not WEIGHTED_LOGSUMEXP or _is_nonnegative(r, node.operands[0]):
+        return _share(r, x, _seen(r, base, views))
+    # sum(w*exp(u)) = exp(m)*sum(w*exp(u - m)), where m is its logarithm by |w|: right whatever the sign of the sum.
+    weight, exponent = node.operands
+    size = r.structural(WEIGHTED_LOGSUMEXP, (r.add(_ABS, (weight,)), exponent), node.attributes)
+    shape = r.nodes[exponent].type.shape
+    kept = tuple(axis for axis in range(len(shape)) if axis not in node.attributes)
+    term = r.add(_MUL, (weight, r.add(_EXP, (r.add(_SUB, (exponent, r.broadcast(size, shape, kept))),))))
+    terms = r.add(_SELECT, (r.add(_NE, (weight, r.const(0))), term, r.const(0)))
+    total = r.reduce_sum(_full(r, terms, shape), node.attributes)
+    return r.add(_DIV, (_share(r, x, _seen(r, size, views)), _seen(r, total, views)))
+
+
+def _is_nonnegative(r: Rewriter, index: int) -> bool:
+    """Whether a weight is known to be none below zero, from a handful of nodes."""
+    stack = [index]
+    for _ in range(MOST_FACTORS):
+        if not stack:
+            return True
+        inner, _ = _through_views(r, stack.pop())
+        node, number = r.nodes[inner], r.number(inner)
+        if node.op is _MUL and node.operands[0] == node.operands[1]:
+            continue
+        if node.op is _MUL or node.op is _DIV:
+            stack += node.operands
+        elif not (node.op in _NONNEGATIVE or (number is not None and number >= 0)):
+            return False
+    return False
+
+
+def _times_reciprocal(r: Rewriter, x: int, y: int) -> int | None:
+    for value, other in ((x, y), (y, x)):
+        inner, views = _through_views(r, other)
+        if not (r.is_op(inner, _EXP) and r.is_op(r.operands(inner)[0], _NEG) and _is_share(r, inner)):
+            continue
+        found = _split(r, value)
+        if found is not None and not _is_reciprocal(r, found.exponent):
+            return _share(r, value, _seen(r, r.operands(r.operands(inner)[0])[0], views))
+    return None
+
+
+def _is_reciprocal(r: Rewriter, exponent: int) -> bool:
+    """Whether an exponent is minus the logarithm of a sum: two such factors stay two."""
+    index, _ = _through_views(r, exponent)
+    return r.is_op(index, _NEG) and r.nodes[_through_views(r, r.operands(index)[0])[0]].op in _LOGARITHMS
+
+
+def _power_of_minus_one(r: Rewriter, x: int, y: int) -> int | None:
+    return r.add(_DIV, (r.const(1), x)) if r.number(y) == -1 else None
+
+
+def _total(f: object, x: object) -> object:
+    """The sum of exponentials over the second axis, repeated along it."""
+    return f.broadcast(f.reduce_sum(f.exp(x), (1,)), ("N", 3), (0,))  # type: ignore[attr-defined]
+
+
+RULES = (
+    Rule(
+        "exp(x - logsumexp(x)) -> softmax(x)",
+        "exp",
+        _exp_of_share,
+        lambda f, x, y, c: f.exp(x - f.broadcast(f.logsumexp(x, (1,)), ("N", 3), (0,))),
+    ),
+    Rule(
+        "log(sum(exp(x))) -> logsumexp(x), and logarithms of other products with such sums",
+        "log",
+        _log,
+        lambda f, x, y, c: f.log(f.reduce_sum(f.exp(x), (1,))),
+    ),
+    Rule(
+        "exp(x)/sum(exp(x)) -> softmax(x), and other quotients by such a sum",
+        "div",
+        _over_sum,
+        lambda f, x, y, c: f.exp(x) / _total(f, x),
+    ),
+    Rule(
+        "exp(x)*exp(-logsumexp(x)) -> softmax(x)",
+        "mul",
+        _times_reciprocal,
+        lambda f, x, y, c: f.exp(x) * f.broadcast(f.exp(-f.logsumexp(x, (1,))), ("N", 3), (0,)),
+    ),
+    Rule("x**-1 -> 1/x", "pow", _power_of_minus_one, lambda f, x, y, c: f.pow(x, f.const(-1))),
+)

@@ -1,0 +1,104 @@
+"""What a program costs: operations weighed by the rows' costs, and the arrays that it makes on its way.
+
+Where lengths are symbolic, counts are polynomials in them; the numbers are those at 1000 for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from symbackprop.ir import Graph, Node
+from symbackprop.ir.signature import SAMPLES, Signature
+from symbackprop.lower.program import Assign, For, Item, Program, Statement
+from symbackprop.ops.control import SCAN
+from symbackprop.ops.extents import Extent, dimensions, extent_text, measured, plus, product, times
+
+NOMINAL = 1000
+"""What a symbolic length counts as."""
+
+
+def statistics(graph: Graph, program: Program, signature: Signature, dtype: str, batched: bool) -> dict[str, Any]:
+    """Operation counts of the value and of value and derivative, and sizes; of a batch, those of one sample."""
+    in_value = graph.reaching(graph.outputs[: signature.value_count])
+    pairs = [
+        (index, needed)
+        for index, (node, needed) in enumerate(zip(graph.nodes, in_value, strict=True))
+        if not batched or node.type.shape or not node.op.elementwise
+    ]
+    value = _total(work(graph, index) for index, needed in pairs if needed)
+    both = _total(work(graph, index) for index, _ in pairs)
+    size = 8 if dtype == "float64" else 4
+    numbers = _numbers(program, signature)
+    entries = _total(map(product, program.arrays))
+    stored = plus(numbers, entries)
+    counts = {"value": _number(value, batched), "value_and_grad": _number(both, batched)}
+    return {
+        **counts,
+        "ratio": counts["value_and_grad"] / counts["value"] if counts["value"] else 0.0,
+        "formulas": {
+            "value": extent_text(value),
+            "value_and_grad": extent_text(both),
+            "bytes": f"{size}*({extent_text(stored)})",
+        },
+        "operations": {
+            "value": sum(bool(graph.nodes[index].operands) and needed for index, needed in pairs),
+            "value_and_grad": sum(bool(graph.nodes[index].operands) for index, _ in pairs),
+        },
+        "nodes": len(graph.nodes),
+        "temporaries": numbers + len(program.arrays),
+        "bytes": size * _number(stored, batched),
+    }
+
+
+def counts_text(stats: dict[str, Any], batched: bool) -> str:
+    """The counts as a header shows them."""
+    formulas = stats["formulas"]
+    ratio = f", {stats['ratio']:.2f} times as many" if stats["value"] else ""
+    if batched or formulas["value_and_grad"].isdecimal():
+        unit = " a sample" if batched else ""
+        return f"value {stats['value']}, with the derivative {stats['value_and_grad']}{ratio}{unit} (in additions)."
+    where = f" where every length is {NOMINAL}" if ratio else ""
+    return f"value {formulas['value']}, with the derivative {formulas['value_and_grad']}{ratio}{where} (in additions)."
+
+
+def work(graph: Graph, index: int) -> Extent:
+    """The operations of one node, in additions."""
+    node = graph.nodes[index]
+    if node.op is SCAN:
+        body, length = node.attributes
+        return times(length, _total(work(body.graph, k) for k in range(len(body.graph.nodes))))
+    return times(node.op.cost, _applications(graph, node)) if node.op.cost else 0
+
+
+def _applications(graph: Graph, node: Node) -> Extent:
+    if node.op.work is not None:
+        return node.op.work(node.attributes, *[graph.nodes[operand].type for operand in node.operands])
+    return product(node.type.shape)
+
+
+def _total(extents: Iterable[Extent]) -> Extent:
+    total: Extent = 0
+    for extent in extents:
+        total = plus(total, extent)
+    return total
+
+
+def _number(extent: Extent, batched: bool) -> int:
+    lengths = dict.fromkeys(dimensions(extent), NOMINAL)
+    return measured(extent, {**lengths, SAMPLES: 1} if batched else lengths)
+
+
+def _numbers(program: Program, signature: Signature) -> int:
+    """How many numbers get a name of their own."""
+    count = 0
+    for function in program.functions:
+        if signature.value_and in function.name or signature.mode == "function":
+            stack: list[Statement] = list(function.body)
+            while stack:
+                statement = stack.pop()
+                if isinstance(statement, For):
+                    stack.extend(statement.body)
+                elif isinstance(statement, Assign) and not isinstance(statement.target, Item):
+                    count += 1
+    return count
