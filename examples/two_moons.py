@@ -55,9 +55,7 @@ AT = {"X": _points, "Y": _classes, **start(seed=2)}
 
 def main() -> None:
     g = compile_grad(loss, {symbol.name: symbol for symbol in PARAMETERS}, backend="numpy")
-    probability = compile_function(
-        [sigmoid(affine(tanh(affine(tanh(affine(X, W1, b1)), W2, b2)), W3, b3))], backend="numpy"
-    )
+    probability = compile_function((layers, [sigmoid(Z3)]), backend="numpy")
     points, classes = two_moons(800, seed=0)
     unseen, truth = two_moons(400, seed=3)
     parameters = start(seed=2)
@@ -68,7 +66,7 @@ def main() -> None:
         if step % 300 == 0:
             print(f"step {step:5}   loss {value:.4f}")
     print(f"step {STEPS:5}   loss {g.value(X=points, Y=classes, **parameters):.4f}")
-    (predicted,) = probability(X=unseen, **parameters)
+    predicted = probability(X=unseen, **parameters)
     hits = float(np.mean((predicted > 0.5) == (truth == 1.0)))
     print(f"{hits:.1%} of 400 points that it has not seen are right")
     if hits < 0.98:

@@ -156,10 +156,13 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
 
 
 def _along(model: Model, directions: tuple[Argument, ...], f: Functions) -> list[int]:
-    """The directions of a Hessian-vector product, one a variable, from the inputs that give them."""
+    """The directions of a Hessian-vector product, one a variable, from the inputs that give them.
+
+    Of scalars each has an input; of arrays, several or in a list, one vector holds them all.
+    """
     builder = f.builder
     inputs = [builder.input(m, Type("real", d.shape)) for d in directions for m in d.members]
-    if len(inputs) == len(members_of(model)):
+    if not is_flat(model) or not any(variable.shape for variable in model.wrt):
         return inputs
     found: list[int] = []
     start: Extent = 0

@@ -66,7 +66,7 @@ def work(graph: Graph, index: int) -> Extent:
     """The operations of one node, in additions."""
     node = graph.nodes[index]
     if node.op is SCAN:
-        body, length = node.attributes
+        body, length, _ = node.attributes
         return times(length, _total(work(body.graph, k) for k in range(len(body.graph.nodes))))
     return times(node.op.cost, _applications(graph, node)) if node.op.cost else 0
 

@@ -70,23 +70,26 @@ def lift(
 
 def _lifted_scan(f: Functions, node: Node, operands: list[Value], flags: list[bool], samples: Extent) -> int:
     """All samples step together: their states are one state."""
-    body, length = node.attributes
+    body, length, kept = node.attributes
+    carried = node.type.shape[1:] if kept else node.type.shape
     start = operands[0] if flags[0] else _repeated(f, operands[0], samples)
 
     def make() -> Body:
         builder = GraphBuilder()
         inputs = body.graph.inputs()
-        state = builder.input(STATE, Type("real", (samples, *node.type.shape[1:])))
+        state = builder.input(STATE, Type("real", (samples, *carried)))
         given = {inputs[STATE]: state} if STATE in inputs else {}
         for name, flag in zip(body.shared, flags[1:], strict=True):
             if flag and name in inputs:
                 dtype, shape = body.graph.nodes[inputs[name]].type
                 given[inputs[name]] = builder.input(name, Type(dtype, (samples, *shape)))
         (result,) = lift(body.graph, given, samples, builder)
-        return Body(builder.graph([result]), body.shared, body.name)
+        return Body(builder.graph([result]), body.shared, body.name, body.sparing)
 
     lifted = body.derive(("lifted", samples, tuple(flags)), make)
-    stepped = f.builder.structural(SCAN, (start.index, *[o.index for o in operands[1:]]), (lifted, length))
+    stepped = f.builder.structural(SCAN, (start.index, *[o.index for o in operands[1:]]), (lifted, length, kept))
+    if not kept:
+        return stepped
     rank = len(node.type.shape) + 1
     return f.transpose(f.wrap(stepped), (1, 0, *range(2, rank))).index
 

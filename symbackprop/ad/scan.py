@@ -7,58 +7,26 @@ one step's adjoint, lifted over all steps at once, so that sums over steps becom
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 from symbackprop.ad.batching import lift
-from symbackprop.ir import Body, Functions, Graph, GraphBuilder, Type, Value
+from symbackprop.ir import Body, Functions, Graph, GraphBuilder, Node, Type, Value
 from symbackprop.ir.body import STATE, STEP
-from symbackprop.ir.node import INT
-from symbackprop.ops.control import SCAN
-from symbackprop.ops.extents import Extent, Shape, minus
+from symbackprop.ir.stepping import Step, last, row, run
+from symbackprop.ops.extents import Extent, Shape, minus, plus, product
 
 # Inputs of a step's derivative; no body shares anything of such a name.
 _BAR, _DOT = "(bar)", "(dot)"
 
 
-def row(f: Functions, array: Value, index: Value) -> Value:
-    """array[index], for an integer."""
-    shape = f.shape(array)[1:]
-    places = [f.broadcast(f.iota(extent), shape, (axis,)) for axis, extent in enumerate(shape)]
-    return f.gather(array, f.broadcast(index, shape), *places)
-
-
-def _last(f: Functions, states: Value, length: Extent) -> Value:
-    """The state after all steps."""
-    shape = f.shape(states)[1:]
-    return f.reshape(f.slice(states, ((length, 1, 1), *[(0, 1, extent) for extent in shape])), shape)
-
-
-def scan(f: Functions, body: Body, length: Extent, start: Value, shared: Sequence[Value]) -> Value:
-    """The states before, between and after `length` steps, along a first axis of length + 1."""
-    return f.wrap(f.builder.structural(SCAN, (start.index, *[value.index for value in shared]), (body, length)))
-
-
-class _Inside:
-    """A body under construction: its inputs by name."""
-
-    def __init__(self, state: Shape, shared: Mapping[str, Type]) -> None:
-        self.f = Functions(GraphBuilder())
-        self.state = self.f.wrap(self.f.builder.input(STATE, Type("real", state)))
-        self.step = self.f.wrap(self.f.builder.input(STEP, INT))
-        self.shared = {name: self.f.wrap(self.f.builder.input(name, type_)) for name, type_ in shared.items()}
-
-    def inline(self, graph: Graph, given: Mapping[str, Value]) -> list[Value]:
-        """The outputs of a graph over values of this one in the place of its inputs."""
-        new: list[int] = []
-        for node in graph.nodes:
-            if node.op.name == "input" and node.attributes in given:
-                new.append(given[node.attributes].index)
-            else:
-                new.append(self.f.builder.copy(node, tuple([new[operand] for operand in node.operands])))
-        return [self.f.wrap(new[output]) for output in graph.outputs]
-
-    def body(self, result: Value, name: str) -> Body:
-        return Body(self.f.builder.graph([result.index]), tuple(self.shared), name)
+def _all_states(f: Functions, node: Node, index: int) -> Value:
+    """The states of a scan, also of one that keeps only the last."""
+    body, length, kept = node.attributes
+    if kept:
+        return f.wrap(index)
+    start, *shared = [f.wrap(operand) for operand in node.operands]
+    return run(f, body, length, start, shared)
 
 
 def _types(graph: Graph, operands: Sequence[int]) -> list[Type]:
@@ -81,31 +49,86 @@ def _step_adjoints(body: Body, kinks: str) -> Graph:
 def adjoints(graph: Graph, f: Functions, index: int, bar: int, wanted: Sequence[bool]) -> list[int | None]:
     """What each operand of a scan receives from the adjoint of its states."""
     node = graph.nodes[index]
-    body, length = node.attributes
-    shape = node.type.shape[1:]
+    body, length, kept = node.attributes
+    states = _all_states(f, node, index)
+    rows = f.shape(states)
+    # The last state alone is the last of the states.
+    final = (((length, 1, 1), *[(0, 1, extent) for extent in rows[1:]]),)
+    states_bar = f.wrap(bar) if kept else f.pad(f.reshape(f.wrap(bar), (1, *rows[1:])), rows, *final)
     shared = [f.wrap(operand) for operand in node.operands[1:]]
-    states, states_bar = f.wrap(index), f.wrap(bar)
     types = dict(zip(body.shared, _types(graph, node.operands[1:]), strict=True))
     swept = _step_adjoints(body, f.kinks)
-    backwards = body.derive(("adjoint", f.kinks), lambda: _backwards(body, swept, length, node.type, types))
-    last = _last(f, states_bar, length)
-    chain = scan(f, backwards, length, last, [states, states_bar, *shared])
-    results: list[int | None] = [_last(f, chain, length).index if wanted[0] else None]
     known = body.graph.inputs()
     names = [name for name in body.shared if name in known and types[name].dtype == "real"]
-    bars: dict[str, int] = {}
-    if any(wanted[1:]):
-        # Of all steps at once: the states before each, and the adjoints of the states after each.
-        before = f.slice(states, ((0, 1, length), *[(0, 1, extent) for extent in shape]))
-        after = f.slice(chain, ((minus(length, 1), -1, length), *[(0, 1, extent) for extent in shape]))
-        given = _given(swept, {STATE: before, STEP: f.iota(length), _BAR: after})
-        around = dict(zip(body.shared, shared, strict=True))
-        alone = Graph(swept.nodes, swept.outputs[1:])
-        summed = lift(alone, given, length, f.builder, _given(alone, around))
-        bars = {name: f.reduce_sum(f.wrap(each), (0,)).index for name, each in zip(names, summed, strict=True)}
+    sweep = _accumulated if body.sparing else _lifted
+    first, bars = sweep(f, body, length, swept, (states, states_bar), shared, types, names if any(wanted[1:]) else [])
+    results: list[int | None] = [first.index if wanted[0] else None]
     for name, is_wanted in zip(body.shared, wanted[1:], strict=True):
-        results.append(bars.get(name) if is_wanted else None)
+        results.append(bars[name].index if is_wanted and name in bars else None)
     return results
+
+
+def _lifted(
+    f: Functions,
+    body: Body,
+    length: Extent,
+    swept: Graph,
+    both: tuple[Value, Value],
+    shared: Sequence[Value],
+    types: Mapping[str, Type],
+    names: Sequence[str],
+) -> tuple[Value, dict[str, Value]]:
+    """The adjoint of the first state by a scan, and those of what is shared by one step lifted over all."""
+    states, states_bar = both
+    type_ = f.builder.nodes[states.index].type
+    backwards = body.derive(("adjoint", f.kinks, length), lambda: _backwards(body, swept, length, type_, types))
+    chain = run(f, backwards, length, last(f, states_bar, length), [states, states_bar, *shared])
+    first = last(f, chain, length)
+    if not names:
+        return first, {}
+    # Of all steps at once: the states before each, and the adjoints of the states after each.
+    inner = [(0, 1, extent) for extent in type_.shape[1:]]
+    before = f.slice(states, ((0, 1, length), *inner))
+    after = f.slice(chain, ((minus(length, 1), -1, length), *inner))
+    given = _given(swept, {STATE: before, STEP: f.iota(length), _BAR: after})
+    alone = Graph(swept.nodes, swept.outputs[1:])
+    around = _given(alone, dict(zip(body.shared, shared, strict=True)))
+    summed = lift(alone, given, length, f.builder, around)
+    return first, {name: f.reduce_sum(f.wrap(each), (0,)) for name, each in zip(names, summed, strict=True)}
+
+
+def _accumulated(
+    f: Functions,
+    body: Body,
+    length: Extent,
+    swept: Graph,
+    both: tuple[Value, Value],
+    shared: Sequence[Value],
+    types: Mapping[str, Type],
+    names: Sequence[str],
+) -> tuple[Value, dict[str, Value]]:
+    """All adjoints by one scan that carries their sums and keeps only the last: nothing is stored for every step."""
+    states, states_bar = both
+    type_ = f.builder.nodes[states.index].type
+    shapes = [type_.shape[1:], *[types[name].shape for name in names]]
+    backwards = body.derive(
+        ("sums", f.kinks, length, *names), lambda: _with_sums(body, swept, length, type_, types, names, shapes)
+    )
+    zeros = [f.fill(0, (product(shape),)) for shape in shapes[1:]]
+    start = f.concatenate([f.reshape(last(f, states_bar, length), (product(shapes[0]),)), *zeros], 0)
+    end = run(f, backwards, length, start, [states, states_bar, *shared], kept=False)
+    first, *sums = _parts(f, end, shapes)
+    return first, dict(zip(names, sums, strict=True))
+
+
+def _parts(f: Functions, flat: Value, shapes: Sequence[Shape]) -> list[Value]:
+    """Arrays of these shapes, laid out one after the other."""
+    parts, start = [], cast(Extent, 0)
+    for shape in shapes:
+        size = product(shape)
+        parts.append(f.reshape(f.slice(flat, ((start, 1, size),)), shape))
+        start = plus(start, size)
+    return parts
 
 
 def _given(graph: Graph, values: Mapping[str, Value]) -> dict[int, int]:
@@ -116,18 +139,58 @@ def _given(graph: Graph, values: Mapping[str, Value]) -> dict[int, int]:
 
 def _backwards(body: Body, swept: Graph, length: Extent, states: Type, types: Mapping[str, Type]) -> Body:
     """One step of the adjoint chain: from l[t+1] to l[t], with t = length - 1 - step."""
+    inside, bars = _step_back(swept, length, states, types, states.shape[1:], lambda f, state: state, 1)
+    return inside.body(bars[0], f"{body.name}_bar")
+
+
+def _with_sums(
+    body: Body,
+    swept: Graph,
+    length: Extent,
+    states: Type,
+    types: Mapping[str, Type],
+    names: Sequence[str],
+    shapes: Sequence[Shape],
+) -> Body:
+    """One step of the adjoint chain that adds up what each shared value receives, beside l[t]."""
+    carried = (_total(map(product, shapes)),)
+    inside, bars = _step_back(swept, length, states, types, carried, lambda f, c: _parts(f, c, shapes)[0], None)
+    f = inside.f
+    sums = _parts(f, inside.state, shapes)[1:]
+    following = [bars[0], *[total + bar for total, bar in zip(sums, bars[1:], strict=True)]]
+    flat = [f.reshape(part, (product(shape),)) for part, shape in zip(following, shapes, strict=True)]
+    return inside.body(f.concatenate(flat, 0) if len(flat) > 1 else flat[0], f"{body.name}_bar")
+
+
+def _total(extents: Iterable[Extent]) -> Extent:
+    total: Extent = 0
+    for extent in extents:
+        total = plus(total, extent)
+    return total
+
+
+def _step_back(
+    swept: Graph,
+    length: Extent,
+    states: Type,
+    types: Mapping[str, Type],
+    carried: Shape,
+    adjoint: Callable[[Functions, Value], Value],
+    count: int | None,
+) -> tuple[Step, list[Value]]:
+    """The first `count` adjoints of step t = length - 1 - step, that of the state complete."""
     kept, kept_bar = _fresh("states", types), _fresh("states bar", types)
-    inside = _Inside(states.shape[1:], {kept: states, kept_bar: states, **types})
+    inside = Step(carried, {kept: states, kept_bar: states, **types})
     f = inside.f
     t = f.int_sub(f.size(minus(length, 1)), inside.step)
     given = {
         STATE: row(f, inside.shared[kept], t),
         STEP: t,
-        _BAR: inside.state,
-        **{name: inside.shared[name] for name in body.shared},
+        _BAR: adjoint(f, inside.state),
+        **{name: inside.shared[name] for name in types},
     }
-    bar = inside.inline(Graph(swept.nodes, swept.outputs[:1]), given)[0]
-    return inside.body(row(f, inside.shared[kept_bar], t) + bar, f"{body.name}_bar")
+    bars = inside.inline(Graph(swept.nodes, swept.outputs[:count]), given)
+    return inside, [row(f, inside.shared[kept_bar], t) + bars[0], *bars[1:]]
 
 
 def _fresh(name: str, taken: Mapping[str, Type]) -> str:
@@ -140,19 +203,21 @@ def _fresh(name: str, taken: Mapping[str, Type]) -> str:
 def tangent(graph: Graph, f: Functions, index: int, tangents: Mapping[int, int]) -> int | None:
     """The tangents of the states, given those of the operands that move."""
     node = graph.nodes[index]
-    body, length = node.attributes
+    body, length, kept = node.attributes
+    states = _all_states(f, node, index)
+    type_ = f.builder.nodes[states.index].type
     moving = [k for k, operand in enumerate(node.operands[1:]) if operand in tangents]
     if not moving and node.operands[0] not in tangents:
         return None
     types = dict(zip(body.shared, _types(graph, node.operands[1:]), strict=True))
     names = [body.shared[k] for k in moving]
-    made = body.derive(("tangent", f.kinks, *names), lambda: _forwards(body, node.type, types, names, f.kinks))
-    shape = node.type.shape[1:]
+    made = body.derive(("tangent", f.kinks, length, *names), lambda: _forwards(body, type_, types, names, f.kinks))
+    shape = type_.shape[1:]
     operands = [node.operands[1 + k] for k in moving]
     moved = [_full(f, tangents[operand], graph.nodes[operand].type.shape) for operand in operands]
     start = _full(f, tangents.get(node.operands[0], f.builder.const(0)), shape)
     shared = [f.wrap(operand) for operand in node.operands[1:]]
-    return scan(f, made, length, start, [f.wrap(index), *shared, *moved]).index
+    return run(f, made, length, start, [states, *shared, *moved], kept).index
 
 
 def _forwards(body: Body, states: Type, types: Mapping[str, Type], names: Sequence[str], kinks: str) -> Body:
@@ -170,7 +235,7 @@ def _forwards(body: Body, states: Type, types: Mapping[str, Type], names: Sequen
         if name in known:
             seeds[known[name]] = inner.input(dot, types[name])
     swept = inner.graph(jvp(inner.graph([output]), seeds, [output], inner, kinks))
-    inside = _Inside(states.shape[1:], {kept: states, **types, **{dot: types[name] for name, dot in dots.items()}})
+    inside = Step(states.shape[1:], {kept: states, **types, **{dot: types[name] for name, dot in dots.items()}})
     given = {
         STATE: row(inside.f, inside.shared[kept], inside.step),
         STEP: inside.step,

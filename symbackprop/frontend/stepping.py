@@ -18,8 +18,8 @@ from symbackprop.frontend.shapes import single_entry
 from symbackprop.ir import Body, Functions, Type, Value
 from symbackprop.ir.body import STATE, STEP
 from symbackprop.ir.node import INT
-from symbackprop.ops.control import SCAN
-from symbackprop.ops.extents import Extent, Shape, is_nonnegative, plus, product, shape_text
+from symbackprop.ir.stepping import block_of, moved, run
+from symbackprop.ops.extents import Extent, Shape, floored, is_nonnegative, minus, plus, product, shape_text, times
 from symbackprop.ops.leaves import INPUT
 
 if TYPE_CHECKING:
@@ -63,15 +63,17 @@ def _solid(shape: Shape) -> Shape:
     return tuple(extent for extent in shape if extent != 1)
 
 
-def _scan(t: Translator, scan: Any) -> tuple[Value, Layout, Extent]:
-    """The states of a scan, their layout, and the number of steps; a scan is stepped once, whoever asks."""
+def _scan(t: Translator, scan: Any) -> tuple[Value, Layout, Extent | None]:
+    """The states of a scan, their layout, and the number of steps, None where only the last state is there; a scan is
+    stepped once, whoever asks.
+    """
     known = t.scans.get(scan)
     if known is None:
         known = t.scans[scan] = _stepped(t, scan)
     return known
 
 
-def _stepped(t: Translator, scan: Any) -> tuple[Value, Layout, Extent]:
+def _stepped(t: Translator, scan: Any) -> tuple[Value, Layout, Extent | None]:
     if t.indices.survey.mask(scan):
         raise UnsupportedExpression(f"{short(scan)} depends on the index of a sum around it; sum outside of it instead")
     index, first, _ = scan.args[1]
@@ -98,8 +100,24 @@ def _stepped(t: Translator, scan: Any) -> tuple[Value, Layout, Extent]:
     name = name_of(scan.steps[0][0]) if len(scan.steps) == 1 else "state"
     body = Body(graph, tuple(node.attributes for node in read), name)
     operands = [layout.join(t.f, starts).index, *[around(node.attributes, node.type) for node in read]]
-    states = t.f.wrap(t.builder.structural(SCAN, tuple(operands), (body, length)))
-    return states, layout, length
+    start, shared = t.f.wrap(operands[0]), [t.f.wrap(operand) for operand in operands[1:]]
+    every = int(scan.args[2])
+    if every:
+        return _checkpointed(t.f, body, length, every, start, shared), layout, None
+    return run(t.f, body, length, start, shared), layout, length
+
+
+def _checkpointed(f: Functions, body: Body, length: Extent, every: int, start: Value, shared: list[Value]) -> Value:
+    """The last state, by blocks of `every` steps of which only the first states are kept, and the steps left over."""
+    blocks = floored(length, every)
+    types = [f.builder.nodes[value.index].type for value in shared]
+    block = block_of(body, every, f.shape(start), types)
+    kept = run(f, block, blocks, start, shared, kept=False)
+    rest = minus(length, times(every, blocks))
+    if rest == 0:
+        return kept
+    offset = f.size(times(every, blocks))
+    return run(f, moved(body, f.shape(start), types), rest, kept, [offset, *shared], kept=False)
 
 
 def _as_state(t: Translator, expr: Any, node: int, shape: Shape) -> Value:
@@ -119,6 +137,8 @@ def _as_state(t: Translator, expr: Any, node: int, shape: Shape) -> Value:
 def _last(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     states, layout, length = _scan(t, expr.scan)
     f, shape = t.f, layout.carried
+    if length is None:
+        return layout.part(f, states, int(expr.args[1])).index
     final = f.slice(states, ((length, 1, 1), *[(0, 1, extent) for extent in shape]))
     return layout.part(f, f.reshape(final, shape), int(expr.args[1])).index
 
@@ -126,6 +146,10 @@ def _last(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
 def _trajectory(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     states, layout, length = _scan(t, expr.scan)
     f, position = t.f, int(expr.args[1])
+    if length is None:
+        raise UnsupportedExpression(
+            f"{short(expr)}: a Scan with checkpoint= keeps only its last states; leave checkpoint out to have all"
+        )
     rows, size = plus(length, 1), layout.sizes[position]
     if len(layout.shapes) == 1:
         return f.reshape(states, (rows, size)).index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from symbackprop.ir.graph import Graph, GraphBuilder
@@ -26,6 +26,8 @@ class Body:
     shared: tuple[str, ...]
     name: str = "state"
     """What the states are called."""
+    sparing: bool = False
+    """Whether a step is computed again rather than lifted over all steps, where its adjoint is wanted."""
     derived: dict[Any, Body] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -52,12 +54,14 @@ def map_bodies(graph: Graph, key: Any, change: Callable[[Graph], Graph]) -> Grap
         operands = tuple([new[operand] for operand in node.operands])
         attributes = node.attributes
         if node.op is SCAN:
-            body, length = attributes
-            attributes = (_changed(body, key, change), length)
+            body, length, kept = attributes
+            attributes = (_changed(body, key, change), length, kept)
         new.append(builder.intern(node._replace(operands=operands, attributes=attributes)))
     builder.carry_names(graph, new, [True] * len(new))
     return builder.graph([new[output] for output in graph.outputs])
 
 
 def _changed(body: Body, key: Any, change: Callable[[Graph], Graph]) -> Body:
-    return body.derive(("pass", key), lambda: Body(change(map_bodies(body.graph, key, change)), body.shared, body.name))
+    return body.derive(
+        ("pass", key), lambda: replace(body, graph=change(map_bodies(body.graph, key, change)), derived={})
+    )

@@ -76,8 +76,9 @@ def evaluate(
             if op.elementwise:
                 value = _apply_exact(op, operands) if exact else numpy_function(op)(*operands)
             elif op is SCAN:
-                body, length = node.attributes
-                value = _stepped(body, length, operands, arithmetic, lengths)
+                body, length, kept = node.attributes
+                states = _stepped(body, length, operands, arithmetic, lengths)
+                value = states if kept else states[-1]
             else:
                 assert op.evaluate is not None
                 value = op.evaluate(resolved(node.attributes, lengths), *operands)

@@ -23,7 +23,7 @@ from symbackprop.lower.program import (
 )
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.control import SCAN
-from symbackprop.ops.extents import Extent, Polynomial, Quotient, dimensions, extent_text, solved, terms_of
+from symbackprop.ops.extents import Extent, Quotient, dimensions, extent_text, is_nonnegative, solved, terms_of
 from symbackprop.ops.indexing import SIZE
 from symbackprop.ops.leaves import LENGTH
 
@@ -177,7 +177,7 @@ class Doors:
         seen: dict[Extent, None] = {}
         for node in graph.nodes:
             for extent in node.type.shape:
-                if isinstance(extent, Polynomial) and any(count < 0 for _, count in extent.terms):
+                if not is_nonnegative(extent):
                     seen[extent] = None
         told = {extent for extent, least, _ in self.signature.at_least if least >= 0}
         for extent in [extent for extent in seen if extent not in told]:

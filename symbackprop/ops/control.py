@@ -15,10 +15,14 @@ def _slope_beside(f: Any, other: Any) -> Any:
 
 SCAN = Op(
     name="scan",
-    doc="the states before, between and after so many steps; operands are the first state and what the steps read",
+    doc="the states before, between and after so many steps, or the last alone; operands are the first state and what"
+    " the steps read, attributes (body, length, whether all states are kept)",
     arity=None,
     elementwise=False,
-    infer=lambda attributes, start, *shared: ("real", (plus(attributes[1], 1), *start.shape)),
+    infer=lambda attributes, start, *shared: (
+        "real",
+        (plus(attributes[1], 1), *start.shape) if attributes[2] else start.shape,
+    ),
 )
 
 ROWS = (

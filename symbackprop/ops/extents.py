@@ -108,8 +108,18 @@ def is_nonnegative(extent: Extent) -> bool:
 
     >>> is_nonnegative(plus("N", 1)), is_nonnegative(minus("N", 1))
     (True, False)
+    >>> is_nonnegative(minus("N", times(4, floored("N", 4))))
+    True
     """
-    return all(count >= 0 for count in terms_of(extent).values())
+    terms = terms_of(extent)
+    if all(count >= 0 for count in terms.values()):
+        return True
+    for monomial, count in terms.items():
+        if len(monomial) == 1 and isinstance(monomial[0], Quotient) and count == -monomial[0].by:
+            # What a division leaves over is not negative.
+            left_over = plus(monomial[0].of, extent_from({monomial: count}))
+            return is_nonnegative(minus(extent, left_over))
+    return False
 
 
 def product(shape: Iterable[Extent]) -> Extent:

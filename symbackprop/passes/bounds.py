@@ -4,6 +4,7 @@ error on every target, and neither wraps around nor reads what is not there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from symbackprop.ir import Body, Functions, Graph, GraphBuilder, Node
@@ -42,18 +43,27 @@ def bounds(graph: Graph, steps: Extent | None = None) -> Graph:
             shape = node.attributes if node.op is SCATTER_ADD else graph.nodes[node.operands[0]].type.shape
             for position, extent in enumerate(shape, 1):
                 if not _inside(ranges[node.operands[position]], extent):
-                    operands[position] = f.in_range(f.wrap(operands[position]), f.size(extent)).index
+                    operands[position] = _check(f, operands[position], extent)
         attributes = node.attributes
         if node.op is SCAN:
-            body, length = attributes
-            attributes = (_checked(body, length), length)
+            body, length, kept = attributes
+            attributes = (_checked(body, length), length, kept)
         new.append(builder.intern(node._replace(operands=tuple(operands), attributes=attributes)))
     builder.carry_names(graph, new, [True] * len(new))
     return builder.graph([new[output] for output in graph.outputs])
 
 
+def _check(f: Functions, index: int, extent: Extent) -> int:
+    """The index with a check; one that is the same everywhere is checked once."""
+    node = f.builder.nodes[index]
+    if node.op is BROADCAST and not f.builder.nodes[node.operands[0]].type.shape:
+        once = f.in_range(f.wrap(node.operands[0]), f.size(extent))
+        return f.broadcast(once, node.type.shape).index
+    return int(f.in_range(f.wrap(index), f.size(extent)).index)
+
+
 def _checked(body: Body, length: Extent) -> Body:
-    return body.derive(("bounds", length), lambda: Body(bounds(body.graph, length), body.shared, body.name))
+    return body.derive(("bounds", length), lambda: replace(body, graph=bounds(body.graph, length), derived={}))
 
 
 def _inside(known: Range, extent: Extent) -> bool:
