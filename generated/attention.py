@@ -12,7 +12,9 @@ Arguments:
     Y  array of real numbers, shape (n, e)
 
 Gradient: Q, K, V, in this order.
-Operations: value 2*d*m*n + 2*e*m*n + 3*e*n + 31*m*n + 3*n + 9, with the derivative 6*d*m*n + 6*e*m*n + 8*e*n + 39*m*n + 3*n + 9, 2.99 times as many where every length is 1000 (in additions).
+Operations: value 2*d*m*n + 2*e*m*n + 3*e*n + 31*m*n + 3*n + 9, with the derivative 6*d*m*n +
+    6*e*m*n + 8*e*n + 39*m*n + 3*n + 9, 2.99 times as many where every length is 1000 (in
+    additions).
 Target numpy, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/attention.py:loss --wrt Q,K,V --target numpy

@@ -31,8 +31,8 @@ def _inputs(A, gamma, omega, phi, t, x):
     gamma = float(gamma)
     omega = float(omega)
     phi = float(phi)
-    t = np.asarray(t, np.float64)
-    x = np.asarray(x, np.float64)
+    t = np.ascontiguousarray(np.asarray(t, np.float64))
+    x = np.ascontiguousarray(np.asarray(x, np.float64))
     samples = t.shape[0]
     if x.shape != (samples,):
         raise ValueError("x must have shape (samples,)")

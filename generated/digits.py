@@ -10,7 +10,8 @@ Arguments:
     b  array of real numbers, shape (1, 10)
 
 Gradient: W, b, in this order.
-Operations: value 1574*N + 5, with the derivative 2974*N + 5, 1.89 times as many where every length is 1000 (in additions).
+Operations: value 1574*N + 5, with the derivative 2974*N + 5, 1.89 times as many where every
+    length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/digits.py:loss --wrt W,b --target numpy

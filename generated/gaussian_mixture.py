@@ -9,7 +9,8 @@ Arguments:
     x   array of real numbers, shape (n, d)
 
 Gradient: a, mu, s, in this order.
-Operations: value 3*K*d*n + K*d + 27*K*n + 46*K + 25*n + 31, with the derivative 5*K*d*n + 2*K*d + 40*K*n + 56*K + 25*n + 31, 1.67 times as many where every length is 1000 (in additions).
+Operations: value 3*K*d*n + K*d + 27*K*n + 46*K + 25*n + 31, with the derivative 5*K*d*n + 2*K*d
+    + 40*K*n + 56*K + 25*n + 31, 1.67 times as many where every length is 1000 (in additions).
 Target numba, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/gaussian_mixture.py:loss --wrt a,mu,s --target numba
@@ -24,9 +25,9 @@ from numba import njit
 @njit(error_model="numpy")
 def _inputs(a, mu, s, x):
     """The arguments, cast and checked, and the lengths of their axes."""
-    a = np.asarray(a, np.float64)
+    a = np.ascontiguousarray(np.asarray(a, np.float64))
     mu = np.ascontiguousarray(np.asarray(mu, np.float64))
-    s = np.asarray(s, np.float64)
+    s = np.ascontiguousarray(np.asarray(s, np.float64))
     x = np.ascontiguousarray(np.asarray(x, np.float64))
     K = a.shape[0]
     n = x.shape[0]

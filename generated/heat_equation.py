@@ -8,7 +8,8 @@ Arguments:
     u    array of real numbers, shape (T, n)
 
 Gradient: c.
-Operations: value 9*T*n - 18*T - 6*n + 14, with the derivative 13*T*n - 26*T - 3*n + 9, 1.45 times as many where every length is 1000 (in additions).
+Operations: value 9*T*n - 18*T - 6*n + 14, with the derivative 13*T*n - 26*T - 3*n + 9, 1.45
+    times as many where every length is 1000 (in additions).
 Target numba, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/heat_equation.py:loss --wrt c --target numba
@@ -21,7 +22,7 @@ from numba import njit
 @njit(error_model="numpy")
 def _inputs(c, lam, u):
     """The arguments, cast and checked, and the lengths of their axes."""
-    c = np.asarray(c, np.float64)
+    c = np.ascontiguousarray(np.asarray(c, np.float64))
     lam = float(lam)
     u = np.ascontiguousarray(np.asarray(u, np.float64))
     n = c.shape[0] + 1

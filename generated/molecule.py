@@ -21,7 +21,7 @@ from numba import njit
 @njit(error_model="numpy")
 def value(r):
     """The value alone."""
-    r = np.asarray(r, np.float64)
+    r = np.ascontiguousarray(np.asarray(r, np.float64))
     if len(r) != 15:
         raise ValueError("r must hold 15 numbers")
     v1 = r[12] - r[0]
@@ -82,7 +82,7 @@ def value(r):
 @njit(error_model="numpy")
 def value_and_grad(r):
     """The value and the gradient, sharing their work."""
-    r = np.asarray(r, np.float64)
+    r = np.ascontiguousarray(np.asarray(r, np.float64))
     if len(r) != 15:
         raise ValueError("r must hold 15 numbers")
     r_bar = np.empty(15, np.float64)

@@ -14,7 +14,8 @@ Arguments:
     b2  array of real numbers, shape (1, 1)
 
 Gradient: W1, b1, W2, b2, in this order.
-Operations: value 34*N + 4, with the derivative 73*N + 4, 2.15 times as many where every length is 1000 (in additions).
+Operations: value 34*N + 4, with the derivative 73*N + 4, 2.15 times as many where every length
+    is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/two_layer_network.py:loss --wrt W1,b1,W2,b2 --target numpy
@@ -67,8 +68,8 @@ def value(W1, W2, X, Y, b1, b2):
     Z1 = X @ W1 + b1
     A1 = np.maximum(Z1, 0.0)
     P = A1 @ W2 + b2
-    Z2 = P - Y
-    result = np.sum(Z2 * Z2) / N
+    v1 = P - Y
+    result = np.sum(v1 * v1) / N
     return result
 
 
@@ -79,11 +80,11 @@ def value_and_grad(W1, W2, X, Y, b1, b2):
     Z1 = X @ W1 + b1
     A1 = np.maximum(Z1, 0.0)
     P = A1 @ W2 + b2
-    Z2 = P - Y
-    result = np.sum(Z2 * Z2) / N
+    v1 = P - Y
+    result = np.sum(v1 * v1) / N
 
     # Adjoints, from the result back to the inputs.
-    P_bar = 2.0 * Z2 / N
+    P_bar = 2.0 * v1 / N
     A1_bar = P_bar @ W2.T
     W2_bar = A1.T @ P_bar
     Z1_bar = np.where(Z1 > 0.0, A1_bar, 0.0)

@@ -16,7 +16,8 @@ Arguments:
     b3  array of real numbers, shape (1, 1)
 
 Gradient: W1, b1, W2, b2, W3, b3, in this order.
-Operations: value 644*N + 4, with the derivative 1629*N + 4, 2.53 times as many where every length is 1000 (in additions).
+Operations: value 644*N + 4, with the derivative 1629*N + 4, 2.53 times as many where every
+    length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/two_moons.py:loss --wrt W1,b1,W2,b2,W3,b3 --target numpy
@@ -79,8 +80,8 @@ def value(W1, W2, W3, X, Y, b1, b2, b3):
     A1 = np.tanh(X @ W1 + b1)
     A2 = np.tanh(A1 @ W2 + b2)
     Z3 = A2 @ W3 + b3
-    Z1 = np.maximum(Z3, 0.0) + np.log1p(np.exp(-np.abs(Z3)))
-    result = np.sum(Z1 - Y * Z3) / N
+    v1 = np.maximum(Z3, 0.0) + np.log1p(np.exp(-np.abs(Z3)))
+    result = np.sum(v1 - Y * Z3) / N
     return result
 
 
@@ -88,31 +89,31 @@ def value(W1, W2, W3, X, Y, b1, b2, b3):
 def value_and_grad(W1, W2, W3, X, Y, b1, b2, b3):
     """The value and the gradient, sharing their work."""
     W1, W2, W3, X, Y, b1, b2, b3, N = _inputs(W1, W2, W3, X, Y, b1, b2, b3)
-    Z1 = X @ W1 + b1
-    A1 = np.tanh(Z1)
-    Z2 = A1 @ W2 + b2
-    A2 = np.tanh(Z2)
+    v1 = X @ W1 + b1
+    A1 = np.tanh(v1)
+    v2 = A1 @ W2 + b2
+    A2 = np.tanh(v2)
     Z3 = A2 @ W3 + b3
-    A3 = np.exp(-np.abs(Z3))
-    Z4 = np.maximum(Z3, 0.0) + np.log1p(A3) - Y * Z3
-    result = np.sum(Z4) / N
+    v3 = np.exp(-np.abs(Z3))
+    v4 = np.maximum(Z3, 0.0) + np.log1p(v3) - Y * Z3
+    result = np.sum(v4) / N
 
     # Adjoints, from the result back to the inputs.
-    A4 = np.where(Z3 < 0.0, A3, 1.0) / (A3 + 1.0) / N
-    Z3_bar = A4 - Y / N
+    v5 = np.where(Z3 < 0.0, v3, 1.0) / (v3 + 1.0) / N
+    Z3_bar = v5 - Y / N
     A2_bar = Z3_bar @ W3.T
     W3_bar = A2.T @ Z3_bar
-    A5 = np.exp(-np.abs(Z2))
-    A6 = 2.0 * A5 / (A5 * A5 + 1.0)
-    Z2_bar = A2_bar * (A6 * A6)  # adjoint of A1 @ W2 + b2
-    A1_bar = Z2_bar @ W2.T
-    W2_bar = A1.T @ Z2_bar
-    A7 = np.exp(-np.abs(Z1))
-    A8 = 2.0 * A7 / (A7 * A7 + 1.0)
-    Z1_bar = A1_bar * (A8 * A8)  # adjoint of X @ W1 + b1
-    W1_bar = X.T @ Z1_bar
-    b1_bar = Z1_bar.sum(axis=0, keepdims=True)
-    b2_bar = Z2_bar.sum(axis=0, keepdims=True)
+    v6 = np.exp(-np.abs(v2))
+    v7 = 2.0 * v6 / (v6 * v6 + 1.0)
+    v2_bar = A2_bar * (v7 * v7)  # adjoint of A1 @ W2 + b2
+    A1_bar = v2_bar @ W2.T
+    W2_bar = A1.T @ v2_bar
+    v8 = np.exp(-np.abs(v1))
+    v9 = 2.0 * v8 / (v8 * v8 + 1.0)
+    v1_bar = A1_bar * (v9 * v9)  # adjoint of X @ W1 + b1
+    W1_bar = X.T @ v1_bar
+    b1_bar = v1_bar.sum(axis=0, keepdims=True)
+    b2_bar = v2_bar.sum(axis=0, keepdims=True)
     b3_bar = Z3_bar.sum(axis=0, keepdims=True)
     return result, (W1_bar, b1_bar, W2_bar, b2_bar, W3_bar, b3_bar)
 

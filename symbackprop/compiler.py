@@ -22,7 +22,7 @@ from symbackprop.lower import lower
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
-from symbackprop.passes import bounds, contract, dead, expand, guard, settle, simplify, stabilise, strength
+from symbackprop.passes import bounds, contract, dead, expand, factorise, guard, settle, simplify, stabilise, strength
 from symbackprop.statistics import counts_text, statistics
 
 _SHOWN = 10
@@ -210,9 +210,10 @@ def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: s
         dtype, shape = graph.nodes[node].type
         own = builder.input(name, Type(dtype, (SAMPLES, *shape) if name in in_batch else shape))
         # A gradient a sample is one in every sample's own copy of what all share.
-        if name in in_batch or (each_alone and name in members):
-            own = builder.broadcast(own, (SAMPLES, *shape), tuple(range(1, len(shape) + 1)))
+        if name in in_batch:
             given[node] = own
+        elif each_alone and name in members:
+            own = given[node] = builder.broadcast(own, (SAMPLES, *shape), tuple(range(1, len(shape) + 1)))
         wrt[name] = own
     (each,) = lift(graph, given, SAMPLES, builder)
     value = each if each_alone else builder.reduce_sum(each)
@@ -237,6 +238,7 @@ def optimise(graph: Graph, target: str, values: int, observe: Observer | None = 
         ("expand", partial(expand, target=target)),
         ("strength", strength),
         ("dead", dead),
+        ("factorise", partial(factorise, target=target)),
         ("settle", settle),
         ("bounds", bounds),
     ]

@@ -1,7 +1,7 @@
 """Models over arrays, end to end: one compiled function of each, called with several sizes, beside JAX."""
 
 # Matrices have upper-case names here, as in the models.
-# ruff: noqa: N803, N806
+# ruff: noqa: N803
 
 from __future__ import annotations
 

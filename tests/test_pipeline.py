@@ -44,6 +44,7 @@ def test_every_stage_is_well_formed_and_keeps_the_value(name: str, target: str) 
         "expand",
         "strength",
         "dead",
+        "factorise",
         "settle",
         "bounds",
     ]

@@ -48,7 +48,9 @@ IMPORTS = frozenset(
     {
         "import math",
         "import numpy as np",
+        "from scipy import linalg",
         "from scipy import special",
+        "from scipy import linalg, special",
         "from numba import njit",
     }
 )

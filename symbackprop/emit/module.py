@@ -128,7 +128,7 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
         lines += _filled(f"{noun[0].upper()}{noun[1:]}: {leaves}{order}.")
     if header.reduce:
         lines.append(header.reduce)
-    lines.append(f"Operations: {header.counts}")
+    lines += _filled(f"Operations: {header.counts}")
     lines.append(f"Target {target}, {header.dtype}. Kinks: {header.kinks}.")
     lines.append(f"{MARK} {__version__}; edits are lost when it is written again.")
     if header.regenerate:

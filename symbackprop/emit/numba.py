@@ -26,8 +26,6 @@ class Numba(Dialect):
         return f"np.full({shape_text(extents)}, {fill}, np.{kind})"
 
     def cast(self, cast: Cast) -> str:
-        if cast.rank == 1:
-            return f"np.asarray({cast.name}, np.{'int64' if cast.dtype == 'int' else self.dtype})"
         if cast.rank:
             # Contiguous, for BLAS and for the cache; what is contiguous already is not copied.
             return (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from symbackprop.emit.spell import Dialect, shape_text
 from symbackprop.lower.program import Cast, Function
 from symbackprop.lower.split import WORK
@@ -12,7 +14,8 @@ class Numpy(Dialect):
     constants = "np"
 
     def imports(self, body: str) -> list[str]:
-        return ["import numpy as np", *(["from scipy import special"] if "special." in body else [])]
+        scipy = [name for name in ("linalg", "special") if re.search(rf"(?<!\.)\b{name}\.", body)]
+        return ["import numpy as np", *([f"from scipy import {', '.join(scipy)}"] if scipy else [])]
 
     def decorator(self, function: Function) -> str:
         # An infinity or a nan is an answer here, not an accident.

@@ -14,6 +14,7 @@ from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 from symbackprop.errors import (
     NameClash,
     OptionError,
+    ShapeMismatch,
     SymbackpropWarning,
     UnboundSymbol,
     UnsupportedExpression,
@@ -24,8 +25,8 @@ from symbackprop.frontend.scalar import Translator
 from symbackprop.frontend.sharing import share
 from symbackprop.ir import Graph, Type
 from symbackprop.ir.node import REAL
-from symbackprop.ir.signature import Argument, Structure
-from symbackprop.ops.extents import Extent, Shape, determined
+from symbackprop.ir.signature import SAMPLES, Argument, Structure
+from symbackprop.ops.extents import Extent, Shape, determined, minus, shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,10 @@ class Model:
 class _Names:
     """Identifiers of symbols: their names, numbered where two different symbols share one."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Sequence[str] = ()) -> None:
         self.identifiers: dict[Any, str] = {}
         self._first: dict[str, Any] = {}
-        self._taken: set[str] = set()
+        self._taken: set[str] = set(reserved)
         self.clashes: list[tuple[Any, Any]] = []
 
     def __call__(self, symbol: Any) -> str:
@@ -88,8 +89,9 @@ def read_model(
 
     Raises UnsupportedExpression (everything that is not taken, in one error), UnboundSymbol, NameClash, OptionError.
     """
-    names = _Names()
     batched = [_symbol(item, "batch") for item in _listed(batch, "batch")]
+    # The dimension that counts samples is ours; a symbol of the user's with its name is another one.
+    names = _Names([SAMPLES] if batched else [])
     in_batch = set(batched)
     translator = Translator(names)
     several = isinstance(expr, list | tuple | sp.Tuple)
@@ -105,6 +107,8 @@ def read_model(
     owners = [symbol for leaf in wrt_leaves for symbol in leaf.symbols]
     for symbol in dict.fromkeys([*owners, *batched, *_flat(args)]):
         _declare(translator, symbol)
+    for leaf in wrt_leaves:
+        _check_place(translator, leaf)
     lengths = _lengths(translator, args)
     arguments = _arguments(args, [*found, *lengths], owners, batched)
     _check_clashes(names, args)
@@ -180,11 +184,8 @@ def _value_structure(exprs: Any) -> Structure:
 
 def _variable(leaf: _Wrt, names: _Names, found: dict[Any, Type]) -> Variable:
     shape = () if leaf.packed else found[leaf.symbols[0]].shape
-    name = _pack_name(leaf.symbols)
-    if leaf.place is not None:
-        name = f"{name}[{', '.join(map(str, leaf.place))}]"
     return Variable(
-        name,
+        _pack_name(leaf.symbols) if leaf.place is None else _entry_name(leaf),
         tuple(names(symbol) for symbol in leaf.symbols),
         tuple(name_of(s) for s in leaf.symbols),
         leaf.packed,
@@ -274,6 +275,23 @@ def _place(item: Any, indices: Any) -> tuple[int, ...]:
     if not all(index.is_Integer and index >= 0 for index in indices):
         raise OptionError(f"wrt holds {short(item)}; name an entry by constant indices, or the whole array")
     return tuple(int(index) for index in indices)
+
+
+def _check_place(translator: Translator, leaf: _Wrt) -> None:
+    """Refuse an entry that its array does not have, here or, where its lengths are named, at the call."""
+    if leaf.place is None:
+        return
+    shape, text = translator.symbols[leaf.symbols[0]].shape, _entry_name(leaf)
+    if len(shape) != len(leaf.place):
+        raise ShapeMismatch(f"wrt holds {text}, an entry of an array of shape {shape_text(shape)}")
+    for index, length in zip(leaf.place, shape, strict=True):
+        if isinstance(length, int) and index >= length:
+            raise ShapeMismatch(f"wrt holds {text}, but the array is of shape {shape_text(shape)}; indices start at 0")
+        translator.require(minus(length, index), 1, f"wrt holds {text}, which reaches index {index}")
+
+
+def _entry_name(leaf: _Wrt) -> str:
+    return f"{_pack_name(leaf.symbols)}[{', '.join(map(str, leaf.place or ()))}]"
 
 
 def _wrt(wrt: Any, found: dict[Any, Type], bound: set[Any]) -> tuple[Structure, list[_Wrt]]:

@@ -15,7 +15,7 @@ from symbackprop.ir import Graph
 
 # Module names, and the names that emitted modules define.
 RESERVED = frozenset(
-    {"math", "np", "numpy", "special", "njit", "numba", "scipy", "ctypes", "value", "work", "_inputs"}
+    {"math", "np", "numpy", "special", "linalg", "njit", "numba", "scipy", "ctypes", "value", "work", "_inputs"}
     | {"grad", "jacobian", "hessian", "hvp", "jvp", "vjp", "function"}
     | {
         "value_and_grad",

@@ -5,6 +5,7 @@ Where arrays are values (`whole`) a node is a statement; where they are not (`lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from copy import copy
 from fractions import Fraction
@@ -64,6 +65,9 @@ class Scheduler:
             bare_leaf=signature.structure.kind == "leaf",
         )
         self.arrays: list[Shape] = []
+        # Z1, A1, ... are the user's where steps or arguments are called so.
+        names = [*graph.labels.values(), *self.parameters]
+        self.users_stems = any(re.fullmatch(r"[ZAza]_?\d+", name) for name in names)
         self.doors = Doors(signature, self.arguments, self.parameters)
         self.function.body.extend(self.doors.build(graph, self.namer.allocate))
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
@@ -197,7 +201,8 @@ class Scheduler:
         label = self._label(index)
         if label:
             return Ref(self.namer.allocate(label))
-        return Ref(self.namer.temporary(stem(self.graph, index) if self.is_array(index) else "v"))
+        wanted = stem(self.graph, index) if self.is_array(index) and not self.users_stems else "v"
+        return Ref(self.namer.temporary(wanted))
 
     def _label(self, index: int) -> str | None:
         label = self.graph.labels.get(index)

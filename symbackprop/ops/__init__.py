@@ -12,6 +12,7 @@ from symbackprop.ops import (
     contraction,
     control,
     exponential,
+    factors,
     hyperbolic,
     indexing,
     leaves,
@@ -40,6 +41,7 @@ FAMILIES = (
     contraction,
     indexing,
     linalg,
+    factors,
 )
 REGISTRY = Registry()
 for _family in FAMILIES:

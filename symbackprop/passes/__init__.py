@@ -4,6 +4,7 @@ from symbackprop.passes.bounds import bounds
 from symbackprop.passes.contraction import contract
 from symbackprop.passes.dead import dead
 from symbackprop.passes.expand import expand
+from symbackprop.passes.factorise import factorise
 from symbackprop.passes.guard import guard
 from symbackprop.passes.rewrite import Rule
 from symbackprop.passes.settle import settle
@@ -11,4 +12,16 @@ from symbackprop.passes.simplify import simplify
 from symbackprop.passes.stabilise import stabilise
 from symbackprop.passes.strength import strength
 
-__all__ = ["Rule", "bounds", "contract", "dead", "expand", "guard", "settle", "simplify", "stabilise", "strength"]
+__all__ = [
+    "Rule",
+    "bounds",
+    "contract",
+    "dead",
+    "expand",
+    "factorise",
+    "guard",
+    "settle",
+    "simplify",
+    "stabilise",
+    "strength",
+]

@@ -97,7 +97,8 @@ def _check_rank(argument: Argument, array: Any) -> None:
 def _integers(argument: Argument, value: Any) -> Any:
     array = np.asarray(value)
     if array.size and array.dtype.kind not in "iu":
-        raise CallError(f"{argument.name!r} must be integers, got {array.dtype} ({type(value).__name__})")
+        wanted = "integers" if argument.full_shape else "an integer"
+        raise CallError(f"{argument.name!r} must be {wanted}, got {array.dtype} ({type(value).__name__})")
     array = array.astype(np.int64)
     if argument.dimension:
         if array.ndim or array < 0:
@@ -174,6 +175,25 @@ def _array(argument: Argument, value: Any, dtype: str) -> Any:
     if array.dtype.kind not in "biuf":
         raise CallError(f"{argument.name!r} must be real numbers, got {array.dtype} ({type(value).__name__})")
     return array.astype(dtype, copy=False)
+
+
+def check_lists(arguments: Sequence[Argument], values: Sequence[Any], lengths: Mapping[str, int]) -> None:
+    """Refuse a length that lists do not tell: an empty list says nothing of the axes after it."""
+    told: dict[str, int] = {}
+    for argument, value in zip(arguments, values, strict=True):
+        if argument.dimension:
+            told[argument.members[0]] = value
+        elif not argument.packed:
+            shape = np.shape(value)
+            whole = shape.index(0) + 1 if 0 in shape else len(shape)
+            for extent in argument.full_shape[:whole]:
+                told.update({name: lengths[name] for name in dimensions(extent)})
+    lost = [name for name, length in lengths.items() if length and name not in told]
+    if lost:
+        raise CallError(
+            f"backend 'python' works on lists, and empty ones do not tell that {lost[0]} is {lengths[lost[0]]};"
+            " take another backend for arrays without entries"
+        )
 
 
 def check_samples(arguments: Sequence[Argument], values: Sequence[Any]) -> None:

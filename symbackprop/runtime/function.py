@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
 from symbackprop.ir.signature import Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
-from symbackprop.ops.extents import dimensions, measured
-from symbackprop.runtime.door import bind, bound_dimensions, cast, check_samples
+from symbackprop.ops.extents import Extent, dimensions, measured
+from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, check_samples
 from symbackprop.runtime.objective import flat_objective
 
 
@@ -108,7 +108,7 @@ class CompiledFunction:
 
     def value(self, /, *args: Any, **named: Any) -> Any:
         """The value alone; directions of a JVP, VJP or HVP are left out."""
-        values = self._values(self.signature.primal_arguments, args, named)
+        values, _ = self._values(self.signature.primal_arguments, args, named)
         results = self._elementwise(values, False) if self._is_elementwise(values) else self._run("value", values)
         return self._shaped_values(results)
 
@@ -147,7 +147,11 @@ class CompiledFunction:
             self._scope = load(self.source)
         return self._scope
 
-    def _values(self, arguments: tuple[Argument, ...], args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+    def _values(
+        self, arguments: tuple[Argument, ...], args: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, int]]:
+        """The arguments as the module takes them, and the lengths of the dimensions."""
+        lengths: dict[str, int] = {}
         given = {name: named.pop(name) for name in self._told & set(named)} if self._told else {}
         values = bind(arguments, args, named)
         values = [cast(argument, value, self.dtype) for argument, value in zip(arguments, values, strict=True)]
@@ -157,8 +161,10 @@ class CompiledFunction:
             lengths = bound_dimensions(arguments, values, given)
             for extent, least, why in self.signature.at_least:
                 if measured(extent, lengths) < least:
-                    raise ShapeMismatch(why)
-        return values
+                    raise ShapeMismatch(f"{why}, but {_told(extent, lengths)}")
+            if self.backend == "python":
+                check_lists(arguments, values, lengths)
+        return values, lengths
 
     def _evaluate(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any]:
         value, leaves = self.leaves(named, args)
@@ -166,11 +172,16 @@ class CompiledFunction:
 
     def leaves(self, named: dict[str, Any], args: tuple[Any, ...] = ()) -> tuple[Any, list[Any]]:
         """The value, and the leaves of the derivative in a flat list, whatever the structure of wrt."""
-        values = self._values(self.signature.arguments, args, named)
+        values, lengths = self._values(self.signature.arguments, args, named)
         elementwise = self._is_elementwise(values)
         results, leaves = self._elementwise(values, True) if elementwise else self._run(self._main, values)
         flat = [leaves] if self.signature.structure.kind == "leaf" else leaves
-        return self._shaped_values(results), [self._number(leaf) for leaf in flat]
+        found = [self._number(leaf) for leaf in flat]
+        if self.backend == "python" and not elementwise:
+            # An empty list has no further axes.
+            shapes = [[measured(extent, lengths) for extent in leaf.shape] for leaf in self.signature.leaves]
+            found = [np.reshape(a, shape) if shape else a for a, shape in zip(found, shapes, strict=True)]
+        return self._shaped_values(results), found
 
     def _shaped_values(self, results: Any) -> Any:
         structure = self.signature.values
@@ -264,6 +275,10 @@ class CompiledFunction:
             found = _flat(self._run(name, one), name != "value", *bare)
             rows.append([np.asarray(result, self.dtype) for result in found])
         return [np.stack(results)[:length] for results in zip(*rows, strict=True)]
+
+
+def _told(extent: Extent, lengths: Mapping[str, int]) -> str:
+    return " and ".join(f"{name} is {lengths[name]}" for name in sorted(dimensions(extent)))
 
 
 def _flat(results: Any, derivative: bool, bare_value: bool, bare_leaf: bool) -> list[Any]:
