@@ -40,7 +40,7 @@ def agree(model: Model, mode: str, graph: Graph) -> Signature:
         directions = (_direction(model, free),)
         leaves = tuple(_leaf(variable, "bar_dot") for variable in model.wrt)
     return Signature(
-        mode, (*model.arguments, *directions), leaves, structure, model.values, len(directions), model.at_least
+        mode, (*model.arguments, *directions), leaves, structure, model.values, len(directions), model.at_least, shapes
     )
 
 

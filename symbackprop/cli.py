@@ -27,6 +27,7 @@ from symbackprop.errors import EmitError, ModelError, SymbackpropError, Symbackp
 from symbackprop.frontend.model_file import ModelFile, load_model
 from symbackprop.ir import to_text
 from symbackprop.options import DTYPES, KINKS, REDUCTIONS, TARGETS, Options
+from symbackprop.statistics import NOMINAL
 from symbackprop.version import __version__
 
 _EXAMPLES = """\
@@ -243,14 +244,20 @@ def _command_for_show(arguments: argparse.Namespace, model: ModelFile) -> str:
     return _command(arguments, model)
 
 
+_FORMULAS = (("value", "value"), ("value and gradient", "value_and_grad"), ("bytes", "bytes"))
+
+
 def _stat_lines(stats: dict[str, Any]) -> list[str]:
-    operations = stats["operations"]
+    operations, formulas = stats["operations"], stats["formulas"]
+    symbolic = not formulas["value_and_grad"].isdecimal()
+    where = f" where every symbolic length is {NOMINAL}" if symbolic else ""
     return [
         f"value               {stats['value']:>8} in additions, {operations['value']} operations",
         f"value and gradient  {stats['value_and_grad']:>8} in additions, {operations['value_and_grad']} operations",
         f"ratio               {stats['ratio']:>8.2f}",
         f"nodes               {stats['nodes']:>8}",
-        f"temporaries         {stats['temporaries']:>8} ({stats['bytes']} bytes)",
+        f"temporaries         {stats['temporaries']:>8} ({stats['bytes']} bytes){where}",
+        *[f"{name:<19} {formulas[key]}" for name, key in _FORMULAS if symbolic],
     ]
 
 

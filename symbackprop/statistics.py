@@ -10,7 +10,7 @@ from typing import Any
 
 from symbackprop.ir import Graph, Node
 from symbackprop.ir.signature import SAMPLES, Signature
-from symbackprop.lower.program import Assign, For, Item, Program, Statement
+from symbackprop.lower import Program
 from symbackprop.ops.control import SCAN
 from symbackprop.ops.extents import Extent, dimensions, extent_text, measured, plus, product, times
 
@@ -29,9 +29,8 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
     value = _total(work(graph, index) for index, needed in pairs if needed)
     both = _total(work(graph, index) for index, _ in pairs)
     size = 8 if dtype == "float64" else 4
-    numbers = _numbers(program, signature)
     entries = _total(map(product, program.arrays))
-    stored = plus(numbers, entries)
+    stored = plus(program.numbers, entries)
     counts = {"value": _number(value, batched), "value_and_grad": _number(both, batched)}
     return {
         **counts,
@@ -46,7 +45,7 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
             "value_and_grad": sum(bool(graph.nodes[index].operands) for index, _ in pairs),
         },
         "nodes": len(graph.nodes),
-        "temporaries": numbers + len(program.arrays),
+        "temporaries": program.numbers + len(program.arrays),
         "bytes": size * _number(stored, batched),
     }
 
@@ -87,18 +86,3 @@ def _total(extents: Iterable[Extent]) -> Extent:
 def _number(extent: Extent, batched: bool) -> int:
     lengths = dict.fromkeys(dimensions(extent), NOMINAL)
     return measured(extent, {**lengths, SAMPLES: 1} if batched else lengths)
-
-
-def _numbers(program: Program, signature: Signature) -> int:
-    """How many numbers get a name of their own."""
-    count = 0
-    for function in program.functions:
-        if signature.value_and in function.name or signature.mode == "function":
-            stack: list[Statement] = list(function.body)
-            while stack:
-                statement = stack.pop()
-                if isinstance(statement, For):
-                    stack.extend(statement.body)
-                elif isinstance(statement, Assign) and not isinstance(statement.target, Item):
-                    count += 1
-    return count

@@ -247,6 +247,7 @@ def _symbol(item: Any, what: str) -> Any:
     raise OptionError(f"{what} holds {item!r}, a {type(item).__name__}; give SymPy symbols")
 
 
+_OWNER = {sp.matrices.expressions.matexpr.MatrixElement: "parent", sp.Indexed: "base", ArrayElement: "name"}
 _Members = tuple[tuple[Any, ...], bool]
 """Symbols that go together, and whether they are packed into one array."""
 
@@ -262,19 +263,12 @@ class _Wrt:
 
 def _wrt_leaf(item: Any) -> _Wrt:
     """An input, or one entry of it at constant indices."""
-    if isinstance(item, sp.matrices.expressions.matexpr.MatrixElement) and isinstance(item.parent, sp.MatrixSymbol):
-        return _Wrt((item.parent,), place=_place(item, item.indices))
-    if isinstance(item, sp.Indexed):
-        return _Wrt((item.base,), place=_place(item, item.indices))
-    if isinstance(item, ArrayElement) and isinstance(item.name, ArraySymbol):
-        return _Wrt((item.name,), place=_place(item, item.indices))
-    return _Wrt((_symbol(item, "wrt"),))
-
-
-def _place(item: Any, indices: Any) -> tuple[int, ...]:
-    if not all(index.is_Integer and index >= 0 for index in indices):
+    owner = getattr(item, _OWNER.get(type(item), ""), None)
+    if not isinstance(owner, sp.MatrixSymbol | sp.IndexedBase | ArraySymbol):
+        return _Wrt((_symbol(item, "wrt"),))
+    if not all(index.is_Integer and index >= 0 for index in item.indices):
         raise OptionError(f"wrt holds {short(item)}; name an entry by constant indices, or the whole array")
-    return tuple(int(index) for index in indices)
+    return _Wrt((owner,), place=tuple(int(index) for index in item.indices))
 
 
 def _check_place(translator: Translator, leaf: _Wrt) -> None:
@@ -282,11 +276,10 @@ def _check_place(translator: Translator, leaf: _Wrt) -> None:
     if leaf.place is None:
         return
     shape, text = translator.symbols[leaf.symbols[0]].shape, _entry_name(leaf)
-    if len(shape) != len(leaf.place):
-        raise ShapeMismatch(f"wrt holds {text}, an entry of an array of shape {shape_text(shape)}")
-    for index, length in zip(leaf.place, shape, strict=True):
-        if isinstance(length, int) and index >= length:
-            raise ShapeMismatch(f"wrt holds {text}, but the array is of shape {shape_text(shape)}; indices start at 0")
+    pairs = list(zip(leaf.place, shape, strict=False))
+    if len(shape) != len(leaf.place) or any(isinstance(length, int) and index >= length for index, length in pairs):
+        raise ShapeMismatch(f"wrt holds {text}, but the array is of shape {shape_text(shape)}; indices start at 0")
+    for index, length in pairs:
         translator.require(minus(length, index), 1, f"wrt holds {text}, which reaches index {index}")
 
 

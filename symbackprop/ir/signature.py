@@ -100,6 +100,8 @@ class Signature:
     directions: int = 0
     at_least: tuple[tuple[Extent, int, str], ...] = ()
     """Lengths that a model needs to be so big, and why."""
+    value_shapes: tuple[Shape, ...] = ()
+    """Those of the values, of one sample where there is a batch."""
 
     @property
     def value_count(self) -> int:

@@ -23,4 +23,5 @@ def lower(graph: Graph, signature: Signature, target: str) -> Program:
     if signature.mode != "function":
         made.append(scheduler(graph, signature, target, derivative=True))
     whole = shared([one.run() for one in made], list(made[-1].doors.names.values()))
-    return Program([part for function in whole for part in split(function, PART[target])], made[-1].arrays)
+    functions = [part for function in whole for part in split(function, PART[target])]
+    return Program(functions, made[-1].arrays, made[-1].numbers)

@@ -256,9 +256,10 @@ class Function:
 
 @dataclass(slots=True)
 class Program:
-    """Functions in the order in which they are defined: parts before what calls them; and the shapes of the arrays that
-    the last of them makes on its way, results included.
+    """Functions in the order in which they are defined: parts before what calls them; and of the last of them the
+    shapes of the arrays that it makes on its way, results included, and how many numbers have a name.
     """
 
     functions: list[Function]
     arrays: list[Shape] = field(default_factory=list)
+    numbers: int = 0

@@ -65,6 +65,7 @@ class Scheduler:
             bare_leaf=signature.structure.kind == "leaf",
         )
         self.arrays: list[Shape] = []
+        self.numbers = 0
         # Z1, A1, ... are the user's where steps or arguments are called so.
         names = [*graph.labels.values(), *self.parameters]
         self.users_stems = any(re.fullmatch(r"[ZAza]_?\d+", name) for name in names)
@@ -195,6 +196,7 @@ class Scheduler:
 
     def pick(self, index: int) -> Ref | Item:
         """What a node is assigned to: its place in the results, or a name of its own."""
+        self.numbers += not self.is_array(index)
         known = self.target.get(index)
         if known is not None:
             return known

@@ -12,9 +12,10 @@ import numpy as np
 
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
-from symbackprop.ir.signature import Argument, Signature
+from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
-from symbackprop.ops.extents import Extent, dimensions, measured
+from symbackprop.ops.extents import Extent, Shape, dimensions, measured
+from symbackprop.runtime.buffers import write
 from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, check_samples
 from symbackprop.runtime.objective import flat_objective
 
@@ -49,7 +50,8 @@ class CompiledFunction:
         self._scope: dict[str, Any] | None = None
         self._loops: dict[str, Any] = {}
         self._main = "value" if signature.mode == "function" else signature.value_and
-        self._batched = any(argument.batched for argument in signature.arguments)
+        self._in_batch = {m for argument in signature.arguments if argument.batched for m in argument.members}
+        self._batched = bool(self._in_batch)
         self._has_lengths = any(argument.full_shape or argument.dimension for argument in signature.arguments)
         # Lengths that arrays tell may be given by name besides, and are checked then.
         shapes = [argument.full_shape for argument in signature.arguments]
@@ -93,24 +95,32 @@ class CompiledFunction:
     # What it does.
 
     def __call__(self, /, *args: Any, **named: Any) -> Any:
-        """The derivative, in the structure of wrt (of the expressions, for a JVP)."""
-        if self.signature.mode == "function":
-            return self.value(*args, **named)
-        return self._evaluate(args, named)[1]
+        """The derivative, in the structure of wrt (of the expressions, for a JVP).
+
+        With `out=` it is written into arrays of that structure, which are returned.
+        """
+        out = self._out(named)
+        result = self.value(*args, **named) if self.signature.mode == "function" else self._evaluate(args, named)[1]
+        return result if out is None else write(out, result)
 
     def value_and_grad(self, /, *args: Any, **named: Any) -> tuple[Any, Any]:
-        """The value and the gradient, from one program that shares their work."""
+        """The value and the gradient, from one program that shares their work.
+
+        With `out=` the gradient is written into arrays of its structure.
+        """
         if self.signature.mode == "function":
             raise CallError("compile_function compiles no derivative; use compile_grad or compile_jacobian")
-        return self._evaluate(args, named)
+        out = self._out(named)
+        value, gradient = self._evaluate(args, named)
+        return value, gradient if out is None else write(out, gradient)
 
     value_and_derivative = value_and_grad
 
     def value(self, /, *args: Any, **named: Any) -> Any:
         """The value alone; directions of a JVP, VJP or HVP are left out."""
-        values, _ = self._values(self.signature.primal_arguments, args, named)
+        values, lengths = self._values(self.signature.primal_arguments, args, named)
         results = self._elementwise(values, False) if self._is_elementwise(values) else self._run("value", values)
-        return self._shaped_values(results)
+        return self._shaped_values(results, lengths)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the emitted module, all of it or nothing. Raises EmitError where that is impossible."""
@@ -141,6 +151,10 @@ class CompiledFunction:
         return flat_objective(self, fixed)
 
     # How.
+
+    def _out(self, named: dict[str, Any]) -> Any:
+        """What `out=` was given, unless an argument is called so."""
+        return None if any(argument.name == "out" for argument in self.signature.arguments) else named.pop("out", None)
 
     def _module(self) -> dict[str, Any]:
         if self._scope is None:
@@ -176,18 +190,20 @@ class CompiledFunction:
         elementwise = self._is_elementwise(values)
         results, leaves = self._elementwise(values, True) if elementwise else self._run(self._main, values)
         flat = [leaves] if self.signature.structure.kind == "leaf" else leaves
-        found = [self._number(leaf) for leaf in flat]
-        if self.backend == "python" and not elementwise:
-            # An empty list has no further axes.
-            shapes = [[measured(extent, lengths) for extent in leaf.shape] for leaf in self.signature.leaves]
-            found = [np.reshape(a, shape) if shape else a for a, shape in zip(found, shapes, strict=True)]
-        return self._shaped_values(results), found
+        value = self._shaped_values(results, lengths)
+        each = self._batched and np.ndim(value) > 0
+        found = []
+        for entry, leaf in zip(flat, self.signature.leaves, strict=True):
+            batched = each or (self._batched and not self._in_batch.isdisjoint(leaf.members))
+            found.append(self._number(entry, (SAMPLES, *leaf.shape) if batched else leaf.shape, lengths))
+        return value, found
 
-    def _shaped_values(self, results: Any) -> Any:
-        structure = self.signature.values
+    def _shaped_values(self, results: Any, lengths: Mapping[str, int]) -> Any:
+        structure, shapes = self.signature.values, self.signature.value_shapes
         if structure.kind == "leaf":
-            return self._number(results)
-        return structure.rebuild(iter([self._number(result) for result in results]))
+            return self._number(results, shapes[0], lengths)
+        pairs = zip(results, shapes, strict=True)
+        return structure.rebuild(iter([self._number(result, shape, lengths) for result, shape in pairs]))
 
     def _run(self, name: str, values: list[Any]) -> Any:
         if self.backend == "numba":
@@ -202,13 +218,16 @@ class CompiledFunction:
                 raise
             raise failure from error
 
-    def _number(self, result: Any) -> Any:
-        """A result as a float or an array of the program's type."""
+    def _number(self, result: Any, shape: Shape, lengths: Mapping[str, int]) -> Any:
+        """A result as a float or an array of the program's type, which has this shape or one with more axes."""
         if isinstance(result, float) and self.dtype == "float64":
             return float(result)
         array = np.asarray(result, self.dtype)
         if array.ndim == 0:
             return float(array) if self.dtype == "float64" else array[()]
+        if array.ndim < len(shape):
+            # A list without entries does not say which axes follow.
+            return array.reshape([measured(extent, lengths) for extent in shape])
         return array
 
     # Arrays passed for scalars: the gradient elementwise, as a NumPy ufunc would.

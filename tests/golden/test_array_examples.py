@@ -62,6 +62,11 @@ def matrix_factorisation(U: Any, V: Any, R: Any, M: Any, lam: Any) -> Any:
     return (jnp.sum((M * (U @ V.T - R)) ** 2) + lam * (jnp.sum(U**2) + jnp.sum(V**2))) / 2
 
 
+def recurrent_network(W: Any, U: Any, b: Any, V: Any, c: Any, X: Any, Y: Any, h0: Any) -> Any:
+    _, states = jax.lax.scan(lambda h, x: (jnp.tanh(h @ W + x[None] @ U + b),) * 2, h0, X)
+    return jnp.mean((states[:, 0] @ V + c - Y) ** 2)
+
+
 REFERENCES: dict[str, tuple[Callable[..., Any], str]] = {
     "two_layer_network": (two_layer_network, "W1 b1 W2 b2"),
     "two_moons": (two_moons, "W1 b1 W2 b2 W3 b3"),
@@ -72,6 +77,7 @@ REFERENCES: dict[str, tuple[Callable[..., Any], str]] = {
     "heat_equation": (heat_equation, "c"),
     "attention": (attention, "Q K V"),
     "matrix_factorisation": (matrix_factorisation, "U V"),
+    "recurrent_network": (recurrent_network, "W U b V c"),
 }
 
 
