@@ -39,8 +39,6 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
         raise TypeError(f"compile_{mode}() has no option {sorted(unknown)[0]!r}; it takes {known}")
     if options.get("parallel"):
         raise OptionError("parallel=True is not available in this version; threads of your own may share a function")
-    if options.get("shapes") is not None:
-        raise OptionError("shapes= describes arrays, which this version does not compile yet")
     return Request(
         expr,
         wrt,
@@ -55,6 +53,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
         ),
         options.get("name"),
         regenerate,
+        options.get("shapes"),
     )
 
 
@@ -85,8 +84,8 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     or `wrt` is one 1-D array. With `batch=[x, y]`, `expr` is the loss of one sample, x and y carry one entry a sample,
     and `reduce` is "sum", "mean", or None for one gradient a sample. `backend` is "python", "numpy" or "numba", `dtype`
     "float64" or "float32", `kinks` (which subgradient is taken at a kink) "zero", "left" or "right". `name` is a title
-    for the emitted module. `cache`, `parallel` and `shapes` belong to the interface; in this version nothing is cached,
-    and the other two are refused.
+    for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. `cache` and
+    `parallel` belong to the interface; in this version nothing is cached, and `parallel=True` is refused.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
 

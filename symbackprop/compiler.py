@@ -44,6 +44,7 @@ class Request:
     options: Options = field(default_factory=Options)
     name: str | None = None
     regenerate: str = ""
+    shapes: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     observe = observe or (lambda step, graph: None)
     options = request.options
     let, body = split_cse(request.expr)
-    model = read_model(body, request.wrt, request.args, request.batch, let)
+    model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
     _check(model, request)
     observe("frontend", model.graph)
     graph = _everywhere("simplify", simplify, model.graph)
@@ -185,8 +186,11 @@ def _at_places(graph: Graph, model: Model) -> Graph:
     position = count
     for variable in model.wrt:
         if variable.place is not None:
-            entry = f.slice(f.wrap(outputs[position]), tuple((index, 1, 1) for index in variable.place))
-            outputs[position] = f.reshape(entry, ()).index
+            whole = f.wrap(outputs[position])
+            # Before the array's own axes, one of samples where each has an adjoint.
+            samples = f.shape(whole)[: len(f.shape(whole)) - len(variable.place)]
+            bounds_of = [(0, 1, length) for length in samples] + [(index, 1, 1) for index in variable.place]
+            outputs[position] = f.reshape(f.slice(whole, tuple(bounds_of)), samples).index
         position += len(variable.members)
     return builder.graph(outputs)
 

@@ -16,7 +16,7 @@ from symbackprop.errors import OptionError
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
-from symbackprop.lower.program import Function
+from symbackprop.lower.program import Cast, Function, Measure
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import shape_text
 from symbackprop.version import __version__
@@ -54,6 +54,7 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     if target not in DIALECTS:
         raise OptionError(f"there is no target {target!r}; choose one of {', '.join(map(repr, DIALECTS))}")
     dialect = DIALECTS[target](header.dtype)
+    dialect.integers = _integers(program)
     blocks = [_function(dialect, function, signature.mode) for function in program.functions]
     parameters = program.functions[-1].parameters
     if signature.mode != "function":
@@ -65,6 +66,12 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     if bindings:
         text += "\n\n\n" + "\n".join(bindings)
     return text + "".join(f"\n\n\n{block}" for block in blocks) + "\n"
+
+
+def _integers(program: Program) -> set[str]:
+    statements = [statement for function in program.functions for statement in function.body]
+    casts = {s.name for s in statements if isinstance(s, Cast) and s.dtype == "int" and not s.rank}
+    return casts | {s.name for s in statements if isinstance(s, Measure)}
 
 
 def checked(source: str) -> ast.Module:

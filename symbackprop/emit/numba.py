@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symbackprop.emit.spell import Dialect, shape_text
 from symbackprop.lower.program import Cast, Function
-from symbackprop.ops import Spelling
+from symbackprop.ops import Op
 
 
 class Numba(Dialect):
@@ -41,6 +41,8 @@ class Numba(Dialect):
         # A bare literal is a float64 to Numba and would lift everything to it.
         return f"np.float32({text})" if self.dtype == "float32" else text
 
-    def result_of_call(self, text: str, spelling: Spelling) -> str:
-        lifted = self.dtype == "float32" and spelling.helper is not None
+    def result_of_call(self, text: str, op: Op) -> str:
+        # Helpers over numbers compute with float64 literals; those over arrays keep the type of these.
+        helped = op.numba is not None and op.numba.helper is not None
+        lifted = self.dtype == "float32" and helped and op.elementwise and op.result == "real"
         return f"np.float32({text})" if lifted else text

@@ -40,6 +40,7 @@ from symbackprop.lower.program import (
     Text,
 )
 from symbackprop.ops import REGISTRY, Op, Spelling
+from symbackprop.ops.indexing import TO_REAL
 
 # Binding strength of Python's operators, the higher the tighter.
 _STRENGTH = {
@@ -79,6 +80,8 @@ class Dialect:
         self.kinds = {"real": dtype, "int": "int64", "bool": "bool_"}
         """What NumPy calls the types of the program."""
         self.spellings: dict[Spelling, None] = {}
+        self.integers: set[str] = set()
+        """The local names that are lengths and integer arguments, throughout a module."""
 
     # Words of the target.
 
@@ -111,7 +114,7 @@ class Dialect:
     def literal(self, text: str, argument: bool) -> str:
         return text
 
-    def result_of_call(self, text: str, spelling: Spelling) -> str:
+    def result_of_call(self, text: str, op: Op) -> str:
         return text
 
     # Expressions.
@@ -173,13 +176,24 @@ class Dialect:
         spelling: Spelling | None = getattr(op, self.target)
         if spelling is None:
             raise EmitError(f"target {self.target!r} has no {op.name}")
+        if self.dtype == "float32" and (self.target == "numba" or not spelling.operator):
+            # An int64 lifts a float32 beside it to float64; NumPy's operators alone let a Python int pass.
+            operands = tuple([self._lifted(op, k, operand) for k, operand in enumerate(operands)])
         if spelling.operator:
             return self._operator(spelling.callee, operands)
         self.spellings.setdefault(spelling)
         arguments = [self._text(operand, argument=True)[0] for operand in operands]
         if spelling.trailing:
             arguments.append(spelling.trailing)
-        return self.result_of_call(f"{spelling.callee}({', '.join(arguments)})", spelling), _ATOM
+        callee = f"np.{self.dtype}" if op is TO_REAL and self.dtype == "float32" else spelling.callee
+        return self.result_of_call(f"{callee}({', '.join(arguments)})", op), _ATOM
+
+    def _lifted(self, op: Op, position: int, operand: Expr) -> Expr:
+        """An integer where a real number is due, turned into one of the program's type."""
+        integer = operand.name in self.integers if isinstance(operand, Ref) else False
+        if isinstance(operand, Apply):
+            integer = operand.op.result == "int"
+        return Apply(TO_REAL, (operand,)) if integer and op.operand_dtype(position) == "real" else operand
 
     def _operator(self, symbol: str, operands: tuple[Expr, ...]) -> tuple[str, int]:
         if symbol == "if":

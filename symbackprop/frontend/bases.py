@@ -41,6 +41,8 @@ class Bases:
         self.known: dict[Any, Base] = {}
         self.integers: set[Any] = set()
         """The bases and symbols that stand in subscripts, whose values are integers."""
+        self.declared: dict[Any, Shape] = {}
+        """Shapes that were given beside the expression."""
 
     def met(self, w: Indices, expr: Any, scope: Scope) -> None:
         """Take note of an access, and of what stands in its subscripts."""
@@ -71,7 +73,9 @@ class Bases:
         """The shape of a base. Raises UnsupportedExpression where it must be declared."""
         base = self.known.setdefault(symbol, Base(symbol))
         if base.shape is None:
-            if symbol.shape is not None:
+            if symbol in self.declared:
+                base.shape = self.declared[symbol]
+            elif symbol.shape is not None:
                 base.shape = tuple(w.t.extent(extent) for extent in symbol.shape)
             else:
                 base.shape = _inferred(w, base)

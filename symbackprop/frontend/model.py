@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
-from sympy.tensor.array.expressions import ArrayElement, ArraySymbol
 
 from symbackprop.errors import (
     NameClash,
     OptionError,
-    ShapeMismatch,
     SymbackpropWarning,
     UnboundSymbol,
     UnsupportedExpression,
 )
-from symbackprop.frontend.atoms import declared_text, in_natural_order, name_of, refusal
+from symbackprop.frontend.atoms import declared_text, in_natural_order, name_of
 from symbackprop.frontend.problems import short
 from symbackprop.frontend.scalar import Translator
 from symbackprop.frontend.sharing import share
+from symbackprop.frontend.variables import (
+    Leaf,
+    check_place,
+    entry_name,
+    leaves_of,
+    listed,
+    pack_name,
+    symbol_in,
+)
 from symbackprop.ir import Graph, Type
 from symbackprop.ir.node import REAL
 from symbackprop.ir.signature import SAMPLES, Argument, Structure
-from symbackprop.ops.extents import Extent, Shape, determined, minus, shape_text
+from symbackprop.ops.extents import Extent, Shape, determined
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +90,27 @@ class _Names:
 
 
 def read_model(
-    expr: Any, wrt: Any = None, args: Any = None, batch: Any = None, let: Sequence[tuple[Any, Any]] = ()
+    expr: Any,
+    wrt: Any = None,
+    args: Any = None,
+    batch: Any = None,
+    let: Sequence[tuple[Any, Any]] = (),
+    shapes: Any = None,
 ) -> Model:
     """The graph of a scalar expression, or of a list or tuple of them, over let-bound symbols.
 
+    `shapes` gives those of indexed bases that have none.
+
     Raises UnsupportedExpression (everything that is not taken, in one error), UnboundSymbol, NameClash, OptionError.
     """
-    batched = [_symbol(item, "batch") for item in _listed(batch, "batch")]
+    batched = [symbol_in(item, "batch") for item in listed(batch, "batch")]
     # The dimension that counts samples is ours; a symbol of the user's with its name is another one.
     names = _Names([SAMPLES] if batched else [])
     in_batch = set(batched)
     translator = Translator(names)
     several = isinstance(expr, list | tuple | sp.Tuple)
     exprs = list(expr) if several else [expr]
+    translator.indices.bases.declared = _shapes(translator, shapes)
     translator.indices.prepare(exprs, let)
     for symbol, meant in let:
         translator.bind(symbol, meant)
@@ -103,12 +118,12 @@ def read_model(
     translator.problems.raise_if_any()
     bound = {symbol for symbol, _ in let}
     found, met = translator.symbols, set(translator.symbols)
-    structure, wrt_leaves = _wrt(wrt, found, bound)
+    structure, wrt_leaves = leaves_of(wrt, found, bound)
     owners = [symbol for leaf in wrt_leaves for symbol in leaf.symbols]
     for symbol in dict.fromkeys([*owners, *batched, *_flat(args)]):
         _declare(translator, symbol)
     for leaf in wrt_leaves:
-        _check_place(translator, leaf)
+        check_place(translator, leaf)
     lengths = _lengths(translator, args)
     arguments = _arguments(args, [*found, *lengths], owners, batched)
     _check_clashes(names, args)
@@ -129,12 +144,31 @@ def read_model(
     )
 
 
+def _shapes(translator: Translator, shapes: Any) -> dict[Any, Shape]:
+    """The option `shapes`: lengths by indexed base."""
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise OptionError(f"shapes= must be a dict of IndexedBase to shape, not a {type(shapes).__name__}")
+    found: dict[Any, Shape] = {}
+    for base, shape in (shapes or {}).items():
+        if not isinstance(base, sp.IndexedBase) or base.shape is not None:
+            raise OptionError(
+                f"shapes= gives a shape for {base}; it is for IndexedBases that were declared without one"
+            )
+        lengths = shape if isinstance(shape, tuple | list | sp.Tuple) else (shape,)
+        found[base] = tuple(translator.extent(length) for length in lengths)
+    return found
+
+
 def _declare(translator: Translator, symbol: Any) -> None:
     """Give a symbol that the expression may lack its type."""
     if symbol in translator.symbols or symbol in translator.dimensions:
         return
     if isinstance(symbol, sp.Symbol):
         translator.symbols[symbol] = REAL
+        return
+    declared = translator.indices.bases.declared.get(symbol)
+    if declared is not None:
+        translator.symbols[symbol] = Type("real", declared)
         return
     if symbol.shape is None:
         raise UnsupportedExpression(
@@ -147,9 +181,9 @@ def _declare(translator: Translator, symbol: Any) -> None:
 def _flat(args: Any) -> list[Any]:
     """The symbols that args names."""
     flat: list[Any] = []
-    for item in _listed(args, "args"):
+    for item in listed(args, "args"):
         parts = item if isinstance(item, tuple | sp.Tuple | list) else (item,)
-        flat.extend(_symbol(part, "args") for part in parts)
+        flat.extend(symbol_in(part, "args") for part in parts)
     return flat
 
 
@@ -182,10 +216,10 @@ def _value_structure(exprs: Any) -> Structure:
     return Structure("list" if isinstance(exprs, list) else "tuple", (Structure("leaf"),) * len(exprs))
 
 
-def _variable(leaf: _Wrt, names: _Names, found: dict[Any, Type]) -> Variable:
+def _variable(leaf: Leaf, names: _Names, found: dict[Any, Type]) -> Variable:
     shape = () if leaf.packed else found[leaf.symbols[0]].shape
     return Variable(
-        _pack_name(leaf.symbols) if leaf.place is None else _entry_name(leaf),
+        pack_name(leaf.symbols) if leaf.place is None else entry_name(leaf),
         tuple(names(symbol) for symbol in leaf.symbols),
         tuple(name_of(s) for s in leaf.symbols),
         leaf.packed,
@@ -223,98 +257,8 @@ def _real_root(translator: Translator, expr: Any) -> int:
     return root
 
 
-def _listed(given: Any, what: str) -> list[Any]:
-    if given is None:
-        return []
-    if isinstance(given, set | frozenset | sp.FiniteSet):
-        raise OptionError(f"{what} is a set, which has no order; give a list")
-    return list(given) if isinstance(given, list | tuple | sp.Tuple) else [given]
-
-
-def _symbol(item: Any, what: str) -> Any:
-    if isinstance(item, sp.Symbol):
-        reason = refusal(item)
-        if reason:
-            raise UnsupportedExpression(f"the symbol {item.name!r} in {what} {reason}")
-        return item
-    if isinstance(item, sp.MatrixSymbol | sp.IndexedBase | ArraySymbol):
-        return item
-    if isinstance(item, sp.Basic | sp.MatrixBase):
-        raise UnsupportedExpression(
-            f"{what} holds {short(item)}, a {type(item).__name__}; name inputs: Symbol, MatrixSymbol, IndexedBase,"
-            " ArraySymbol"
-        )
-    raise OptionError(f"{what} holds {item!r}, a {type(item).__name__}; give SymPy symbols")
-
-
-_OWNER = {sp.matrices.expressions.matexpr.MatrixElement: "parent", sp.Indexed: "base", ArrayElement: "name"}
 _Members = tuple[tuple[Any, ...], bool]
 """Symbols that go together, and whether they are packed into one array."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wrt:
-    """A leaf of wrt as the user named it."""
-
-    symbols: tuple[Any, ...]
-    packed: bool = False
-    place: tuple[int, ...] | None = None
-
-
-def _wrt_leaf(item: Any) -> _Wrt:
-    """An input, or one entry of it at constant indices."""
-    owner = getattr(item, _OWNER.get(type(item), ""), None)
-    if not isinstance(owner, sp.MatrixSymbol | sp.IndexedBase | ArraySymbol):
-        return _Wrt((_symbol(item, "wrt"),))
-    if not all(index.is_Integer and index >= 0 for index in item.indices):
-        raise OptionError(f"wrt holds {short(item)}; name an entry by constant indices, or the whole array")
-    return _Wrt((owner,), place=tuple(int(index) for index in item.indices))
-
-
-def _check_place(translator: Translator, leaf: _Wrt) -> None:
-    """Refuse an entry that its array does not have, here or, where its lengths are named, at the call."""
-    if leaf.place is None:
-        return
-    shape, text = translator.symbols[leaf.symbols[0]].shape, _entry_name(leaf)
-    pairs = list(zip(leaf.place, shape, strict=False))
-    if len(shape) != len(leaf.place) or any(isinstance(length, int) and index >= length for index, length in pairs):
-        raise ShapeMismatch(f"wrt holds {text}, but the array is of shape {shape_text(shape)}; indices start at 0")
-    for index, length in pairs:
-        translator.require(minus(length, index), 1, f"wrt holds {text}, which reaches index {index}")
-
-
-def _entry_name(leaf: _Wrt) -> str:
-    return f"{_pack_name(leaf.symbols)}[{', '.join(map(str, leaf.place or ()))}]"
-
-
-def _wrt(wrt: Any, found: dict[Any, Type], bound: set[Any]) -> tuple[Structure, list[_Wrt]]:
-    if wrt is None:
-        symbols = in_natural_order(symbol for symbol, type_ in found.items() if type_.dtype == "real")
-        return Structure("tuple", (Structure("leaf"),) * len(symbols)), [_Wrt((symbol,)) for symbol in symbols]
-    leaves: list[_Wrt] = []
-
-    def read(item: Any, inside: bool) -> Structure:
-        if isinstance(item, set | frozenset | sp.FiniteSet):
-            raise OptionError("wrt is a set, which has no order; give a list, tuple or dict")
-        if isinstance(item, dict):
-            return Structure("dict", tuple(read(value, True) for value in item.values()), tuple(item))
-        if isinstance(item, tuple | sp.Tuple) and inside and all(isinstance(part, sp.Symbol) for part in item):
-            leaves.append(_Wrt(tuple(_symbol(part, "wrt") for part in item), packed=True))
-            return Structure("leaf")
-        if isinstance(item, list | tuple | sp.Tuple):
-            inner = tuple(read(value, True) for value in item)
-            return Structure("list" if isinstance(item, list) else "tuple", inner)
-        leaves.append(_wrt_leaf(item))
-        return Structure("leaf")
-
-    structure = read(wrt, False)
-    for leaf in leaves:
-        for symbol in leaf.symbols:
-            if symbol in bound:
-                raise OptionError(f"wrt holds {symbol}, which is let-bound: it is an expression and not an input")
-            if symbol in found and found[symbol].dtype == "int":
-                raise OptionError(f"wrt holds {symbol}, which is used as an index: integers have no derivative")
-    return structure, leaves
 
 
 def _arguments(args: Any, found: list[Any], owners: list[Any], batched: list[Any]) -> list[_Members]:
@@ -322,9 +266,9 @@ def _arguments(args: Any, found: list[Any], owners: list[Any], batched: list[Any
     if args is None:
         return [((symbol,), False) for symbol in in_natural_order(needed)]
     arguments: list[_Members] = []
-    for item in _listed(args, "args"):
+    for item in listed(args, "args"):
         packed = isinstance(item, tuple | sp.Tuple | list)
-        members = tuple(_symbol(part, "args") for part in item) if packed else (_symbol(item, "args"),)
+        members = tuple(symbol_in(part, "args") for part in item) if packed else (symbol_in(item, "args"),)
         if packed and not all(isinstance(symbol, sp.Symbol) for symbol in members):
             raise OptionError(f"args packs {short(sp.Tuple(*item))}: only scalars are packed; name arrays apart")
         arguments.append((members, packed))
@@ -336,10 +280,10 @@ def _arguments(args: Any, found: list[Any], owners: list[Any], batched: list[Any
         raise NameClash(f"args gives {repeated[0]} twice")
     missing = in_natural_order(set(needed) - set(given))
     if missing:
-        listed = ", ".join(repr(name_of(symbol)) for symbol in missing[:8]) + (", ..." if len(missing) > 8 else "")
+        shown = ", ".join(repr(name_of(symbol)) for symbol in missing[:8]) + (", ..." if len(missing) > 8 else "")
         alike = [symbol for symbol in given if name_of(symbol) in {name_of(other) for other in missing}]
         hint = f"; args has {declared_text(alike[0])}, another symbol of that name" if alike else ""
-        raise UnboundSymbol(f"args provides no value for {listed}{hint}; add it to args")
+        raise UnboundSymbol(f"args provides no value for {shown}{hint}; add it to args")
     return arguments
 
 
@@ -362,18 +306,10 @@ def _argument(
 ) -> Argument:
     identifiers, own = tuple(names(symbol) for symbol in members), tuple(name_of(symbol) for symbol in members)
     if not packed and members[0] in lengths:
-        return Argument(_pack_name(members), identifiers, own, dtype="int", dimension=True)
+        return Argument(pack_name(members), identifiers, own, dtype="int", dimension=True)
     type_ = REAL if packed else found[members[0]]
     batched = any(symbol in in_batch for symbol in members)
-    return Argument(_pack_name(members), identifiers, own, packed, batched, type_.shape, type_.dtype)
-
-
-def _pack_name(members: tuple[Any, ...]) -> str:
-    """One symbol's name, or the common stem of several: q for q1, q2, q3."""
-    if len(members) == 1:
-        return name_of(members[0])
-    stems = {name_of(symbol).rstrip("0123456789").rstrip("_") for symbol in members}
-    return stems.pop() or "packed" if len(stems) == 1 else "packed"
+    return Argument(pack_name(members), identifiers, own, packed, batched, type_.shape, type_.dtype)
 
 
 def _warn_of_idle(wrt: Any, owners: list[Any], met: set[Any]) -> None:

@@ -35,17 +35,17 @@ def _inv(a: Any) -> Any:
 
 def _det(a: Any) -> Any:
     """The determinant."""
-    return np.linalg.det(np.ascontiguousarray(a)) if len(a) > 0 else 1.0
+    return a.dtype.type(np.linalg.det(np.ascontiguousarray(a)) if len(a) > 0 else 1.0)
 
 
 def _log_abs_det(a: Any) -> Any:
     """log |det A|; -inf where A is singular."""
-    return np.linalg.slogdet(np.ascontiguousarray(a))[1] if len(a) > 0 else 0.0
+    return a.dtype.type(np.linalg.slogdet(np.ascontiguousarray(a))[1] if len(a) > 0 else 0.0)
 
 
 def _det_sign(a: Any) -> Any:
     """The sign of det A; 0 where A is singular."""
-    return np.linalg.slogdet(np.ascontiguousarray(a))[0] if len(a) > 0 else 1.0
+    return a.dtype.type(np.linalg.slogdet(np.ascontiguousarray(a))[0] if len(a) > 0 else 1.0)
 
 
 def _cholesky(a: Any) -> Any:
@@ -90,7 +90,7 @@ def _cofactor(a: Any) -> Any:
                 others *= s[m]
         for i in range(n):
             scaled[i, k] = u[i, k] * others
-    return np.linalg.det(u) * np.linalg.det(vt) * np.dot(scaled, vt)
+    return a.dtype.type(np.linalg.det(u) * np.linalg.det(vt)) * np.dot(scaled, vt)
 
 
 def _cofactor_tangent(a: Any, dot: Any) -> Any:
@@ -110,4 +110,4 @@ def _cofactor_tangent(a: Any, dot: Any) -> Any:
                         pair *= s[m]
                 change[i, j] -= turned[j, i] * pair
                 change[i, i] += turned[j, j] * pair
-    return np.linalg.det(u) * np.linalg.det(vt) * np.dot(np.dot(u, change), vt)
+    return a.dtype.type(np.linalg.det(u) * np.linalg.det(vt)) * np.dot(np.dot(u, change), vt)

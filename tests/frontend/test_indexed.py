@@ -506,3 +506,22 @@ def test_nested_sums_do_not_repeat_their_work() -> None:
         level = sp.Add(inner, sp.sin(inner), evaluate=False)
     _, graph = raw_graph(sp.Sum(level, over_i))
     assert rows(graph).count("sin") == 8
+
+
+def test_shapes_are_given_beside_the_expression() -> None:
+    from symbackprop import compile_grad
+    from symbackprop.errors import OptionError, ShapeMismatch
+
+    n, i = sp.symbols("n i", integer=True)
+    x, p = sp.IndexedBase("x"), sp.IndexedBase("p")
+    loss = sp.Sum(x[i] ** 2, (i, 0, 2)) * x[p[0]]
+    g = compile_grad(loss, x, shapes={x: (n,), p: 1}, backend="numpy")
+    at = np.arange(1.0, 6.0)
+    expected = np.where(np.arange(5) < 3, 2 * at * at[4], 0.0) + np.eye(5)[4] * 14.0
+    np.testing.assert_array_equal(g(x=at, p=[4]), expected)
+    with pytest.raises(ShapeMismatch, match="'p'"):
+        g(x=at, p=[4, 4])
+    with pytest.raises(OptionError, match="declared without one"):
+        compile_grad(loss, x, shapes={sp.Symbol("x"): (n,)})
+    with pytest.raises(OptionError, match="must be a dict"):
+        compile_grad(loss, x, shapes=[(n,)])
