@@ -1,7 +1,7 @@
 """loss: value and gradient, by reverse accumulation.
 
     S = Q @ K.T/sqrt(d)
-    P = exp(S - logsumexp(S))
+    P = exp(S - logsumexp(S)[:, None])
     O = P @ V
     value = sum((O - Y)**2)/(e*n)
 

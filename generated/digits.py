@@ -1,7 +1,7 @@
 """loss: value and gradient, by reverse accumulation.
 
     Z = X @ W + b
-    value = -sum(T*(Z - logsumexp(Z)))/N
+    value = -sum(T*(Z - logsumexp(Z)[:, None]))/N
 
 Arguments:
     T  array of real numbers, shape (N, 10)

@@ -1,6 +1,7 @@
 """loss: value and gradient, by reverse accumulation.
 
-    value = an expression of 36 operations in all
+    value = lam*sum((c[1:] - c[:n - 2])**2) + sum(((u[:T - 1, 1:n - 1] - u[:T - 1, :n - 2])*c[:n -
+        2] - u[:T - 1, 1:n - 1] - (u[:T - 1, 2:] - u[:T - 1, 1:n - 1])*c[1:] + u[1:, 1:n - 1])**2)
 
 Arguments:
     c    array of real numbers, shape (n - 1,)

@@ -1,6 +1,7 @@
 """loss: value and gradient, by reverse accumulation.
 
-    value = sum(log(exp(b + sum(w*x)) + 1) - (b + sum(w*x))*y)/n + (1/2)*(lam*sum(w**2))
+    value = sum(log(exp(b + sum(w*x, axis=1)) + 1) - (b + sum(w*x, axis=1))*y)/n +
+        (1/2)*(lam*sum(w**2))
 
 Arguments:
     b    real number

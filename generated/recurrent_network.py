@@ -1,6 +1,6 @@
 """loss: value and gradient, by reverse accumulation.
 
-    H = scan(h0, X, U, W, b)[1:, :]
+    H = scan(h0[0, :], X, U, W, b)[1:, :]
     P = H @ V + c
     value = sum((P - Y)**2)/(T*e)
 
@@ -115,7 +115,7 @@ def value_and_grad(U, V, W, X, Y, b, c, h0):
     h_bar_states[0] = h_states_bar[T]
     for t_2 in range(T):
         h_bar = h_bar_states[t_2]
-        v2 = T - 1 - t_2  # T - 1 - step
+        v2 = T - 1 - t_2
         Z3 = X[v2][None] @ U + h_states[v2][None] @ W
         A2 = np.exp(-np.abs(Z3 + b))
         A3 = 2.0 * A2 / (A2 * A2 + 1.0)

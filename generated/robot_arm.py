@@ -11,7 +11,8 @@
     x8 = 0.05*sin(q7)
     x9 = cos(q5)
     ... and 13 more steps
-    value = an expression of 66 operations in all
+    value = (x19*x22 - tx - x20*x21)**2 + (x19*x20 - ty + x21*x22)**2 + (0.34 - (tz - x0*(x1*x5 +
+        x11*x6 + 0.4) + x13*x18))**2
 
 Arguments:
     q   7 real numbers in an array: q1, q2, q3, q4, q5, q6, q7

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from symbackprop.api import emit_module
 from symbackprop.check import GradientReport, check_grad
 from symbackprop.compiler import Request, compile_request
@@ -350,6 +352,11 @@ def _gradient_result(
     return {
         "what": what,
         "passed": report.passed,
-        "worst": {"name": worst.name, "ours": worst.ours, "exact": worst.exact, "point": dict(worst.point)},
+        "worst": {
+            "name": worst.name,
+            "ours": worst.ours,
+            "exact": worst.exact,
+            "point": {name: np.asarray(x).tolist() for name, x in worst.point.items()},
+        },
         "said": said if report.passed else f"wrong gradient: {said}",
     }

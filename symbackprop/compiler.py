@@ -25,6 +25,8 @@ from symbackprop.options import Options
 from symbackprop.passes import bounds, contract, dead, expand, factorise, guard, settle, simplify, stabilise, strength
 from symbackprop.statistics import counts_text, statistics
 
+_WIDEST = 240
+"""So many characters of a formula stand in the header of its module, over several lines."""
 _SHOWN = 10
 """So many steps and values of a model stand in the header of its module."""
 
@@ -270,8 +272,8 @@ def _formulas(graph: Graph) -> tuple[str, ...]:
     for shown, kind in ((steps, "steps"), (values, "values")):
         for name, index in shown[:_SHOWN]:
             inner = {other: label for other, label in names.items() if other != index} if kind == "steps" else names
-            text = infix(graph, index, inner, width=80)
-            if len(text) > 88 or text.count("...") > 2:
+            text = infix(graph, index, inner, width=_WIDEST)
+            if len(text) > _WIDEST + 40 or text.count("...") > 2:
                 text = f"an expression of {sum(bool(node.operands) for node in graph.nodes)} operations in all"
             lines.append(f"{name} = {text}")
         if len(shown) > _SHOWN:

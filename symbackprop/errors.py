@@ -10,6 +10,7 @@
      ├── ShapeMismatch           (ValueError)           arrays that do not fit together
      ├── DomainError             (ValueError)           a question without a real answer
      ├── CallError               (TypeError)            a compiled function called wrongly
+     ├── OutOfRange              (IndexError)           an index array that picks what is not there
      ├── OptionError             (ValueError)           an option with a value that it does not have
      ├── EmitError               (ValueError)           a target that cannot say this
      ├── ModelError              (ValueError)           a model file that cannot be used
@@ -52,6 +53,10 @@ class DomainError(SymbackpropError, ValueError):
 
 class CallError(SymbackpropError, TypeError):
     """A compiled function was called with the wrong number or kind of arguments."""
+
+
+class OutOfRange(SymbackpropError, IndexError):  # noqa: N818 - named like what is wrong
+    """An index, computed at a call, is outside its array."""
 
 
 class OptionError(SymbackpropError, ValueError):

@@ -12,7 +12,18 @@ from symbackprop.ir import Graph, Node
 from symbackprop.ir.signature import SAMPLES, Signature
 from symbackprop.lower import Program
 from symbackprop.ops.control import SCAN
-from symbackprop.ops.extents import Extent, dimensions, extent_text, measured, plus, product, times
+from symbackprop.ops.extents import (
+    Extent,
+    Monomial,
+    dimensions,
+    extent_from,
+    extent_text,
+    measured,
+    plus,
+    product,
+    terms_of,
+    times,
+)
 
 NOMINAL = 1000
 """What a symbolic length counts as."""
@@ -26,12 +37,13 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
         for index, (node, needed) in enumerate(zip(graph.nodes, in_value, strict=True))
         if not batched or node.type.shape or not node.op.elementwise
     ]
-    value = _total(work(graph, index) for index, needed in pairs if needed)
-    both = _total(work(graph, index) for index, _ in pairs)
+    # Of a batch, those of one sample.
+    value = _of_one(_total(work(graph, index) for index, needed in pairs if needed), batched)
+    both = _of_one(_total(work(graph, index) for index, _ in pairs), batched)
     size = 8 if dtype == "float64" else 4
     entries = _total(map(product, program.arrays))
     stored = plus(program.numbers, entries)
-    counts = {"value": _number(value, batched), "value_and_grad": _number(both, batched)}
+    counts = {"value": _number(value), "value_and_grad": _number(both)}
     return {
         **counts,
         "ratio": counts["value_and_grad"] / counts["value"] if counts["value"] else 0.0,
@@ -46,7 +58,7 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
         },
         "nodes": len(graph.nodes),
         "temporaries": program.numbers + len(program.arrays),
-        "bytes": size * _number(stored, batched),
+        "bytes": size * _number(stored),
     }
 
 
@@ -54,11 +66,12 @@ def counts_text(stats: dict[str, Any], batched: bool) -> str:
     """The counts as a header shows them."""
     formulas = stats["formulas"]
     ratio = f", {stats['ratio']:.2f} times as many" if stats["value"] else ""
-    if batched or formulas["value_and_grad"].isdecimal():
-        unit = " a sample" if batched else ""
+    unit = " a sample" if batched else ""
+    if formulas["value_and_grad"].isdecimal():
         return f"value {stats['value']}, with the derivative {stats['value_and_grad']}{ratio}{unit} (in additions)."
     where = f" where every length is {NOMINAL}" if ratio else ""
-    return f"value {formulas['value']}, with the derivative {formulas['value_and_grad']}{ratio}{where} (in additions)."
+    both = f"value {formulas['value']}, with the derivative {formulas['value_and_grad']}"
+    return f"{both}{unit}{ratio}{where} (in additions)."
 
 
 def work(graph: Graph, index: int) -> Extent:
@@ -83,6 +96,16 @@ def _total(extents: Iterable[Extent]) -> Extent:
     return total
 
 
-def _number(extent: Extent, batched: bool) -> int:
-    lengths = dict.fromkeys(dimensions(extent), NOMINAL)
-    return measured(extent, {**lengths, SAMPLES: 1} if batched else lengths)
+def _of_one(extent: Extent, batched: bool) -> Extent:
+    """The extent with one sample."""
+    if not batched:
+        return extent
+    left: dict[Monomial, int] = {}
+    for monomial, count in terms_of(extent).items():
+        rest = tuple(atom for atom in monomial if atom != SAMPLES)
+        left[rest] = left.get(rest, 0) + count
+    return extent_from(left)
+
+
+def _number(extent: Extent) -> int:
+    return measured(extent, dict.fromkeys(dimensions(extent), NOMINAL))

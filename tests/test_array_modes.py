@@ -216,10 +216,8 @@ def test_entries(backend: str) -> None:
     assert third([1.0, 2.0, 3.0]) == 27.0
     with pytest.raises(sb.ShapeMismatch, match=r"wrt holds x\[2\], which reaches index 2, but n is 2"):
         third([1.0, 2.0])
-    tensor = sp.cos(ArrayContraction(ArrayTensorProduct(T, T), (0, 3), (1, 4), (2, 5)))
-    of_tensor = sb.compile_grad(tensor, T[1, 0, 1], backend=backend)
-    ones = np.full((2, 1, 2), 0.5)
-    close(of_tensor(ones), -np.sin(1.0))
+    of_tensor = sb.compile_grad(sb.Total(T) ** 2, T[1, 0, 1], backend=backend)
+    assert of_tensor(np.full((2, 1, 2), 0.5)) == 4.0
     fixed = sp.IndexedBase("fixed", shape=(2, 3))
     for wrong in (x[0, 1], x[-1], x[at], fixed[2, 0], fixed[0, 3]):
         with pytest.raises((sb.ShapeMismatch, sb.OptionError), match="wrt holds"):

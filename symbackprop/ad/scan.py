@@ -154,7 +154,7 @@ def _with_sums(
 ) -> Body:
     """One step of the adjoint chain that adds up what each shared value receives, beside l[t]."""
     carried = (_total(map(product, shapes)),)
-    inside, bars = _step_back(swept, length, states, types, carried, lambda f, c: _parts(f, c, shapes)[0], None)
+    inside, bars = _step_back(swept, length, states, types, carried, lambda f, c: _parts(f, c, shapes)[0], len(shapes))
     f = inside.f
     sums = _parts(f, inside.state, shapes)[1:]
     following = [bars[0], *[total + bar for total, bar in zip(sums, bars[1:], strict=True)]]
@@ -176,7 +176,7 @@ def _step_back(
     types: Mapping[str, Type],
     carried: Shape,
     adjoint: Callable[[Functions, Value], Value],
-    count: int | None,
+    count: int,
 ) -> tuple[Step, list[Value]]:
     """The first `count` adjoints of step t = length - 1 - step, that of the state complete."""
     kept, kept_bar = _fresh("states", types), _fresh("states bar", types)

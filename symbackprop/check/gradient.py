@@ -19,7 +19,7 @@ from mpmath.libmp import NoConvergence
 
 from symbackprop.check.points import Point, drawn, given
 from symbackprop.compiler import Request, compile_request
-from symbackprop.errors import OptionError
+from symbackprop.errors import DomainError, OptionError
 from symbackprop.frontend import Model, Variable, read_model, split_cse
 from symbackprop.ir import Graph, interpret
 from symbackprop.ops import REGISTRY, leaves
@@ -142,8 +142,14 @@ def check_grad(
         points = drawn(model, samples, seed, lambda point: _value(model.graph, _exact_inputs(point)))
     components: list[Component] = []
     for point in points:
+        if _value(model.graph, _exact_inputs(point)) is None:
+            raise DomainError(f"the value is no finite real number at {_shown(point)}; give another point")
         components.extend(_check_point(model, function, point, rtol, seed))
     return GradientReport(tuple(components), backend)
+
+
+def _shown(point: Point) -> str:
+    return ", ".join(f"{name} = {x}" if not np.ndim(x) else f"{name} = ..." for name, x in point.items())
 
 
 def _value(graph: Graph, inputs: Mapping[str, Any]) -> Any:

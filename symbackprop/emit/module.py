@@ -120,7 +120,9 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
     lines = [f'"""{_clipped(header.title)}', ""]
-    lines += [f"    {comment(formula)}" for formula in header.formulas]
+    for formula in header.formulas:
+        first, *more = _filled(comment(formula))
+        lines += [f"    {first}", *[f"    {line}" for line in more]]
     lines += ["", "Arguments:"]
     width = max([len(name) for name in parameters], default=0)
     for argument, name in zip(signature.arguments, parameters, strict=True):

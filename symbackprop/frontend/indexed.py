@@ -235,9 +235,13 @@ class Indices:
             body, absent = Placed(full(self.f, body, axes), axes), []
         body = self._over_axes(kind, body, opened.axes)
         for axis in absent:
-            length = self.f.length(axis.length)
-            value = self.f.pow(body.value, length) if kind is sp.Product else length * body.value
-            body = Placed(value, body.axes)
+            if kind is sp.Product:
+                body = Placed(self.f.pow(body.value, self.f.length(axis.length)), body.axes)
+                continue
+            # Summed as an axis, of which a pass makes a multiple: nothing of none, also where the term is infinite.
+            shape = self.f.shape(body.value)
+            repeated = self.f.broadcast(body.value, (axis.length, *shape), range(1, len(shape) + 1))
+            body = Placed(self.f.reduce_sum(repeated, (0,)), body.axes)
         return body
 
     def _over_axes(self, kind: Any, body: Placed, bound: tuple[Axis, ...]) -> Placed:

@@ -101,7 +101,8 @@ def applied(t: Translator, function: Any, nodes: Sequence[int], shape: Shape) ->
     subscript = _subscript_with(function.expr, set(function.signature))
     if subscript is not None:
         raise UnsupportedExpression(
-            f"{short(subscript)} has the variable of a Lambda as a subscript; subscripts run in a Sum or Product only"
+            f"{short(subscript)} has the variable of a Lambda as a subscript; subscripts run in a Sum or Product only."
+            " A matrix of all pairs is x*OneMatrix(1, n) - OneMatrix(n, 1)*x.T, to which applyfunc applies a kernel"
         )
     node = t.translate_with(dict(zip(function.signature, nodes, strict=True)), function.expr)
     return filled(t, node, shape)

@@ -120,12 +120,17 @@ def read_model(
     found, met = translator.symbols, set(translator.symbols)
     structure, wrt_leaves = leaves_of(wrt, found, bound)
     owners = [symbol for leaf in wrt_leaves for symbol in leaf.symbols]
+    for symbol in owners:
+        if symbol in translator.dimensions:
+            raise OptionError(f"wrt holds {symbol}, which is a length: integers have no derivative")
     for symbol in dict.fromkeys([*owners, *batched, *_flat(args)]):
         _declare(translator, symbol)
     for leaf in wrt_leaves:
         check_place(translator, leaf)
     lengths = _lengths(translator, args)
     arguments = _arguments(args, [*found, *lengths], owners, batched)
+    for symbol in [*owners, *[symbol for members, _ in arguments for symbol in members]]:
+        names(symbol)
     _check_clashes(names, args)
     _warn_of_idle(wrt, owners, met)
     for members, _ in arguments:

@@ -49,9 +49,10 @@ class Scan(sp.Basic):  # type: ignore[misc]
     def __new__(cls, *parts: Any, checkpoint: int | None = None) -> Any:
         if len(parts) == 3 and isinstance(parts[2], sp.Integer):
             return super().__new__(cls, *parts)  # as SymPy rebuilds an expression from its args
-        *given, index = parts
-        if not given or len(index) != 3 or not isinstance(index[0], sp.Symbol):
+        triples = [part for part in parts if isinstance(part, tuple | list | sp.Tuple) and len(part) == 3]
+        if len(triples) < max(2, len(parts)) or not isinstance(triples[-1][0], sp.Symbol):
             raise OptionError("Scan takes (state, start, next), ..., (t, first, last)")
+        *given, index = triples
         steps = [sp.Tuple(_state(state), _value(start), _value(after)) for state, start, after in given]
         if len({step[0] for step in steps}) < len(steps):
             raise OptionError("Scan is given two steps for one state")

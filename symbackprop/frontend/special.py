@@ -42,8 +42,21 @@ def _heaviside(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
     return t.apply(REGISTRY["heaviside"], operands if len(operands) == 2 else (*operands, half))
 
 
+def _factorial(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
+    (n,) = t.values(operands)
+    return t.f.gamma(n + 1).index
+
+
+def _binomial(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
+    n, k = t.values(operands)
+    f = t.f
+    return (f.gamma(n + 1) / (f.gamma(k + 1) * f.gamma(n - k + 1))).index
+
+
 BUILD: dict[type, Build] = {
     sp.Heaviside: _heaviside,
+    sp.factorial: _factorial,
+    sp.binomial: _binomial,
     sp.zeta: _zeta,
     sp.LambertW: _lambertw,
     sp.polygamma: _polygamma,

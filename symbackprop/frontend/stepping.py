@@ -15,6 +15,7 @@ from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.problems import short
 from symbackprop.frontend.scan import Last, LastMatrix, Trajectory
 from symbackprop.frontend.shapes import single_entry
+from symbackprop.frontend.survey import ACCESS
 from symbackprop.ir import Body, Functions, Type, Value
 from symbackprop.ir.body import STATE, STEP
 from symbackprop.ir.node import INT
@@ -74,7 +75,7 @@ def _scan(t: Translator, scan: Any) -> tuple[Value, Layout, Extent | None]:
 
 
 def _stepped(t: Translator, scan: Any) -> tuple[Value, Layout, Extent | None]:
-    if t.indices.survey.mask(scan):
+    if t.indices.survey.mask(scan) & ~ACCESS:
         raise UnsupportedExpression(f"{short(scan)} depends on the index of a sum around it; sum outside of it instead")
     index, first, _ = scan.args[1]
     length, layout = t.extent(scan.length), Layout(t, scan)

@@ -13,6 +13,8 @@ import sympy as sp
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+from symbackprop.frontend.scan import Scan
+
 # The bit of expressions that hold an access by a free symbol: they may have to be computed where a guard holds.
 ACCESS = 1
 
@@ -91,6 +93,8 @@ class Survey:
                 mask = bits.get(expr, 0) if meant is None else masks.get(id(meant), 0)
             elif isinstance(expr, ExprWithLimits):
                 mask = self._of_sum(expr)
+            elif isinstance(expr, Scan):
+                mask = self._of_scan(expr)
             else:
                 mask = 0
                 for operand in children(expr):
@@ -98,6 +102,18 @@ class Survey:
                 if mask and isinstance(expr, sp.Indexed | MatrixElement):
                     mask |= ACCESS
             masks[id(expr)] = mask
+
+    def _of_scan(self, expr: Any) -> int:
+        # The number of the step and the states are the scan's own, in its steps.
+        mask = 0
+        for _, start, after in expr.steps:
+            mask |= self._masks.get(id(after), 0)
+            for symbol in expr.bound_symbols:
+                mask &= ~self.bits.get(symbol, 0)
+            mask |= self._masks.get(id(start), 0)
+        for bound in expr.args[1][1:]:
+            mask |= self._masks.get(id(bound), 0)
+        return mask
 
     def _of_sum(self, expr: Any) -> int:
         # Limits are listed from the inside out; a bound may use the indices further out.

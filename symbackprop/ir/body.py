@@ -33,6 +33,11 @@ class Body:
     def __repr__(self) -> str:
         return f"<step of {len(self.graph.nodes)} nodes>"
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether the steps are those of adjoints or tangents."""
+        return self.name.endswith(("_bar", "_dot"))
+
     def node(self, identifier: str) -> int:
         """The node of an input; -1 where the body does not use it."""
         return self.graph.inputs().get(identifier, -1)

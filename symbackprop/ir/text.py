@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from symbackprop.ir.graph import Graph
 from symbackprop.ir.node import Node, Number
-from symbackprop.ops.extents import Extent, extent_text, plus, times
+from symbackprop.ops.extents import Extent, extent_text, plus, shape_text, times
 from symbackprop.ops.indexing import SIZE
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
 
@@ -138,7 +138,8 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
         return [extent_text(node.attributes)]
     name = node.op.name
     if name in _SILENT:
-        return [(node.operands[0], strength)]
+        subscript = _repeated(graph, node) if name != "to_real" and name != "in_range" else ""
+        return [(node.operands[0], 8), subscript] if subscript else [(node.operands[0], strength)]
     if name == "transpose":
         return [(node.operands[0], 8), ".T"]
     if name == "contract":
@@ -171,8 +172,26 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
         if position:
             body.append(", ")
         body.append((operand, 0))
+    if name.startswith("reduce_") and node.type.shape:
+        axes = node.attributes[0] if len(node.attributes) == 1 else node.attributes
+        body.append(f", axis={axes}")
     body.append(")")
     return body
+
+
+def _repeated(graph: Graph, node: Node) -> str:
+    """The subscript that lines up an array with others, as NumPy has it; nothing where trailing axes do so."""
+    old = graph.nodes[node.operands[0]].type.shape
+    if node.op.name == "broadcast":
+        shape, axes = node.attributes
+        pieces = [":" if axis in axes else "None" for axis in range(axes[0] if axes else 0, len(shape))]
+        return f"[{', '.join(pieces)}]" if axes and "None" in pieces else ""
+    left, right = [n for n in old if n != 1], [n for n in node.type.shape if n != 1]
+    if left != right:
+        return f".reshape{shape_text(node.type.shape)}"
+    if len(node.type.shape) < len(old) and node.type.shape:
+        return f"[{', '.join('0' if n == 1 else ':' for n in old)}]"
+    return ""
 
 
 def _piece(extent: Extent, start: Extent, step: int, length: Extent) -> str:

@@ -97,7 +97,8 @@ class LoopScheduler(Scheduler):
 
     def section(self, index: int, section: Section) -> None:
         if self.nests:
-            nest = self.nests[self.groups.group[index]]
+            # A node that is written where it is used may stand after all groups.
+            nest = self.nests[min(self.groups.group[index], len(self.nests) - 1)]
             nest.body.append(section)
 
     def last(self, statement: Statement) -> None:

@@ -72,6 +72,8 @@ class Scheduler:
         self.doors = Doors(signature, self.arguments, self.parameters)
         self.function.body.extend(self.doors.build(graph, self.namer.allocate))
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
+        self.silent = False
+        """Whether lines go without comments: those of a derived loop body have no formula of the user's."""
         self.begin(graph, self._places())
         self.primal = graph.reaching(graph.outputs[: signature.value_count])
 
@@ -88,9 +90,10 @@ class Scheduler:
         self.users_own: set[Expr] = set(places.values())
         self.primal = [True] * len(graph.nodes)
 
-    def inside(self, graph: Graph, places: dict[str, Expr]) -> Self:
+    def inside(self, graph: Graph, places: dict[str, Expr], silent: bool) -> Self:
         """A scheduler for the body of a loop in this function, whose names it shares."""
         inner = copy(self)
+        inner.silent = self.silent or silent
         inner.function = Function("", [], [])
         inner.begin(graph, places)
         return inner
@@ -225,6 +228,8 @@ class Scheduler:
         """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
         names = self.graph.labels
         node = self.graph.nodes[index]
+        if self.silent:
+            return ""
         if self.primal[index]:
             if index in self.result_nodes or index in names or not self._is_short(index) or node.op is REDUCE_SUM:
                 return ""

@@ -43,7 +43,7 @@ def scan_of_arrays(s: WholeScheduler, index: int) -> None:
     places: dict[str, Expr] = {STATE: Ref(state), STEP: t}
     for shared, operand in zip(body.shared, node.operands[1:], strict=True):
         places[shared] = s.full(operand)
-    inner = s.inside(body.graph, places)
+    inner = s.inside(body.graph, places, body.is_derived)
     inner.walk()
     result = inner.full(body.graph.outputs[0])
     if kept:
@@ -79,7 +79,7 @@ def scan_in_loops(s: LoopScheduler, index: int, statements: list[Statement]) -> 
     places: dict[str, Expr] = {STATE: Item(name, (at(t),)), STEP: t}
     for shared, operand in zip(body.shared, node.operands[1:], strict=True):
         places[shared] = s.expr[operand] if operand not in s.stored else s.calls.whole(operand)
-    inner = s.inside(body.graph, places)
+    inner = s.inside(body.graph, places, body.is_derived)
     inner.allocations = []
     inner.walk()
     place = s.place(shape)

@@ -82,7 +82,8 @@ class WholeScheduler(Scheduler):
         if isinstance(expr, Ref) and self.graph.nodes[index].op is not INPUT and self.named.get(index) == expr.name:
             if name is None or expr.name == name:
                 return expr
-            value: Expr = expr
+            # Two results that are equal are two arrays.
+            value: Expr = Method(expr, "copy")
         else:
             value = self.full(index)
             # A caller may change what it gets; neither its own input nor another result may change with it.

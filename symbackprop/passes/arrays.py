@@ -11,7 +11,7 @@ from symbackprop.ops.indexing import PAD, SLICE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_MUL, _NEG = REGISTRY["mul"], REGISTRY["neg"]
+_GT, _MUL, _NEG, _SELECT = (REGISTRY[name] for name in ("gt", "mul", "neg", "select"))
 
 
 def _shape(r: Rewriter, index: int) -> Any:
@@ -35,8 +35,17 @@ def _sum_of_repeated(r: Rewriter, axes: Any, x: int) -> int | None:
     kept = [axis for axis in range(len(shape)) if axis not in axes]
     places_left = tuple(kept.index(place) for k, place in enumerate(places) if k not in dropped and k not in ones)
     factor = product(shape[a] for a in repeated)
-    scaled = r.add(_MUL, (r.length(factor), small))
-    return r.broadcast(scaled, tuple(shape[axis] for axis in kept), places_left)
+    return r.broadcast(_times_length(r, factor, small), tuple(shape[axis] for axis in kept), places_left)
+
+
+def _times_length(r: Rewriter, factor: Any, x: int) -> int:
+    """factor*x, the sum of so many; nothing of none, also where x is infinite or nan."""
+    length = r.length(factor)
+    scaled = r.add(_MUL, (length, x))
+    if isinstance(factor, int) or r.number(x) is not None:
+        return scaled
+    some = r.add(_GT, (length, r.const(0)))
+    return r.add(_SELECT, (some, scaled, r.broadcast(r.const(0), r.nodes[x].type.shape)))
 
 
 def _sum_of_sum(r: Rewriter, axes: Any, x: int) -> int | None:
@@ -189,7 +198,7 @@ def _product_with_repeated(r: Rewriter, attributes: Any, a: int, b: int) -> int 
         result = product_of(r, (*pair[0], inner_out), pair[1])
         repeats = product(lengths[label] for label in lone if label not in out)
         if repeats != 1:
-            result = r.add(_MUL, (r.length(repeats), result))
+            result = _times_length(r, repeats, result)
         full = tuple({**lengths, **dict(zip(other_labels, _shape(r, other), strict=True))}[label] for label in out)
         return r.broadcast(result, full, tuple(out.index(label) for label in inner_out))
     return None

@@ -115,13 +115,12 @@ def _constant_first(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _mul_constants(r: Rewriter, x: int, y: int) -> int | None:
-    # c*(d*z) = (c*d)*z, with c*d exact: one rounding instead of two. Likewise (c*w)*(d*z) = (c*d)*(w*z).
+    # c*(d*z) = (c*d)*z, with c*d exact: one rounding instead of two. Likewise (c*w)*(z/c) = w*z.
     if r.is_op(x, _MUL) and r.is_op(y, _MUL):
         (c, w), (d, z) = r.operands(x), r.operands(y)
         first, second = r.number(c), r.number(d)
-        if first and second and _TINY < abs(first * second) < 1 / _TINY:
-            return r.add(_MUL, (r.const(first * second), r.add(_MUL, (w, z))))
-        return None
+        if first and second and first * second == 1:
+            return r.add(_MUL, (w, z))
     outer = r.number(x)
     if outer and r.is_op(y, _MUL):
         a, b = r.operands(y)

@@ -119,6 +119,8 @@ def bound_dimensions(arguments: Sequence[Argument], values: Sequence[Any], given
         if argument.dimension:
             known[argument.members[0]], told_by[argument.members[0]] = value, f"{argument.name!r}"
     for name, value in given.items():
+        if int(value) != value:
+            raise CallError(f"{name!r} is a length: an integer, got {value!r}")
         known.setdefault(name, int(value))
         told_by.setdefault(name, f"the argument {name!r}")
     axes = [

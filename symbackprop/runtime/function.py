@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.emit.files import write_atomically
-from symbackprop.errors import CallError, ShapeMismatch
+from symbackprop.errors import CallError, OutOfRange, ShapeMismatch
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
 from symbackprop.ops.extents import Extent, Shape, dimensions, measured
@@ -212,6 +212,8 @@ class CompiledFunction:
             values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
         try:
             return self._module()[name](*values)
+        except IndexError as error:
+            raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
         except Exception as error:
             failure = explained(error)
             if failure is None:

@@ -164,6 +164,29 @@ def test_the_number_of_the_step_and_shifted_inputs() -> None:
     close(g(u=at), jax.grad(lambda u: sum(j * u[j] * u[j + 1] ** 2 for j in range(5)))(jnp.asarray(at)))
 
 
+@pytest.mark.parametrize("backend", ["numpy", "python"])
+def test_sums_inside_a_step_and_states_in_a_sum_over_the_same_symbol(backend: str) -> None:
+    c = sp.IndexedBase("c", shape=(k,))
+    scan = Scan((s, b, s + sp.Sum(sp.sin(c[i] * s), (i, 0, k - 1))), (t, 1, 3))
+    loss = sp.Sum(scan.states(s)[t, 0] ** 2, (t, 0, 3))
+    g = compile_grad(loss, [b, c], backend=backend)
+
+    def loop(b: Any, c: Any) -> Any:
+        total = b**2
+        for _ in range(3):
+            b = b + jnp.sum(jnp.sin(c * b))
+            total += b**2
+        return total
+
+    at = np.random.default_rng(0).normal(size=4)
+    close(g(b=0.3, c=at), jax.grad(loop, argnums=(0, 1))(0.3, jnp.asarray(at)))
+
+
+def test_checkpoints_with_a_gradient_in_the_start_alone() -> None:
+    g = compile_grad(recurrence(a * s, s, b, (t, 1, 10), 3), b, backend="numpy")
+    assert g(a=2.0, b=0.5) == 1024.0
+
+
 def test_newtons_method_is_differentiated() -> None:
     # The 30th iterate of Newton's method for the square root is the square root, and so is its derivative.
     root = recurrence((s + a / s) / 2, s, 1, (t, 1, 30))
@@ -193,6 +216,8 @@ def test_checkpoints_keep_less() -> None:
     ("make", "error", "words"),
     [
         (lambda: Scan((s, 0, s + 1)), OptionError, "Scan takes"),
+        (lambda: Scan((s, s + 1), (t, 0, 3)), OptionError, "Scan takes"),
+        (lambda: Scan(s, 0, s + 1, (t, 0, 3)), OptionError, "Scan takes"),
         (lambda: Scan((s + 1, 0, s), (t, 0, 3)), OptionError, "a state must be"),
         (lambda: Scan((s, 0, s), (s, 1, s), (t, 0, 3)), OptionError, "two steps for one state"),
         (lambda: Scan((s, 0, s), (t, 0, 3), checkpoint=0), OptionError, "checkpoint"),
