@@ -53,7 +53,6 @@ def value(a, mu, s, x):
     Z3 = np.empty((n, K), np.float64)
     z2 = np.empty(n, np.float64)
     a2 = np.empty(n, np.float64)
-    z3 = np.empty(n, np.float64)
     v5 = -math.inf
     for i in range(K):
         z1[i] = -(d * s[i])  # -d*s
@@ -77,6 +76,7 @@ def value(a, mu, s, x):
         z2[i] = v3
     for i in range(n):
         a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
+    z3 = z2  # z2 is done with
     for i in range(n):
         v4 = 0.0
         for j in range(K):
@@ -106,14 +106,9 @@ def value_and_grad(a, mu, s, x):
     z2 = np.empty(n, np.float64)
     a2 = np.empty(n, np.float64)
     A1 = np.empty((n, K), np.float64)
-    z3 = np.empty(n, np.float64)
-    a3 = np.empty(K, np.float64)
     z4 = np.zeros(K, np.float64)
-    a_bar = np.empty(K, np.float64)
     a1_bar = np.zeros(K, np.float64)
     a4 = np.empty(K, np.float64)
-    A2 = np.empty((n, K), np.float64)
-    Z1_bar = np.empty((K, d), np.float64)
     mu_bar = np.empty((K, d), np.float64)
     s_bar = np.empty(K, np.float64)
     v4 = -math.inf
@@ -140,6 +135,7 @@ def value_and_grad(a, mu, s, x):
         z2[i] = v2
     for i in range(n):
         a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
+    z3 = z2  # z2 is done with
     for i in range(n):
         v3 = 0.0
         for j in range(K):
@@ -151,12 +147,14 @@ def value_and_grad(a, mu, s, x):
         total += a2[i] + math.log(z3[i])
     v5 = v4 if abs(v4) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
     total_2 = 0.0
+    a3 = z1  # z1 is done with
     for i in range(K):
         a3[i] = math.exp(a[i] - v5)  # exp(a - where(abs(max(a)) < inf, max(a), 0))
         total_2 += a3[i]
     result = 0.9189385332046728 * d - total / n + (v5 + math.log(total_2))
 
     # Adjoints, from the result back to the inputs.
+    A2 = Z4  # Z4 is done with
     for i in range(n):
         for j in range(K):
             v6 = A1[i, j] / z3[i] / n
@@ -164,9 +162,11 @@ def value_and_grad(a, mu, s, x):
             z4[j] += v6  # adjoint of d*s
             a1_bar[j] += v7 * Z3[i, j]  # adjoint of exp((-2)*s)
             A2[i, j] = v7 * a4[j]
+    a_bar = a4  # a4 is done with
     for i in range(K):
         a_bar[i] = a3[i] / total_2 - z4[i]  # adjoint of a
         s_bar[i] = -2.0 * (a1_bar[i] * a1[i]) + z4[i] * d  # adjoint of s
+    Z1_bar = Z1  # Z1 is done with
     for i in range(K):
         for j in range(d):
             v8 = 0.0

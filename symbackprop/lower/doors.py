@@ -89,7 +89,7 @@ def shared(functions: list[Function], lengths: list[str]) -> list[Function]:
         return functions
     parameters = functions[0].parameters
     bodies = [[s for s in function.body if not isinstance(s, DOORS)] for function in functions]
-    used = set().union(*[_names(body) for body in bodies])
+    used = set().union(*[names_in(body) for body in bodies])
     names = (*parameters, *[name for name in lengths if name in used])
     for function, body in zip(functions, bodies, strict=True):
         function.body[:] = [Receive(names, INPUTS, tuple(parameters)), *body]
@@ -97,7 +97,7 @@ def shared(functions: list[Function], lengths: list[str]) -> list[Function]:
     return [Function(INPUTS, parameters, list(doors), results, bare_value=False), *functions]
 
 
-def _names(statements: Sequence[Statement]) -> set[str]:
+def names_in(statements: Sequence[Statement]) -> set[str]:
     """All words in statements, which local names are among."""
     found: set[str] = set()
     stack: list[object] = list(statements)

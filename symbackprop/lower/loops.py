@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Graph, Number
 from symbackprop.ir.signature import Signature
+from symbackprop.lower.buffers import reuse
 from symbackprop.lower.calls import Calls
 from symbackprop.lower.entries import Entries, Place, stepped
 from symbackprop.lower.fuse import VIEWS
@@ -57,6 +58,7 @@ class LoopScheduler(Scheduler):
 
     def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
         self.allocations: list[Statement] = []
+        self.shapes: dict[str, Shape] = {}
         self.counters: list[str] = []
         super().__init__(graph, signature, target, derivative)
 
@@ -111,6 +113,7 @@ class LoopScheduler(Scheduler):
 
     def new_array(self, name: str, shape: Shape, fill: Number | int | None = None, dtype: DType = "real") -> None:
         self.arrays.append(shape)
+        self.shapes[name] = shape
         self.allocate(Allocate(name, tuple(self.extent(extent) for extent in shape), fill, dtype))
 
     def node(self, index: int) -> None:
@@ -251,8 +254,11 @@ class LoopScheduler(Scheduler):
         return expr
 
     def assemble(self) -> None:
-        self.function.body.extend(self.allocations)
-        self.function.body.extend(self.statements())
+        results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
+        statements, borrowing = reuse(self.allocations, self.statements(), results)
+        self.function.body.extend(statements)
+        for name in borrowing:
+            self.arrays.remove(self.shapes[name])
 
     def statements(self) -> list[Statement]:
         """All nests, one after the other."""
