@@ -78,7 +78,7 @@ def value_and_grad(K, Q, V, Y):
     P = A1 / A1.sum(axis=1)[:, None]
     O = P @ V
     Z2 = O - Y
-    v2 = e * n  # e*n
+    v2 = e * n
     result = np.sum(Z2 * Z2) / v2
 
     # Adjoints, from the result back to the inputs.

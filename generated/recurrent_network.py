@@ -102,7 +102,7 @@ def value_and_grad(U, V, W, X, Y, b, c, h0):
         h_states[t + 1] = A1[0]
     P = h_states[1:] @ V + c
     Z1 = P - Y
-    v1 = T * e  # T*e
+    v1 = T * e
     result = np.sum(Z1 * Z1) / v1
 
     # Adjoints, from the result back to the inputs.

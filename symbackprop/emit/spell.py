@@ -309,8 +309,8 @@ class Dialect:
 
 
 def noted(line: str, note: str) -> str:
-    """A line with its comment, if there is room for a useful piece of it."""
-    if not note:
+    """A line with its comment, if there is room for a useful piece of it and it does not repeat the line."""
+    if not note or line.partition(" = ")[2].replace(" ", "") == note.replace(" ", ""):
         return line
     room = LINE - len(line) - 4
     text = comment(note)
