@@ -6,7 +6,7 @@ Arguments:
     r  15 real numbers in an array: r0, r1, r2, r3, r4, r5, r6, r7, ...
 
 Gradient: (r0, r1, r2, r3, r4, r5, r6, r7, ...).
-Operations: value 274, with the derivative 629, 2.30 times as many (in additions).
+Operations: value 274, with the derivative 632, 2.31 times as many (in additions).
 Target numba, float64. Kinks: zero.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/molecule.py:energy --wrt r --args r --target numba
@@ -163,11 +163,11 @@ def value_and_grad(r):
     v51_bar = 520.0 * v52 / math.sqrt((v51 + 1.0) * (1.0 - v51))
     v72 = v51_bar / v50  # adjoint of (r3 - r0)*(r6 - r3) + (r4 - r1)*(r7 - r4) + (r5 - r2)*(r8 -...
     v73 = v51_bar * (v51 / v50)
-    v74 = (2180.0 * v54 - v73 * v28) * (0.5 / abs(v49))  # adjoint of (r3 - r0)*(r3 - r0) + (r4 -...
+    v74 = (2180.0 * v54 - v73 * v28) * (0.5 / (v49 if v49 != 0.0 else math.inf))  # adjoint of (r...
     v47_bar = 520.0 * v48 / math.sqrt((v47 + 1.0) * (1.0 - v47))
     v75 = v47_bar / v46  # adjoint of (r10 - r7)*(r7 - r4) + (r11 - r8)*(r8 - r5) + (r6 - r3)*(r9...
     v76 = v47_bar * (v47 / v46)
-    v77 = (2180.0 * v53 - v76 * v28) * (0.5 / abs(v45))
+    v77 = (2180.0 * v53 - v76 * v28) * (0.5 / (v45 if v45 != 0.0 else math.inf))
     v78 = -18.0 * math.sin(v44)
     v79 = math.hypot(v43, v39)
     v39_bar = v78 * (v43 / v79 / v79)
@@ -192,7 +192,7 @@ def value_and_grad(r):
     v32_bar = v38_bar * v29 - v80 * v41  # adjoint of (r11 - r8)*(r7 - r4) - (r10 - r7)*(r8 - r5)
     v31_bar = v75 * v26 + v77 * (2.0 * v31) + v37_bar * v25 - v32_bar * v27  # adjoint of r10 - r7
     v30_bar = v75 * v27 + v77 * (2.0 * v30) - v35_bar * v25 + v32_bar * v26  # adjoint of r11 - r8
-    v90 = v28_bar * (0.5 / abs(v28))  # adjoint of (r6 - r3)*(r6 - r3) + (r7 - r4)*(r7 - r4) + (r...
+    v90 = v28_bar * (0.5 / (v28 if v28 != 0.0 else math.inf))  # adjoint of (r6 - r3)*(r6 - r3) +...
     v27_bar = v84 + v35_bar * v34 - v32_bar * v31 + v90 * (2.0 * v27)  # adjoint of r8 - r5
     v26_bar = v89 - v37_bar * v34 + v32_bar * v30 + v90 * (2.0 * v26)  # adjoint of r7 - r4
     v25_bar = v87 + v37_bar * v31 - v35_bar * v30 + v90 * (2.0 * v25)  # adjoint of r6 - r3

@@ -161,6 +161,20 @@ ROWS = (
         kink="the derivative at 0 is +inf, the one-sided limit",
     ),
     Op(
+        name="norm_root",
+        doc="square root of a sum of squares",
+        # At the origin the partial is 0, and not the infinity of a root, which would meet the zeros of the squares. It is
+        # 0.5/inf and no gate, which would go through all that follows.
+        partials=(lambda f, z, x: 0.5 / f.select(f.ne(z, 0), z, f.const("inf")),),
+        python=helper(_sqrt),
+        numpy=call("np.sqrt"),
+        numba=call("math.sqrt"),
+        mpmath=mp.sqrt,
+        cost=DIVISION,
+        domain=((0.05, 9),),
+        kink="the derivative of a norm at the origin is 0",
+    ),
+    Op(
         name="cbrt",
         doc="real cube root, also of negative numbers",
         sympy=("codegen.cfunctions.Cbrt",),

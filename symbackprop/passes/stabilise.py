@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
+from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Rewriter, Rule, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
@@ -15,6 +17,7 @@ from symbackprop.passes.stable_sums import RULES as SUM_RULES
 
 _ADD, _MUL, _NEG, _EXP = (REGISTRY[name] for name in ("add", "mul", "neg", "exp"))
 _LOGISTIC, _SOFTPLUS = REGISTRY["logistic"], REGISTRY["softplus"]
+_POW, _NORM_ROOT = REGISTRY["pow"], REGISTRY["norm_root"]
 
 
 def _exponent_beside_one(r: Rewriter, index: int) -> int | None:
@@ -44,7 +47,28 @@ def _one_plus(r: Rewriter, x: int) -> int | None:
     return r.add(_SOFTPLUS, (r.operands(x)[0],)) if r.is_op(x, _EXP) else None
 
 
+def _root_of_squares(r: Rewriter, x: int) -> int | None:
+    """A norm: its gradient at the origin is 0, where that of the root is infinite and those of the squares are 0."""
+    stack = [x]
+    for _ in range(_MOST_SQUARES):
+        if not stack:
+            return r.add(_NORM_ROOT, (x,))
+        node = r.nodes[stack.pop()]
+        if node.op in _PASSED:
+            stack.extend(node.operands)
+        elif not (node.op is _MUL and node.operands[0] == node.operands[1]) and not (
+            node.op is _POW and r.number(node.operands[1]) == 2
+        ):
+            return None
+    return None
+
+
+_PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
+# Longer sums of single squares are not looked through; sums over an axis are one step.
+_MOST_SQUARES = 64
+
 RULES = (
+    Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
     Rule("x/(exp(y) + 1) -> x*logistic(-y)", "div", _quotient, lambda f, x, y, c: x / (f.exp(y) + 1)),
     Rule("exp(x)/(exp(x) + 1) -> logistic(x)", "div", _quotient, lambda f, x, y, c: f.exp(x) / (f.exp(x) + 1)),
     Rule("log(exp(x) + 1) -> softplus(x)", "log", _logarithm, lambda f, x, y, c: f.log(f.exp(x) + 1)),
