@@ -163,8 +163,8 @@ ROWS = (
     Op(
         name="norm_root",
         doc="square root of a sum of squares",
-        # At the origin the partial is 0, and not the infinity of a root, which would meet the zeros of the squares. It is
-        # 0.5/inf and no gate, which would go through all that follows.
+        # At the origin the partial is 0, and not the infinity of a root, which would meet the zeros of the squares: as
+        # 0.5/inf and not as a gate, which would go through all that follows.
         partials=(lambda f, z, x: 0.5 / f.select(f.ne(z, 0), z, f.const("inf")),),
         python=helper(_sqrt),
         numpy=call("np.sqrt"),
