@@ -118,6 +118,9 @@ class Indices:
         """What must be translated before an object, and in which scopes; the same objects whenever it is asked."""
         scope = self._narrow(expr, scope)
         key = self._key(expr, scope)
+        if isinstance(expr, sp.Symbol):
+            # That a let-bound symbol counts or indexes is known only once all accesses have been met.
+            return self._find_inside(expr, scope, key)
         known = self._operands.get(key)
         if known is None:
             known = self._operands[key] = self._find_inside(expr, scope, key)

@@ -577,3 +577,16 @@ def test_a_length_is_no_variable() -> None:
     x = sp.IndexedBase("x", shape=(n,))
     with pytest.raises(OptionError, match="which is a length"):
         compile_grad(n * sp.Sum(x[i] ** 2, (i, 0, n - 1)), [n])
+
+
+def test_a_let_bound_length_in_a_subscript_and_in_its_guard() -> None:
+    from symbackprop import compile_grad
+
+    n, i = sp.symbols("n i", integer=True)
+    x = sp.IndexedBase("x", shape=(n,))
+    loss = sp.Sum(sp.Piecewise((x[sp.Min(n - 1, i + 1)] ** 2, i < n - 1), (0, True)), (i, 0, n - 1))
+    let, (reduced,) = sp.cse(loss)
+    assert let
+    at = np.array([1.0, 2.0, 3.0])
+    for expr in (loss, (let, [reduced])):
+        np.testing.assert_array_equal(compile_grad(expr, x, backend="numpy")(x=at), [0.0, 4.0, 6.0])
