@@ -13,7 +13,7 @@ from symbackprop.ir.graph import Graph, GraphBuilder
 from symbackprop.ir.interpret import interpret
 from symbackprop.ir.node import Node, Number, Type
 from symbackprop.ir.text import infix, to_text
-from symbackprop.ir.value import Functions, Value
+from symbackprop.ir.value import Functions, Kinked, Value
 from symbackprop.ir.verify import verify
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Functions",
     "Graph",
     "GraphBuilder",
+    "Kinked",
     "Node",
     "Number",
     "Type",

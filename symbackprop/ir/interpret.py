@@ -1,7 +1,7 @@
 """The reference evaluator: it walks the node list and knows nothing but the rows.
 
-It works on floats and NumPy arrays (by the rows' `numpy` spelling) and in arbitrary precision (by their `mpmath`
-reference), and is the link in the chain of oracles between the mathematics and everything that is emitted.
+It works on floats and NumPy arrays (by the rows' `numpy` spelling) and in arbitrary precision (by their `mpmath` or
+`ball` reference), and is the link in the chain of oracles between the mathematics and everything that is emitted.
 """
 
 from __future__ import annotations
@@ -36,12 +36,24 @@ _MPMATH_NAMES = {
     "nan": lambda: mp.nan,
 }
 
+_BALL_NAMES = {
+    "pi": lambda arb: arb.pi(),
+    "e": lambda arb: arb.const_e(),
+    "euler_gamma": lambda arb: arb.const_euler(),
+    "golden_ratio": lambda arb: (1 + arb(5).sqrt()) / 2,
+    "catalan": lambda arb: arb.const_catalan(),
+    "inf": lambda arb: arb.pos_inf(),
+    "-inf": lambda arb: arb.neg_inf(),
+    "nan": lambda arb: arb.nan(),
+}
+
 
 def interpret(graph: Graph, inputs: Mapping[str, Any], arithmetic: str = "numpy") -> list[Any]:
     """The values of the graph's outputs.
 
     `inputs` maps identifiers to floats or arrays. With `arithmetic="mpmath"` everything is computed to mpmath's
-    current precision, in arrays of objects. Raises KeyError for a missing input.
+    current precision, in arrays of objects; with "ball" in python-flint's balls, to the precision of `flint.ctx`.
+    Raises KeyError for a missing input.
 
     >>> from symbackprop.ir import Functions, GraphBuilder
     >>> f = Functions(GraphBuilder()); x = f.input("x")
@@ -58,7 +70,6 @@ def evaluate(
 ) -> list[Any]:
     """The value of every node that an output needs; None of the others. `around` are lengths that are known already."""
     lengths = {**(around or {}), **bound_lengths(graph, inputs)}
-    exact = arithmetic == "mpmath"
     values: list[Any] = []
     for node, needed in zip(graph.nodes, graph.reaching(), strict=True):
         op = node.op
@@ -66,31 +77,30 @@ def evaluate(
         if not needed:
             pass
         elif op is CONST:
-            value = _constant(node, exact)
+            value = _constant(node, arithmetic)
         elif op is INPUT:
-            value = _lift(inputs[node.attributes], exact, node.type.dtype)
+            value = _lift(inputs[node.attributes], arithmetic, node.type.dtype)
         elif op is LENGTH:
-            value = _lift(measured(node.attributes, lengths), exact)
+            value = _lift(measured(node.attributes, lengths), arithmetic)
         else:
             operands = [values[operand] for operand in node.operands]
-            if op.elementwise:
-                value = _apply_exact(op, operands) if exact else numpy_function(op)(*operands)
+            if op.elementwise and op.evaluate is None:
+                value = _apply(op, operands, arithmetic)
             elif op is SCAN:
                 body, length, kept = node.attributes
                 states = _stepped(body, length, operands, arithmetic, lengths)
                 value = states if kept else states[-1]
             else:
-                assert op.evaluate is not None
-                value = op.evaluate(resolved(node.attributes, lengths), *operands)
+                value = _over_arrays(op, arithmetic)(resolved(node.attributes, lengths), *operands)
                 value = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
         values.append(value)
     return values
 
 
-def _constant(node: Node, exact: bool) -> Any:
+def _constant(node: Node, arithmetic: str) -> Any:
     if node.type.dtype == "int":
         return np.int64(int(node.attributes))
-    return number_to_mpmath(node.attributes) if exact else _double(node.attributes)
+    return _NUMBERS[arithmetic](node.attributes)
 
 
 def _stepped(body: Any, length: Any, operands: list[Any], arithmetic: str, lengths: Mapping[str, int]) -> Any:
@@ -108,18 +118,27 @@ def _double(number: Number) -> Any:
     return number if isinstance(number, bool) else np.float64(to_float(number))
 
 
-def _lift(value: Any, exact: bool, dtype: str = "real") -> Any:
+def _lift(value: Any, arithmetic: str, dtype: str = "real") -> Any:
     if dtype == "int":
         return np.asarray(value, dtype=np.int64)[()]
-    if not exact:
+    if arithmetic == "numpy":
         return np.asarray(value, dtype=np.float64)[()]
-    if isinstance(value, mp.mpc):
-        return value
-    return np.frompyfunc(_exact, 1, 1)(np.asarray(value, object)) if np.ndim(value) else mp.mpf(value)
+    lift = _exact if arithmetic == "mpmath" else _ball
+    return np.frompyfunc(lift, 1, 1)(np.asarray(value, object)) if np.ndim(value) else lift(value)
 
 
 def _exact(number: Any) -> Any:
+    if isinstance(number, Fraction):
+        return number_to_mpmath(number)
     return number if isinstance(number, mp.mpc) else mp.mpf(number)
+
+
+def _ball(number: Any) -> Any:
+    from flint import arb
+
+    if isinstance(number, Fraction):
+        return number_to_ball(number)
+    return arb(number.item() if isinstance(number, np.generic) else number)
 
 
 def bound_lengths(graph: Graph, inputs: Mapping[str, Any]) -> dict[str, int]:
@@ -150,11 +169,79 @@ def resolved(attributes: Any, lengths: Mapping[str, int]) -> Any:
     return tuple(resolved(item, lengths) for item in attributes) if isinstance(attributes, tuple) else attributes
 
 
-def _apply_exact(op: Op, operands: list[Any]) -> Any:
-    reference = op.mpmath or _defined(op, "mpmath")
+def _apply(op: Op, operands: list[Any], arithmetic: str) -> Any:
+    if arithmetic == "numpy":
+        return numpy_function(op)(*operands)
+    reference = _reference(op, arithmetic)
     if not any(isinstance(operand, np.ndarray) for operand in operands):
         return reference(*operands)
     return np.frompyfunc(reference, len(operands), 1)(*operands)
+
+
+def _reference(op: Op, arithmetic: str) -> Callable[..., Any]:
+    """An elementwise row as a function of mpmath's numbers or of balls."""
+    if arithmetic == "mpmath":
+        return _real(op)
+    if op.ball is not None:
+        return _told(op.ball) if op.operands == "real" and op.result == "real" else op.ball
+    # Integers are exact in any arithmetic.
+    exact = op.mpmath
+    if op.result == "int" and exact is not None:
+        return exact
+    if op.operands == "int" and exact is not None:
+        return lambda *operands: _ball(exact(*operands))
+    return _defined(op, arithmetic)
+
+
+@cache
+def _real(op: Op) -> Callable[..., Any]:
+    """A row as a function of mpmath's numbers: nan where its result is not real, unless an operand is complex."""
+    reference = op.mpmath or _defined(op, "mpmath")
+    if op.result != "real" or op.operands == "int":
+        return reference
+    strict = op.operands == "real"
+
+    def real(*operands: Any) -> Any:
+        # mpmath has the larger of nan and 1 as 1; an arm of a select may be nan.
+        if strict and any(operand != operand for operand in operands):
+            return mp.nan
+        value = reference(*operands)
+        if isinstance(value, mp.mpc) and not any(isinstance(operand, mp.mpc) for operand in operands):
+            return value.real if value.imag == 0 else mp.nan
+        return value
+
+    return real
+
+
+@cache
+def _told(reference: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of balls: nan where an operand is, of which Arb's sinc is the ball from -1 to 1."""
+
+    def told(*operands: Any) -> Any:
+        for operand in operands:
+            if operand.is_nan():
+                return operand
+        return reference(*operands)
+
+    return told
+
+
+# Rows on arrays, besides the linear ones, that no more than move, add and multiply entries. What the references of
+# others make of balls are mpmath's numbers: middles, to 53 bits, without their radii.
+_EXACT_OVER_BALLS = frozenset(
+    {"reduce_prod", "cumulative_product", "linear_recurrence", "gather", "scatter_add", "iota", "size"}
+)
+
+
+def _over_arrays(op: Op, arithmetic: str) -> Callable[..., Any]:
+    """A row on arrays as a function of its attributes and operands."""
+    if arithmetic == "ball":
+        if op.ball is not None:
+            return op.ball
+        if op.linear not in ("each", "all") and op.name not in _EXACT_OVER_BALLS:
+            raise UnsupportedExpression(f"{op.name} has no reference over balls")
+    assert op.evaluate is not None
+    return op.evaluate
 
 
 def number_to_mpmath(number: Number) -> Any:
@@ -166,6 +253,24 @@ def number_to_mpmath(number: Number) -> Any:
     return _MPMATH_NAMES[number]()
 
 
+def number_to_ball(number: Number) -> Any:
+    """An exact number as a ball of flint's current precision."""
+    from flint import arb
+
+    if isinstance(number, bool):
+        return number
+    if isinstance(number, Fraction):
+        return arb(number.numerator) / number.denominator
+    return _BALL_NAMES[number](arb)
+
+
+_NUMBERS: dict[str, Callable[[Number], Any]] = {
+    "numpy": _double,
+    "mpmath": number_to_mpmath,
+    "ball": number_to_ball,
+}
+
+
 @cache
 def numpy_function(op: Op) -> Callable[..., Any]:
     """A row as a function of floats or arrays, made from its own `numpy` spelling or definition."""
@@ -174,14 +279,14 @@ def numpy_function(op: Op) -> Callable[..., Any]:
     if spelling is None:
         return _defined(op, "numpy")
     scope: dict[str, Any] = {"np": np, "special": special}
-    if spelling.helper is not None:
-        exec("from __future__ import annotations\n" + inspect.getsource(spelling.helper), scope)
+    for function in (spelling.helper, *spelling.uses) if spelling.helper is not None else ():
+        exec("from __future__ import annotations\n" + inspect.getsource(function), scope)
     if not spelling.operator:
         body = f"{spelling.callee}({', '.join(names)})"
     else:
         body = f" {spelling.callee} ".join(names) if len(names) == 2 else f"{spelling.callee}{names[0]}"
-    function: Callable[..., Any] = eval(f"lambda {', '.join(names)}: {body}", scope)
-    return function
+    made: Callable[..., Any] = eval(f"lambda {', '.join(names)}: {body}", scope)
+    return made
 
 
 @cache

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from symbackprop.ir.arrays import ArrayFunctions
-from symbackprop.ir.graph import GraphBuilder
+from symbackprop.ir.graph import Graph, GraphBuilder
 from symbackprop.ir.node import Number
-from symbackprop.ops import REGISTRY
+from symbackprop.ir.text import infix
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
+from symbackprop.ops.nonsmooth import off_jump, off_kink
 
 _ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
 
 Operand = "Value | int | float | Fraction"
-KINK_POLICIES = ("zero", "left", "right")
 
 
 class Value:
@@ -60,6 +61,14 @@ class Value:
 
     def __neg__(self) -> Value:
         return self.f.apply(_NEG, self)
+
+
+class Kinked(NamedTuple):
+    """A partial that does not exist everywhere, and the check that the derivative which it multiplies has to pass."""
+
+    partial: Value | int
+    check: Op
+    at: Value
 
 
 class Functions(ArrayFunctions):
@@ -101,17 +110,45 @@ class Functions(ArrayFunctions):
         """Whether this is a literal number, which no caller can change."""
         return self.builder.nodes[value.index].op is CONST
 
+    def polynomial(self, coefficients: tuple[Fraction, ...], x: Value) -> Value:
+        """coefficients[0] + coefficients[1]*x + ..."""
+        return Value(self, self.builder.add(REGISTRY["polynomial"], (x.index,), coefficients))
+
+    def attributes(self, value: Value) -> Any:
+        """The attributes of the node: the coefficients of a polynomial."""
+        return self.builder.nodes[value.index].attributes
+
     def is_nan(self, value: Value) -> bool:
         """Whether this is the literal nan, which stands where no arm of a Piecewise holds."""
         return self.is_constant(value) and self.builder.nodes[value.index].attributes == "nan"
 
     def at_kink(self, x: Value, y: Value, *, below: Any, above: Any, at: Any) -> Value:
         """A derivative that is `below` for x < y, `above` for x > y, and at x = y what the policy says: there `at` is
-        the answer of policy "zero". With a zero on one side it is a choice against 0, which `guard` keeps outermost.
+        the answer of policy "zero". With a zero on one side it is a choice against 0, which `guard` keeps outermost;
+        for policy "raise" it is the other side, lest a target that computes one arm alone skips the check in it.
         """
-        at = {"zero": at, "left": below, "right": above}[self.kinks]
+        at = {"zero": at, "left": below, "right": above, "raise": above or below}[self.kinks]
         if at == below:
             return self.select(self.gt(x, y), above, below)
         if at == above:
             return self.select(self.ge(x, y), above, below)
         return self.select(self.gt(x, y), above, self.select(self.lt(x, y), below, at))
+
+    def kinked(self, partial: Value | int, at: Value, where: Value, step: bool = False) -> Value | int | Kinked:
+        """A partial of `where`, which has a kink or a step where `at` holds: an error there, if that is the policy."""
+        if self.kinks != "raise":
+            return partial
+        return self.checked(partial, self._check(where, infix(Graph(self.builder.nodes, ()), at.index), step), at)
+
+    def checked(self, partial: Value | int, check: Op, at: Value) -> Kinked:
+        return Kinked(partial, check, at)
+
+    def unless_kink(self, tangent: Value, at: Value, where: Value, condition: str) -> Value:
+        """The tangent of `where`, an array, which has kinks where `at` holds, `condition` in words: an error there, if
+        that is the policy.
+        """
+        return self.apply(self._check(where, condition, False), tangent, at) if self.kinks == "raise" else tangent
+
+    def _check(self, where: Value, condition: str, step: bool) -> Op:
+        words = f"{infix(Graph(self.builder.nodes, ()), where.index)} has no derivative where {condition}"
+        return (off_jump if step else off_kink)(f"{words} (kinks='raise')")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -88,6 +89,26 @@ def _softplus(f: Any, x: Any) -> Any:
     return f.maximum(x, 0) + f.log1p(f.exp(-f.abs(x)))
 
 
+def _logistic_difference(f: Any, x: Any, y: Any) -> Any:
+    # 1/(1 + exp(y - x)). The rounding of x - y, which the exponential would amplify |x - y| times (490 ulp), is found
+    # exactly (Knuth's sum of two numbers) and made up for to first order. Where the difference is beyond all
+    # exponentials there is nothing to make up for, and infinities would meet.
+    d = x - y
+    lost = _lost(x, y, d)
+    near = f.lt(f.abs(d), 2000)
+    return f.logistic(d) * (1 + f.select(near, lost, 0) * f.logistic(-d))
+
+
+def _lost(x: Any, y: Any, d: Any) -> Any:
+    """x - y - d, exactly."""
+    back = x - d
+    return (x - (d + back)) + (back - y)
+
+
+_LOG_2 = Fraction("0.69314718055994530941723212145817656807550013436026")
+_LOG2_E = Fraction("1.4426950408889634073599246810018921374266459541530")
+_LOG10_E = Fraction("0.43429448190325182765112891891660508229439700580367")
+
 ROWS = (
     Op(
         name="exp",
@@ -98,6 +119,7 @@ ROWS = (
         numpy=call("np.exp"),
         numba=call("math.exp"),
         mpmath=mp.exp,
+        ball=lambda x: x.exp(),
         cost=ELEMENTARY,
         domain=((-5, 5),),
     ),
@@ -105,11 +127,12 @@ ROWS = (
         name="exp2",
         doc="2 ** x",
         sympy=("codegen.cfunctions.exp2",),
-        partials=(lambda f, z, x: z * f.log(f.const(2)),),
+        partials=(lambda f, z, x: z * f.const(_LOG_2),),
         python=helper(_exp2),
         numpy=call("np.exp2"),
         numba=call("np.exp2"),
         mpmath=lambda x: mp.mpf(2) ** x,
+        ball=lambda x: (x * (0 * x + 2).log()).exp(),
         cost=ELEMENTARY,
         domain=((-5, 5),),
     ),
@@ -122,6 +145,7 @@ ROWS = (
         numpy=call("np.expm1"),
         numba=call("math.expm1"),
         mpmath=mp.expm1,
+        ball=lambda x: x.expm1(),
         cost=ELEMENTARY,
         domain=((-5, 5),),
     ),
@@ -134,6 +158,7 @@ ROWS = (
         numpy=call("np.log"),
         numba=call("math.log"),
         mpmath=mp.log,
+        ball=lambda x: x.log(),
         cost=ELEMENTARY,
         domain=((0.05, 9),),
     ),
@@ -141,11 +166,12 @@ ROWS = (
         name="log2",
         doc="binary logarithm",
         sympy=("codegen.cfunctions.log2",),
-        partials=(lambda f, z, x: 1 / (x * f.log(f.const(2))),),
+        partials=(lambda f, z, x: f.const(_LOG2_E) / x,),
         python=helper(_log2),
         numpy=call("np.log2"),
         numba=call("np.log2"),
         mpmath=lambda x: mp.log(x, 2),
+        ball=lambda x: x.log() / (0 * x + 2).log(),
         cost=ELEMENTARY,
         domain=((0.05, 9),),
     ),
@@ -153,11 +179,12 @@ ROWS = (
         name="log10",
         doc="decimal logarithm",
         sympy=("codegen.cfunctions.log10",),
-        partials=(lambda f, z, x: 1 / (x * f.log(f.const(10))),),
+        partials=(lambda f, z, x: f.const(_LOG10_E) / x,),
         python=helper(_log10),
         numpy=call("np.log10"),
         numba=call("math.log10"),
         mpmath=mp.log10,
+        ball=lambda x: x.log() / (0 * x + 10).log(),
         cost=ELEMENTARY,
         domain=((0.05, 9),),
     ),
@@ -170,6 +197,7 @@ ROWS = (
         numpy=call("np.log1p"),
         numba=call("math.log1p"),
         mpmath=mp.log1p,
+        ball=lambda x: x.log1p(),
         cost=ELEMENTARY,
         domain=((-0.9, 9),),
     ),
@@ -178,13 +206,28 @@ ROWS = (
         doc="log(exp(x) + exp(y))",
         arity=2,
         sympy=("codegen.numpy_nodes.logaddexp",),
-        # The partials are the softmax of (x, y), each a logistic of the difference: no tail overflows.
-        partials=(lambda f, z, x, y: f.logistic(x - y), lambda f, z, x, y: f.logistic(y - x)),
+        # The partials are the softmax of (x, y), each a logistic of a difference: no tail overflows.
+        partials=(lambda f, z, x, y: f.logistic_difference(x, y), lambda f, z, x, y: f.logistic_difference(y, x)),
         python=helper(_logaddexp),
         numpy=call("np.logaddexp"),
         numba=call("np.logaddexp"),
         mpmath=lambda x, y: mp.log(mp.exp(x) + mp.exp(y)),
+        ball=lambda x, y: (x.exp() + y.exp()).log(),
         cost=2 * ELEMENTARY,
+        domain=((-5, 5), (-5, 5)),
+    ),
+    Op(
+        name="logistic_difference",
+        doc="exp(x) / (exp(x) + exp(y))",
+        arity=2,
+        partials=(
+            lambda f, z, x, y: z * f.logistic_difference(y, x),
+            lambda f, z, x, y: -(z * f.logistic_difference(y, x)),
+        ),
+        define=_logistic_difference,
+        mpmath=lambda x, y: 1 / (1 + mp.exp(y - x)),
+        ball=lambda x, y: 1 / (1 + (y - x).exp()),
+        cost=ELEMENTARY + 22,
         domain=((-5, 5), (-5, 5)),
     ),
     Op(
@@ -194,6 +237,7 @@ ROWS = (
         partials=(lambda f, z, x: f.logistic_slope(x),),
         define=_logistic,
         mpmath=lambda x: 1 / (1 + mp.exp(-x)),
+        ball=lambda x: 1 / (1 + (-x).exp()),
         cost=ELEMENTARY + 6,
         domain=((-6, 6),),
     ),
@@ -204,6 +248,7 @@ ROWS = (
         partials=(lambda f, z, x: -(z * f.tanh(x / 2)),),
         define=_logistic_slope,
         mpmath=lambda x: mp.sech(x / 2) ** 2 / 4,
+        ball=lambda x: (x / 2).sech() ** 2 / 4,
         cost=ELEMENTARY + 8,
         domain=((-6, 6),),
     ),
@@ -214,6 +259,7 @@ ROWS = (
         partials=(lambda f, z, x: f.logistic(x),),
         define=_softplus,
         mpmath=lambda x: mp.log1p(mp.exp(x)),
+        ball=lambda x: x.exp().log1p(),
         cost=2 * ELEMENTARY + 3,
         domain=((-6, 6),),
     ),

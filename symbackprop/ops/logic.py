@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from symbackprop.ops.row import Op, Spelling, call, infix
 
 
-def _comparison(name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable[..., Any]) -> Op:
+class UndecidedError(ArithmeticError):
+    """Two balls overlap: whether one number is below the other takes more digits to say."""
+
+
+def _certain(holds: Callable[..., Any], fails: Callable[..., Any]) -> Callable[..., bool]:
+    """A comparison of balls: whether it holds for all their numbers, or for none."""
+
+    def compare(x: Any, y: Any) -> bool:
+        if holds(x, y):
+            return True
+        if fails(x, y):
+            return False
+        raise UndecidedError
+
+    return compare
+
+
+def _comparison(
+    name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable[..., Any], opposite: Callable[..., Any]
+) -> Op:
     return Op(
         name=name,
         doc=f"x {symbol} y",
@@ -19,6 +39,7 @@ def _comparison(name: str, sympy: tuple[str, ...], symbol: str, mpmath: Callable
         numpy=infix(symbol),
         numba=infix(symbol),
         mpmath=mpmath,
+        ball=_certain(mpmath, opposite),
         result="bool",
         commutative=symbol in ("==", "!="),
         analytic=False,
@@ -36,6 +57,7 @@ def _connective(name: str, doc: str, arity: int, python: Spelling, numpy: Spelli
         numpy=numpy,
         numba=python,
         mpmath=mpmath,
+        ball=mpmath,
         result="bool",
         analytic=False,
         operands="bool",
@@ -44,12 +66,12 @@ def _connective(name: str, doc: str, arity: int, python: Spelling, numpy: Spelli
 
 
 ROWS = (
-    _comparison("lt", ("StrictLessThan",), "<", lambda x, y: x < y),
-    _comparison("le", ("LessThan",), "<=", lambda x, y: x <= y),
-    _comparison("gt", ("StrictGreaterThan",), ">", lambda x, y: x > y),
-    _comparison("ge", ("GreaterThan",), ">=", lambda x, y: x >= y),
-    _comparison("eq", ("Equality",), "==", lambda x, y: x == y),
-    _comparison("ne", ("Unequality",), "!=", lambda x, y: x != y),
+    _comparison("lt", ("StrictLessThan",), "<", operator.lt, operator.ge),
+    _comparison("le", ("LessThan",), "<=", operator.le, operator.gt),
+    _comparison("gt", ("StrictGreaterThan",), ">", operator.gt, operator.le),
+    _comparison("ge", ("GreaterThan",), ">=", operator.ge, operator.lt),
+    _comparison("eq", ("Equality",), "==", operator.eq, operator.ne),
+    _comparison("ne", ("Unequality",), "!=", operator.ne, operator.eq),
     _connective("logical_and", "x and y", 2, infix("and"), call("np.logical_and"), lambda x, y: x and y),
     _connective("logical_or", "x or y", 2, infix("or"), call("np.logical_or"), lambda x, y: x or y),
     _connective("logical_xor", "exactly one of two", 2, infix("!="), call("np.logical_xor"), lambda x, y: x != y),

@@ -85,8 +85,9 @@ def _extreme_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operand
     # A tie splits evenly between those that attain the extreme.
     (x,) = operands
     attained = f.select(f.eq(x, _spread(f, z, f.shape(x), axes)), 1, 0)
-    share = f.reduce_sum(attained, axes)
-    return f.reduce_sum(dot * attained, axes) / share
+    count = f.reduce_sum(attained, axes)
+    tangent = f.reduce_sum(dot * attained, axes) / count
+    return f.unless_kink(tangent, f.gt(count, 1), z, "several entries attain it")
 
 
 def _extreme(name: str, doc: str, ufunc: Any, start: float) -> Op:

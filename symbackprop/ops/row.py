@@ -68,6 +68,9 @@ class Op:
     """``(f, *operands)``: the row in terms of others, for targets that have no spelling of their own."""
     mpmath: Callable[..., Any] | None = None
     """The reference in arbitrary precision."""
+    ball: Callable[..., Any] | None = None
+    """The reference over balls, objects that have the methods of `flint.arb`; where there is none, `define` is taken,
+    and where that is missing, too, `mpmath` alone is the reference."""
     result: DType = "real"
     operands: DType | tuple[DType, ...] = "real"
     cost: int = ARITHMETIC

@@ -7,42 +7,24 @@ The three functions that it does not publish (zeta, polygamma, LambertW) are cal
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
 import numpy as np
 from scipy import special
 
-from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, Spelling, call, helper
+from symbackprop.ops.row import DIVISION, ELEMENTARY, SPECIAL, Op, Spelling, call, helper
 
 
-def _gamma(x: float) -> float:
-    """The gamma function; nan at its poles -1, -2, ..., an infinity at 0 and where it overflows."""
-    try:
-        return math.gamma(x)
-    except OverflowError:
-        return math.copysign(math.inf, x)
-    except ValueError:
-        return math.copysign(math.inf, x) if x == 0.0 else math.nan
-
-
-def _loggamma(x: float) -> float:
-    """log(gamma(x)) for x > 0; inf at 0, nan below."""
-    try:
-        return math.lgamma(x) if x > 0.0 else (math.inf if x == 0.0 else math.nan)
-    except OverflowError:
-        return math.inf
-
-
-def _log_gamma(x: float) -> float:
-    """log(gamma(x)) for x > 0; inf at 0, nan below."""
-    return math.lgamma(x) if x > 0.0 else (math.inf if x == 0.0 else math.nan)
-
-
-def _log_gammas(x: Any) -> Any:
-    """log(gamma(x)) for x > 0; inf at 0, nan below. SciPy's is inf for denormal x already."""
-    return np.where(x < 1e-300, -np.log(x), special.loggamma(x))[()]
+def _erfcs(x: Any) -> Any:
+    """The complementary error function; SciPy's own errs by 250 ulp to the right, and is 0 where it is denormal."""
+    # erfcx(x)*exp(-x*x), the square in two parts: that of a number of 25 bits, exactly, and the rest.
+    x = np.asarray(x)
+    tail = np.clip(x, 0.5, 30.0)
+    high = (tail + 6442450944.0) - 6442450944.0
+    small = special.erfcx(tail) * np.exp(-high * high) * np.exp((high - tail) * (high + tail))
+    return np.where(x < 0.5, special.erfc(x), small)[()]
 
 
 def _compiled(name: str, arity: int) -> Any:
@@ -84,28 +66,62 @@ def _lambertw(x: Any) -> Any:
     return np.where(w.imag == 0.0, w.real, np.nan)[()]
 
 
-def _compiled_scalar(name: str, arity: int) -> Spelling:
+def compiled_scalar(name: str, arity: int) -> Spelling:
+    """Spell a row as a call of SciPy's compiled scalar function of this name."""
     return Spelling(f"_{name}", helper=_compiled, binding=f'_compiled("{name}", {arity})', trailing="0")
 
 
-def _callback(name: str, arity: int) -> Spelling:
+def callback(name: str, arity: int) -> Spelling:
+    """Spell a row as a call of SciPy's function through Python."""
     return Spelling(f"_{name}", helper=_called_back, binding=f'_called_back("{name}", {arity})')
 
 
-def _order(name: str) -> str:
+def _bell(f: Any, x: Any) -> Any:
+    # The rounding of x*x, which the exponential would amplify up to 745 times, is found and made up for: x is taken
+    # apart into 25 bits, whose square is exact, and a rest. Beyond 64 the result is 0 whatever the rest.
+    size = f.minimum(f.abs(x), 64)
+    square = size * size
+    high = (size + _CUT) - _CUT
+    lost = (high * high - square) + (size - high) * (size + high)
+    return f.exp(-(square / 2)) * (1 - lost / 2)
+
+
+def _erfinv_slope(f: Any, x: Any) -> Any:
+    # sqrt(pi)/2*exp(z*z) amplifies the error of z = erfinv(x) up to 70 times. But erfc(|z|) is 1 - |x|, and so it is
+    # sqrt(pi)/2*erfcx(|z|)/(1 - |x|), which does not; in the middle SciPy's erfcx errs by 8 ulp, and exp(z*z) serves.
+    z = f.abs(f.erfinv(x))
+    outer = f.const(_HALF_ROOT_PI) * f.erfcx(z) / (1 - f.abs(x))
+    return f.select(f.lt(z, 0.6), f.const(_HALF_ROOT_PI) * f.exp(z * z), outer)
+
+
+def _lambertw_slope(f: Any, x: Any) -> Any:
+    # 1/((1 + w)*exp(w)), since w/(x*(1 + w)) is 0/0 at the origin; the latter for large x, where the exponential would
+    # amplify the rounding of w, 500 ulp at 1e256.
+    w = f.lambertw(x)
+    return f.select(f.gt(x, 1), w / x, f.exp(-w)) / (1 + w)
+
+
+def no_order(name: str) -> str:
+    """Why a derivative in the order is missing."""
     return f"the derivative of {name} in its order has no closed form; only its argument can be differentiated"
 
+
+# Added and subtracted, it leaves of a number below 64 what is a multiple of 2**-20.
+_CUT = 3 * 2**31
+_TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586580")
+_HALF_ROOT_PI = Fraction("0.88622692545275801364908374167057259139877472806119")
 
 ROWS = (
     Op(
         name="erf",
         doc="error function",
         sympy=("erf",),
-        partials=(lambda f, z, x: 2 / f.sqrt(f.const("pi")) * f.exp(-(x * x)),),
+        partials=(lambda f, z, x: f.const(_TWO_OVER_ROOT_PI) * f.bell(x) * f.bell(x),),
         python=call("math.erf"),
         numpy=call("special.erf"),
         numba=call("math.erf"),
         mpmath=mp.erf,
+        ball=lambda x: x.erf(),
         cost=ELEMENTARY,
         domain=((-3, 3),),
     ),
@@ -113,87 +129,58 @@ ROWS = (
         name="erfc",
         doc="complementary error function 1 - erf(x)",
         sympy=("erfc",),
-        partials=(lambda f, z, x: -(2 / f.sqrt(f.const("pi")) * f.exp(-(x * x))),),
+        partials=(lambda f, z, x: f.const(-_TWO_OVER_ROOT_PI) * f.bell(x) * f.bell(x),),
         python=call("math.erfc"),
-        numpy=call("special.erfc"),
+        numpy=helper(_erfcs),
         numba=call("math.erfc"),
         mpmath=mp.erfc,
+        ball=lambda x: x.erfc(),
         cost=ELEMENTARY,
         domain=((-3, 3),),
+    ),
+    Op(
+        name="bell",
+        doc="exp(-x*x/2)",
+        partials=(lambda f, z, x: -(x * z),),
+        define=_bell,
+        mpmath=lambda x: mp.exp(-x * x / 2),
+        ball=lambda x: (-x * x / 2).exp(),
+        cost=ELEMENTARY + 17,
+        domain=((-4, 4),),
+    ),
+    Op(
+        name="erfcx",
+        doc="exp(x*x) * erfc(x)",
+        partials=(lambda f, z, x: 2 * (x * z) - f.const(_TWO_OVER_ROOT_PI),),
+        numpy=call("special.erfcx"),
+        numba=compiled_scalar("erfcx", 1),
+        mpmath=lambda x: mp.exp(x * x) * mp.erfc(x),
+        ball=lambda x: (x * x).exp() * x.erfc(),
+        cost=SPECIAL,
+        domain=((0, 6),),
+    ),
+    Op(
+        name="erfinv_slope",
+        doc="derivative of erfinv",
+        partials=(lambda f, z, x: 2 * f.erfinv(x) * z * z,),
+        define=_erfinv_slope,
+        mpmath=lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(mp.erfinv(x) ** 2),
+        ball=lambda x: ((0 * x).acos() / 2).sqrt() * (x.erfinv() ** 2).exp(),
+        cost=2 * SPECIAL + ELEMENTARY + DIVISION + 8,
+        domain=((-0.95, 0.95),),
+        analytic=False,
     ),
     Op(
         name="erfinv",
         doc="inverse error function",
         sympy=("erfinv",),
-        partials=(lambda f, z, x: f.sqrt(f.const("pi")) / 2 * f.exp(z * z),),
+        partials=(lambda f, z, x: f.erfinv_slope(x),),
         numpy=call("special.erfinv"),
-        numba=_compiled_scalar("erfinv", 1),
+        numba=compiled_scalar("erfinv", 1),
         mpmath=mp.erfinv,
+        ball=lambda x: x.erfinv(),
         cost=SPECIAL,
         domain=((-0.95, 0.95),),
-    ),
-    Op(
-        name="gamma",
-        doc="gamma function",
-        sympy=("gamma",),
-        partials=(lambda f, z, x: z * f.digamma(x),),
-        python=helper(_gamma),
-        numpy=call("special.gamma"),
-        numba=_compiled_scalar("gamma", 1),
-        mpmath=mp.gamma,
-        cost=SPECIAL,
-        domain=((0.2, 6),),
-    ),
-    Op(
-        name="loggamma",
-        doc="log(gamma(x)), x > 0",
-        sympy=("loggamma",),
-        partials=(lambda f, z, x: f.digamma(x),),
-        python=helper(_loggamma),
-        numpy=helper(_log_gammas),
-        numba=helper(_log_gamma),
-        mpmath=mp.loggamma,
-        cost=SPECIAL,
-        domain=((0.2, 9),),
-    ),
-    Op(
-        name="digamma",
-        doc="derivative of loggamma",
-        sympy=("digamma",),
-        partials=(lambda f, z, x: f.polygamma(f.const(1), x),),
-        numpy=call("special.digamma"),
-        numba=_compiled_scalar("psi", 1),
-        mpmath=mp.digamma,
-        cost=SPECIAL,
-        domain=((0.2, 9),),
-    ),
-    Op(
-        name="polygamma",
-        doc="derivative of digamma, of order n, called polygamma(n, x)",
-        arity=2,
-        sympy=("polygamma",),
-        partials=(None, lambda f, z, n, x: f.polygamma(n + 1, x)),
-        missing=_order("polygamma"),
-        numpy=call("special.polygamma"),
-        numba=_callback("polygamma", 2),
-        mpmath=lambda n, x: mp.polygamma(int(n), x),
-        cost=SPECIAL,
-        domain=((1, 1), (0.2, 9)),
-    ),
-    Op(
-        name="beta",
-        doc="gamma(x)*gamma(y)/gamma(x + y)",
-        arity=2,
-        sympy=("beta",),
-        partials=(
-            lambda f, z, x, y: z * (f.digamma(x) - f.digamma(x + y)),
-            lambda f, z, x, y: z * (f.digamma(y) - f.digamma(x + y)),
-        ),
-        numpy=call("special.beta"),
-        numba=_compiled_scalar("beta", 2),
-        mpmath=mp.beta,
-        cost=3 * SPECIAL,  # three gamma functions
-        domain=((0.2, 5), (0.2, 5)),
     ),
     Op(
         name="besselj",
@@ -201,10 +188,11 @@ ROWS = (
         arity=2,
         sympy=("besselj",),
         partials=(None, lambda f, z, n, x: (f.besselj(n - 1, x) - f.besselj(n + 1, x)) / 2),
-        missing=_order("besselj"),
+        missing=no_order("besselj"),
         numpy=call("special.jv"),
-        numba=_compiled_scalar("jv", 2),
+        numba=compiled_scalar("jv", 2),
         mpmath=mp.besselj,
+        ball=lambda n, x: x.bessel_j(n),
         cost=SPECIAL,
         domain=((1, 1), (0.2, 9)),
     ),
@@ -214,10 +202,11 @@ ROWS = (
         arity=2,
         sympy=("bessely",),
         partials=(None, lambda f, z, n, x: (f.bessely(n - 1, x) - f.bessely(n + 1, x)) / 2),
-        missing=_order("bessely"),
+        missing=no_order("bessely"),
         numpy=call("special.yv"),
-        numba=_compiled_scalar("yv", 2),
+        numba=compiled_scalar("yv", 2),
         mpmath=mp.bessely,
+        ball=lambda n, x: x.bessel_y(n),
         cost=SPECIAL,
         domain=((1, 1), (0.5, 9)),
     ),
@@ -227,10 +216,11 @@ ROWS = (
         arity=2,
         sympy=("besseli",),
         partials=(None, lambda f, z, n, x: (f.besseli(n - 1, x) + f.besseli(n + 1, x)) / 2),
-        missing=_order("besseli"),
+        missing=no_order("besseli"),
         numpy=call("special.iv"),
-        numba=_compiled_scalar("iv", 2),
+        numba=compiled_scalar("iv", 2),
         mpmath=mp.besseli,
+        ball=lambda n, x: x.bessel_i(n),
         cost=SPECIAL,
         domain=((1, 1), (0.2, 5)),
     ),
@@ -240,10 +230,11 @@ ROWS = (
         arity=2,
         sympy=("besselk",),
         partials=(None, lambda f, z, n, x: -((f.besselk(n - 1, x) + f.besselk(n + 1, x)) / 2)),
-        missing=_order("besselk"),
+        missing=no_order("besselk"),
         numpy=call("special.kv"),
-        numba=_compiled_scalar("kv", 2),
+        numba=compiled_scalar("kv", 2),
         mpmath=mp.besselk,
+        ball=lambda n, x: x.bessel_k(n),
         cost=SPECIAL,
         domain=((1, 1), (0.5, 5)),
     ),
@@ -251,13 +242,24 @@ ROWS = (
         name="lambertw",
         doc="principal real branch of w*exp(w) = x, x >= -1/e",
         sympy=("LambertW",),
-        # 1/((1 + w)*exp(w)) and not w/(x*(1 + w)), which is 0/0 at the origin.
-        partials=(lambda f, z, x: 1 / ((1 + z) * f.exp(z)),),
+        partials=(lambda f, z, x: f.lambertw_slope(x),),
         numpy=helper(_lambertw),
-        numba=_callback("lambertw", 1),
+        numba=callback("lambertw", 1),
         mpmath=lambda x: mp.lambertw(x).real if x >= -mp.exp(-1) else mp.nan,
+        ball=lambda x: x.lambertw(),
         analytic=False,
         cost=SPECIAL + ELEMENTARY,
+        domain=((-0.3, 5),),
+    ),
+    Op(
+        name="lambertw_slope",
+        doc="derivative of Lambert's W",
+        partials=(lambda f, z, x: -(z * (z * ((2 + f.lambertw(x)) / (1 + f.lambertw(x))))),),
+        define=_lambertw_slope,
+        mpmath=lambda x: 1 / ((1 + mp.lambertw(x).real) * mp.exp(mp.lambertw(x).real)) if x >= -mp.exp(-1) else mp.nan,
+        ball=lambda x: 1 / ((1 + x.lambertw()) * x.lambertw().exp()),
+        analytic=False,
+        cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
         domain=((-0.3, 5),),
     ),
     Op(
@@ -268,8 +270,9 @@ ROWS = (
         partials=(None, lambda f, z, s, a: -(s * f.zeta(s + 1, a))),
         missing="SciPy has no derivative of zeta(s, a) in s; only a can be differentiated",
         numpy=call("special.zeta"),
-        numba=_callback("zeta", 2),
+        numba=callback("zeta", 2),
         mpmath=lambda s, a: mp.zeta(s, a),
+        ball=lambda s, a: s.zeta(a),
         cost=SPECIAL,
         domain=((1.5, 6), (0.5, 4)),
     ),

@@ -26,7 +26,8 @@ class _Expander(Rewriter):
                     f"target {self.target!r} cannot compute {op.name}: {why}; use {' or '.join(map(repr, others))}"
                 )
             f = Functions(self)
-            return int(op.define(f, *[f.wrap(operand) for operand in operands]).index)
+            values = [f.wrap(operand) for operand in operands]
+            return int((op.define(f, *values) if attributes is None else op.define(f, attributes, *values)).index)
         return super().plain(op, operands, attributes)
 
     def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:

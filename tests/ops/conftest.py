@@ -13,6 +13,8 @@ from symbackprop.ops import Op
 # the derivative are exact for any order but its polygamma is defined for integers alone.
 ORDERS = {
     "polygamma": (1.0, 2.0, 3.0),
+    "polygamma_difference": (0.0, 1.0),
+    "scaled_integral": (0.0, 1.0, 2.0, 3.0),
     "besselj": (0.0, 1.0, 2.0, 3.0),
     "bessely": (0.0, 1.0, 2.0, 3.0),
     "besseli": (0.0, 1.0, 2.0, 3.0),

@@ -104,9 +104,16 @@ def spelled_by_python(row: Op, derivative: bool) -> bool:
         for partial in row.partials:
             if callable(partial):
                 partial(f, z, *operands)
-    return all(
-        node.op.python is not None or node.op.define is not None or not node.operands for node in f.builder.nodes
-    )
+    return all(has_python(node.op) for node in f.builder.nodes if node.operands)
+
+
+def has_python(row: Op) -> bool:
+    """Whether the standard library has this row, or all that it is defined by."""
+    if row.python is not None or row.define is None:
+        return row.python is not None
+    f = Functions(GraphBuilder())
+    row.define(f, *[f.input(f"x{position}") for position in range(row.arity or 0)])
+    return all(has_python(node.op) for node in f.builder.nodes if node.operands)
 
 
 @cache

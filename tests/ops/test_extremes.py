@@ -21,11 +21,28 @@ from symbackprop.ops.row import SPECIAL
 DIGITS, STEP = 1300, mp.mpf(10) ** -18
 # Steps have nothing to differentiate, and at 1e300 no fraction. Special functions are SciPy's, as far as they go.
 STEPS = {"sign", "floor", "ceiling", "frac", "mod", "heaviside"}
+# Where such a derivative vanishes, and its terms are huge, the difference quotient is what it errs by, STEP**2 of them.
+DIFFERENCES = {"angle_slope", "angle_curvature"}
+# exp(exp(1e20)) has more digits than memory has bytes; their tails are in tests/passes/test_exponentials.
+NESTED = {
+    "double_exponential",
+    "double_exponential_slope",
+    "cloglog_inverse",
+    "log_cloglog_inverse",
+    "log_cloglog_slope",
+}
+# exp(x) - exp(y) with the exponents 1e20 apart has more digits than the oracle; it is in tests/ops/test_row_accuracy.
+BEYOND_THE_ORACLE = {"exp_difference"}
+# The second operand is the first less 1: tests/passes/test_logarithms tries both together.
+TOGETHER = {"log_near_one", "root_near"}
+# The coefficients are attributes: see tests/passes/test_removable.
+WITH_ATTRIBUTES = {"polynomial"}
+EXCLUDED = STEPS | DIFFERENCES | NESTED | BEYOND_THE_ORACLE | TOGETHER | WITH_ATTRIBUTES
 ROWS = [
     row
     for row in REGISTRY
     if row.elementwise and row.result == "real" and row.operands != "int" and row.arity in (1, 2)
-    if row.cost < SPECIAL and row.name not in STEPS
+    if row.cost < SPECIAL and row.name not in EXCLUDED
 ]
 SIZES = (1e-300, 1e-160, 1e-20, 1.5, 40.0, 740.0, 1e20, 1e160, 1e300)
 FEWER = (1e-300, -1e-160, 1e-20, -1.5, 1.5, 740.0, -740.0, 1e20, 1e160, -1e300)
@@ -98,6 +115,9 @@ def test_huge_and_tiny_operands(row: Op) -> None:
 # A norm of denormal numbers is itself rounded to a handful of bits, which no quotient by it can restore.
 ROUNDED_NORM = {"hypot", "atan2"}
 
+# 1/x**2 is beyond the largest double for all denormal x.
+DOUBLE_POLES = {"csc_slope", "cot_slope", "csch_slope", "coth_slope"}
+
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name not in ROUNDED_NORM], ids=lambda row: row.name)
 def test_denormal_operands(row: Op) -> None:
@@ -106,7 +126,7 @@ def test_denormal_operands(row: Op) -> None:
     else:
         points = [*itertools.product(DENORMAL, (1.5, -0.25)), *itertools.product((1.5, 20.0), DENORMAL)]
     defined = check(row, points)
-    assert defined > 0 or row.domain[0][0] >= 1, "only what starts at 1 is undefined here"
+    assert defined > 0 or row.domain[0][0] >= 1 or row.name in DOUBLE_POLES, "only what starts at 1 is undefined here"
 
 
 def test_minus_zero_is_zero() -> None:

@@ -1,0 +1,233 @@
+"""Tails of the normal distribution, scaled or as logarithms.
+
+exp(x*x)*erfc(x) and its repeated integrals S_n(x) = exp(x*x)*i^n erfc(x) have no tail at all. Their derivatives are
+S_n' = -2*(n + 1)*S_(n+1), in which nothing cancels.
+Source: DLMF 7.18 (repeated integrals), 7.9 (continued fraction).
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+from scipy import special
+
+from symbackprop.ops.row import ARITHMETIC, DIVISION, ELEMENTARY, SPECIAL, Op, helper
+
+_HALF = Fraction(1, 2)
+_TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586580")
+
+
+def _scaled_left(x: float) -> float:
+    """exp(x*x)*erfc(x) for x <= 0; inf where it overflows."""
+    # The square in two parts: that of a number of 25 bits, exactly, and the rest, which exp would amplify.
+    high = (x + 6442450944.0) - 6442450944.0
+    return math.exp(high * high) * math.exp((x - high) * (x + high)) * math.erfc(x) if x > -26.6 else math.inf
+
+
+def _series(last: int, x: Any) -> Any:
+    """A repeated integral of erfc by its power series (DLMF 7.18.6), to the last digit for 0 <= x <= 1/2."""
+    before, even = 1.1283791670955126, 1.0
+    for n in range(1, last + 1):
+        before, even = even, before / (2.0 * n)
+    square, odd = x * x, -x * before
+    value = even + odd
+    for k in range(0, 30, 2):
+        even = even * square * (2.0 * (last - k) / ((k + 1) * (k + 2)))
+        odd = odd * square * (2.0 * (last - k - 1) / ((k + 2) * (k + 3)))
+        value = value + (even + odd)
+    return value
+
+
+def _scaled_integral(order: float, x: float) -> float:
+    """exp(x*x) times a repeated integral of erfc: from erfc itself below 0, by its continued fraction from 1/2 on."""
+    last = int(order)
+    if x < 0.0:
+        before, value = 1.1283791670955126, _scaled_left(x)
+        for n in range(1, last + 1):
+            before, value = value, (before - 2.0 * x * value) / (2.0 * n)
+        return value
+    if x < 0.5:
+        return float(math.exp(x * x) * _series(last, x))
+    if x != x:
+        return x
+    ratio, value = 0.0, 1.1283791670955126
+    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms.
+    for n in range(last + 16 + int(172.0 / (x * x)), -1, -1):
+        ratio = 0.5 / (x + (n + 1) * ratio)
+        if n <= last:
+            value *= ratio
+    return value
+
+
+def _scaled_lefts(x: Any) -> Any:
+    """exp(x*x)*erfc(x) for x <= 0; inf where it overflows."""
+    # The square in two parts: that of a number of 25 bits, exactly, and the rest, which exp would amplify.
+    near = np.maximum(x, -26.6)
+    high = (near + 6442450944.0) - 6442450944.0
+    value = np.exp(high * high) * np.exp((near - high) * (near + high)) * special.erfc(near)
+    return np.where(x < -26.6, np.inf, value)
+
+
+def _scaled_integrals(order: Any, x: Any) -> Any:
+    """exp(x*x) times a repeated integral of erfc: from erfc itself below 0, by its continued fraction from 1/2 on."""
+    x, last = np.asarray(x), int(order)
+    before, left = 1.1283791670955126, _scaled_lefts(np.minimum(x, 0.0))
+    for n in range(1, last + 1):
+        before, left = left, (before - 2.0 * x * left) / (2.0 * n)
+    middle = np.clip(x, 0.0, 0.5)
+    near = np.exp(middle * middle) * _series(last, middle)
+    right = np.maximum(x, 0.5)
+    # fmin, and no product with 0: an argument may be nan or infinite.
+    ratio, value, nearest = np.zeros_like(right), 1.1283791670955126, np.fmin.reduce(right, axis=None, initial=16.0)
+    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms.
+    for n in range(last + 16 + int(172.0 / (nearest * nearest)), -1, -1):
+        ratio = 0.5 / (right + (n + 1) * ratio)
+        value = value * ratio if n <= last else value
+    return np.where(x < 0.0, left, np.where(x < 0.5, near, value))[()]
+
+
+def _scaled_mp(x: Any, order: int) -> Any:
+    # The recurrence loses the digits of x**2 a step.
+    with mp.extradps(40 + 4 * max(0, mp.mag(x))):
+        x = mp.mpf(x)
+        before, value = 2 / mp.sqrt(mp.pi), mp.exp(x * x) * mp.erfc(x)
+        for n in range(1, order + 1):
+            before, value = value, (before - 2 * x * value) / (2 * n)
+    return +value
+
+
+def _scaled_ball(n: Any, x: Any) -> Any:
+    before, value, k = _two_over_root_pi(x), (x * x).exp() * x.erfc(), 1
+    while n >= k:
+        before, value, k = value, (before - 2 * x * value) / (2 * k), k + 1
+    return value
+
+
+def _two_over_root_pi(x: Any) -> Any:
+    """The number, to the precision and as the kind of x."""
+    return 2 / (2 * (0 * x).acos()).sqrt()
+
+
+def _hazard_slope_ball(x: Any) -> Any:
+    z = (-x * x).exp() / x.erfc()
+    return z * (_two_over_root_pi(x) * z - 2 * x)
+
+
+def _hazard_slope_mp(x: Any) -> Any:
+    with mp.extradps(40 + 4 * max(0, mp.mag(x))):
+        z = mp.exp(-x * x) / mp.erfc(x)
+        slope = z * (2 / mp.sqrt(mp.pi) * z - 2 * x)
+    return +slope
+
+
+def _erfc_hazard(f: Any, x: Any) -> Any:
+    return f.select(f.lt(x, 0), f.bell(x) * f.bell(x) / f.erfc(x), 1 / f.scaled_erfc(x))
+
+
+def _erfc_hazard_slope(f: Any, x: Any) -> Any:
+    # z*(2/sqrt(pi)*z - 2*x) cancels to the right, where it is 2*S_1/S_0**2.
+    z = f.erfc_hazard(x)
+    left = z * (f.const(_TWO_OVER_ROOT_PI) * z - 2 * x)
+    return f.select(f.lt(x, 0), left, 2 * (f.scaled_integral(1, x) * z * z))
+
+
+def _erfc_hazard_curvature(f: Any, slope: Any, x: Any) -> Any:
+    # The slope is 2*z*r_1 with r_n = S_n/S_(n-1), its derivative 8*z*r_1*(r_1 - r_2). The recurrence gives
+    # 1/r_n = 2*x + 2*(n + 1)*r_(n+1), and so the difference without the cancellation, which grows as x**2.
+    first = f.scaled_integral(1, x) / f.scaled_erfc(x)
+    second = f.scaled_integral(2, x) / f.scaled_integral(1, x)
+    third = f.scaled_integral(3, x) / f.scaled_integral(2, x)
+    right = slope * (4 * (first * second)) * (6 * third - 4 * second)
+    z = f.erfc_hazard(x)
+    grown = f.const(_TWO_OVER_ROOT_PI) * z
+    rest = grown - 2 * x
+    left = z * (rest * (rest + grown) - 2)
+    return f.select(f.lt(x, 0), left, right)
+
+
+def _log_erfc(f: Any, x: Any) -> Any:
+    near = f.select(f.lt(x, -_HALF), f.log(f.erfc(x)), f.log1p(-f.erf(x)))
+    return f.select(f.lt(x, _HALF), near, f.log(f.scaled_erfc(x)) - x * x)
+
+
+def _log_half_erfc(f: Any, x: Any) -> Any:
+    left = f.log1p(-f.erfc(-x) / 2)
+    return f.select(f.lt(x, _HALF), left, f.log(f.scaled_erfc(x) / 2) - x * x)
+
+
+def _minus_hazard(f: Any, z: Any, x: Any) -> Any:
+    return -(f.const(_TWO_OVER_ROOT_PI) * f.erfc_hazard(x))
+
+
+_REACH = ((-4, 6),)
+
+ROWS = (
+    Op(
+        name="scaled_erfc",
+        doc="exp(x*x)*erfc(x)",
+        partials=(lambda f, z, x: -2 * f.scaled_integral(1, x),),
+        define=lambda f, x: f.scaled_integral(0, x),
+        mpmath=lambda x: mp.exp(x * x) * mp.erfc(x),
+        ball=lambda x: (x * x).exp() * x.erfc(),
+        cost=SPECIAL,
+        domain=_REACH,
+    ),
+    Op(
+        name="scaled_integral",
+        doc="exp(x*x)*i^n erfc(x), called scaled_integral(n, x)",
+        arity=2,
+        partials=(None, lambda f, z, n, x: -((2 * n + 2) * f.scaled_integral(n + 1, x))),
+        missing="a repeated integral of erfc has no derivative in the number of its repetitions",
+        python=helper(_scaled_integral, _scaled_left, _series),
+        numpy=helper(_scaled_integrals, _scaled_lefts, _series),
+        numba=helper(_scaled_integral, _scaled_left, _series),
+        mpmath=lambda n, x: _scaled_mp(x, int(n)),
+        ball=_scaled_ball,
+        cost=SPECIAL,
+        domain=((1, 1), *_REACH),
+    ),
+    Op(
+        name="erfc_hazard",
+        doc="exp(-x*x)/erfc(x)",
+        partials=(lambda f, z, x: f.erfc_hazard_slope(x),),
+        define=_erfc_hazard,
+        mpmath=lambda x: mp.exp(-x * x) / mp.erfc(x),
+        ball=lambda x: (-x * x).exp() / x.erfc(),
+        cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
+        domain=_REACH,
+    ),
+    Op(
+        name="erfc_hazard_slope",
+        doc="the derivative of exp(-x*x)/erfc(x)",
+        partials=(_erfc_hazard_curvature,),
+        define=_erfc_hazard_slope,
+        mpmath=_hazard_slope_mp,
+        ball=_hazard_slope_ball,
+        cost=2 * SPECIAL + 2 * ELEMENTARY + DIVISION + 8,
+        domain=_REACH,
+    ),
+    Op(
+        name="log_erfc",
+        doc="log(erfc(x))",
+        partials=(_minus_hazard,),
+        define=_log_erfc,
+        mpmath=lambda x: mp.log(mp.erfc(x)),
+        ball=lambda x: x.erfc().log(),
+        cost=SPECIAL + 5 * ELEMENTARY,
+        domain=_REACH,
+    ),
+    Op(
+        name="log_half_erfc",
+        doc="log(erfc(x)/2), the logarithm of the normal distribution's cdf at -sqrt(2)*x",
+        partials=(_minus_hazard,),
+        define=_log_half_erfc,
+        mpmath=lambda x: mp.log(mp.erfc(x) / 2),
+        ball=lambda x: (x.erfc() / 2).log(),
+        cost=SPECIAL + 3 * ELEMENTARY + 3 * ARITHMETIC,
+        domain=_REACH,
+    ),
+)
