@@ -9,7 +9,7 @@ from symbackprop.errors import OptionError
 
 TARGETS = ("python", "numpy", "numba")
 DTYPES = ("float64", "float32")
-KINKS = ("zero", "left", "right")
+KINKS = ("zero", "left", "right", "raise")
 REDUCTIONS = ("sum", "mean", None)
 
 
@@ -25,8 +25,6 @@ class Options:
     def __post_init__(self) -> None:
         _one_of("backend", self.target, TARGETS)
         _one_of("dtype", self.dtype, DTYPES)
-        if self.kinks == "raise":
-            raise OptionError("kinks='raise' is not available in this version; choose 'zero', 'left' or 'right'")
         _one_of("kinks", self.kinks, KINKS)
         _one_of("reduce", self.reduce, REDUCTIONS)
         if self.target == "python" and self.dtype == "float32":

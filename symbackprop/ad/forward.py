@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symbackprop.ad import scan
+from symbackprop.ad.branches import anywhere, conditions
 from symbackprop.ad.reverse import partial_of, tangent_of, times_partial
-from symbackprop.ir import Functions, Graph, GraphBuilder
+from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.control import SCAN
 
-_ADD = REGISTRY["add"]
+_ADD, _SUB, _SELECT, _NORM_ROOT = (REGISTRY[name] for name in ("add", "sub", "select", "norm_root"))
 
 
 def jvp(
@@ -27,6 +28,8 @@ def jvp(
     """
     f = Functions(builder, kinks)
     reaches = graph.reaching(outputs)
+    # No kink in a branch that is not taken is an error; in the reverse sweep cotangents are 0 there.
+    taken = conditions(graph, outputs, builder) if kinks == "raise" else {}
     tangent: dict[int, int] = dict(seeds)
     for index in range(len(reaches)):
         node = graph.nodes[index]
@@ -36,11 +39,12 @@ def jvp(
         total = None
         if together:
             scanned = node.op is SCAN
-            total = scan.tangent(graph, f, index, tangent) if scanned else _joint(graph, builder, index, tangent)
+            moving = {o: _where_taken(builder, tangent[o], taken.get(index)) for o in node.operands if o in tangent}
+            total = scan.tangent(graph, f, index, moving) if scanned else _joint(graph, builder, index, moving)
         for position, operand in enumerate(() if together else node.operands):
             if operand not in tangent:
                 continue
-            term = _term(graph, f, index, position, tangent[operand])
+            term = _term(graph, f, index, position, tangent[operand], taken.get(index))
             if term is not None:
                 total = term if total is None else builder.add(_ADD, (total, term))
         if total is not None:
@@ -52,17 +56,34 @@ def jvp(
     ]
 
 
-def _term(graph: Graph, f: Functions, index: int, position: int, dot: int) -> int | None:
+def _term(graph: Graph, f: Functions, index: int, position: int, dot: int, taken: int | None) -> int | None:
     node = graph.nodes[index]
     builder = f.builder
     if node.op.elementwise:
         partial = partial_of(graph, f, index, position)
+        if isinstance(partial, Kinked):
+            dot = _where_taken(builder, dot, taken)
+            if node.op is _NORM_ROOT:
+                # At the origin the tangent of the squares is 0 in every direction, and says nothing about the norm's.
+                one = builder.broadcast(builder.const(1), builder.nodes[partial.at.index].type.shape)
+                one = _where_taken(builder, one, taken)
+                nothing = builder.add(_SUB, (builder.add(partial.check, (one, partial.at.index)), one))
+                dot = builder.add(_ADD, (dot, nothing))
         return None if partial is None else times_partial(builder, dot, partial)
     if not node.op.is_linear(position):
-        return tangent_of(graph, f, index, position, dot)
+        return tangent_of(graph, f, index, position, _where_taken(builder, dot, taken))
     operands = list(node.operands)
     operands[position] = builder.broadcast(dot, graph.nodes[node.operands[position]].type.shape)
     return builder.copy(node, tuple(operands))
+
+
+def _where_taken(builder: GraphBuilder, dot: int, taken: int | None) -> int:
+    """A tangent where its user is part of the result, 0 elsewhere."""
+    if taken is None:
+        return dot
+    condition, shape = builder.nodes[taken].type.shape, builder.nodes[dot].type.shape
+    taken = taken if condition in ((), shape) or not shape else anywhere(builder, taken)
+    return builder.add(_SELECT, (taken, dot, builder.const(0)))
 
 
 def _joint(graph: Graph, builder: GraphBuilder, index: int, tangent: Mapping[int, int]) -> int | None:

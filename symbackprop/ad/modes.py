@@ -1,7 +1,8 @@
 """The derivatives that people ask for, each as sweeps over a graph: gradient, Jacobian, Hessian, and products.
 
 Every function takes a graph and returns one whose outputs are the values followed by the derivative's entries, row by
-row. `wrt` and `directions` are nodes of the graph.
+row. `wrt` and `directions` are nodes of the graph. Arms at isolated points are looked after once, before the first
+sweep: the conditions that derivatives bring along are none of the user's.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Callable, Sequence
 
 from symbackprop.ad.batching import lift
 from symbackprop.ad.forward import jvp
+from symbackprop.ad.isolated import with_surroundings
 from symbackprop.ad.reverse import vjp
 from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, Shape, dimensions, measured, product
+from symbackprop.ops.nonsmooth import CHECKS, off_jump
 
 _ADD = REGISTRY["add"]
 Tidy = Callable[[Graph], Graph]
@@ -23,6 +26,7 @@ Inputs = Sequence[tuple[str, Type]]
 
 def gradient(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
     """One reverse sweep from the last output, whose adjoint is 1."""
+    graph, wrt = with_surroundings(graph, wrt, kinks)
     builder = GraphBuilder(graph)
     output = graph.outputs[-1]
     seed = builder.broadcast(builder.const(1), graph.nodes[output].type.shape)
@@ -31,6 +35,8 @@ def gradient(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
 
 def pullback(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:
     """One reverse sweep from all outputs, with the given cotangents."""
+    graph, nodes = with_surroundings(graph, [*wrt, *directions], kinks, len(wrt))
+    wrt, directions = nodes[: len(wrt)], nodes[len(wrt) :]
     builder = GraphBuilder(graph)
     seeds = _seeds(builder, graph.outputs, directions)
     return builder.graph([*graph.outputs, *vjp(graph, seeds, wrt, builder, kinks)])
@@ -38,6 +44,8 @@ def pullback(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks:
 
 def pushforward(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:
     """One forward sweep, with the given tangents."""
+    graph, nodes = with_surroundings(graph, [*wrt, *directions], kinks, len(wrt))
+    wrt, directions = nodes[: len(wrt)], nodes[len(wrt) :]
     builder = GraphBuilder(graph)
     tangents = jvp(graph, _seeds(builder, wrt, directions), graph.outputs, builder, kinks)
     return builder.graph([*graph.outputs, *tangents])
@@ -45,6 +53,7 @@ def pushforward(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kin
 
 def jacobian(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
     """Of scalars in scalars, the cheaper mode: a reverse sweep an output or a forward sweep an input."""
+    graph, wrt = with_surroundings(graph, wrt, kinks)
     builder = GraphBuilder(graph)
     one = builder.const(1)
     if len(graph.outputs) <= len(wrt):
@@ -62,6 +71,11 @@ def array_jacobian(graph: Graph, wrt: Sequence[int], kinks: str, values: int, fl
     differentiated. With `flat` the result is one matrix, a row an entry of the outputs and a column an entry of wrt;
     otherwise there is one output and one variable, and the result has the axes of the one and then of the other.
     """
+    graph, wrt = with_surroundings(graph, wrt, kinks)
+    return _array_jacobian(graph, wrt, kinks, values, flat)
+
+
+def _array_jacobian(graph: Graph, wrt: Sequence[int], kinks: str, values: int, flat: bool) -> Graph:
     outputs = graph.outputs[values:] or graph.outputs
     rows = [graph.nodes[output].type.shape for output in outputs]
     columns = [graph.nodes[node].type.shape for node in wrt]
@@ -137,7 +151,7 @@ def hessian_product(
     value, *entries = first.outputs
     with_inputs = builder.graph([])
     seeds = _seeds(builder, nodes, along(Functions(builder)))
-    return builder.graph([value, *jvp(with_inputs, seeds, entries, builder, kinks)])
+    return builder.graph([value, *_checked(builder, jvp(with_inputs, seeds, entries, builder, kinks), entries)])
 
 
 def hessian(graph: Graph, wrt: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
@@ -151,6 +165,8 @@ def hessian(graph: Graph, wrt: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
         seeds = {node: builder.const(1)} if node >= 0 else {}
         for column, entry in enumerate(jvp(first, seeds, entries[row:], builder, kinks), row):
             matrix[row, column] = matrix[column, row] = entry
+    if size:
+        (matrix[0, 0],) = _checked(builder, [matrix[0, 0]], entries)
     return builder.graph([value, *[matrix[row, column] for row in range(size) for column in range(size)]])
 
 
@@ -161,7 +177,25 @@ def array_hessian(graph: Graph, wrt: Inputs, kinks: str, tidy: Tidy, flat: bool)
     first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks))
     builder = GraphBuilder(first)
     nodes = [builder.input(name, type_) for name, type_ in wrt]
-    return array_jacobian(builder.graph(first.outputs), nodes, kinks, 1, flat)
+    second = _array_jacobian(builder.graph(first.outputs), nodes, kinks, 1, flat)
+    builder = GraphBuilder(second)
+    return builder.graph([second.outputs[0], *_checked(builder, second.outputs[1:], first.outputs[1:])])
+
+
+def _checked(builder: GraphBuilder, results: Sequence[int], entries: Sequence[int]) -> list[int]:
+    """Second derivatives, beside which the kinks of the gradient are checked: they are no points for the second either.
+
+    The gradient's entries are nodes of the builder. A check gives 0, which is added to the first result.
+    """
+    first, *others = results
+    checks = {op.name for op in CHECKS}
+    reaching = builder.graph(entries).reaching()
+    if any(needed and node.op.name in checks for node, needed in zip(builder.nodes, reaching, strict=True)):
+        never = builder.const(False)
+        for entry in entries:
+            nothing = builder.reduce_sum(builder.add(off_jump("unless the gradient exists"), (entry, never)))
+            first = builder.add(_ADD, (first, nothing))
+    return [first, *others]
 
 
 def _nodes(graph: Graph, identifiers: Sequence[str]) -> list[int]:

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 
 from symbackprop.ad import scan
 from symbackprop.errors import MissingDerivative
-from symbackprop.ir import Functions, Graph, GraphBuilder, Value, infix
+from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked, Value, infix
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.control import SCAN
 from symbackprop.ops.leaves import CONST
 
 _ADD, _MUL, _NEG = REGISTRY["add"], REGISTRY["mul"], REGISTRY["neg"]
+Partial = Value | int | Kinked
+"""What a derivative is multiplied by on its way through a node."""
 
 
 def vjp(
@@ -107,14 +109,20 @@ def tangent_of(graph: Graph, f: Functions, index: int, position: int, dot: int) 
     return tangent.index
 
 
-def times_partial(builder: GraphBuilder, derivative: int, partial: Value | int) -> int:
+def times_partial(builder: GraphBuilder, derivative: int, partial: Partial) -> int:
     """An adjoint or a tangent times a partial, where 1 and -1 cost nothing or a sign."""
+    if isinstance(partial, Kinked):
+        shape = builder.nodes[partial.at.index].type.shape
+        if not builder.nodes[derivative].type.shape:
+            derivative = builder.broadcast(derivative, shape)
+        derivative = builder.add(partial.check, (derivative, partial.at.index))
+        partial = partial.partial or 1  # The check of a step gives 0 itself.
     if isinstance(partial, Value):
         return builder.add(_MUL, (derivative, partial.index))
     return derivative if partial == 1 else builder.add(_NEG, (derivative,))
 
 
-def partial_of(graph: Graph, f: Functions, index: int, position: int) -> Value | int | None:
+def partial_of(graph: Graph, f: Functions, index: int, position: int) -> Partial | None:
     """A row's partial in one operand at this node: a value, 1, -1, or None where it is nothing by nature."""
     node = graph.nodes[index]
     op = node.op
@@ -125,11 +133,16 @@ def partial_of(graph: Graph, f: Functions, index: int, position: int) -> Value |
         return None
     if not isinstance(partial, int):
         partial = partial(f, f.wrap(index), *[f.wrap(operand) for operand in node.operands])
+    if isinstance(partial, Kinked):
+        return partial._replace(partial=_plain(f, partial.partial))
+    return _plain(f, partial) or None
+
+
+def _plain(f: Functions, partial: Value | int) -> Value | int:
+    """A partial, as a Python number where it is -1, 0 or 1."""
     if isinstance(partial, Value):
         made = f.builder.nodes[partial.index]
         if made.op is not CONST or made.attributes not in (-1, 0, 1):
             return partial
-        partial = int(made.attributes)
-    if partial == 0:
-        return None
-    return partial if partial in (1, -1) else f.const(partial)
+        return int(made.attributes)
+    return partial if partial in (-1, 0, 1) else f.const(partial)

@@ -37,13 +37,24 @@ def _step_adjoints(body: Body, kinks: str) -> Graph:
     """From a step's inputs and the cotangent of the next state to the cotangents of the state and of what it shares."""
     from symbackprop.ad.reverse import vjp
 
-    builder = GraphBuilder(body.graph)
-    output = body.graph.outputs[0]
-    state = builder.input(STATE, body.graph.nodes[output].type)
-    bar = builder.input(_BAR, body.graph.nodes[output].type)
-    known = body.graph.inputs()
-    wrt = [known[name] for name in body.shared if name in known and body.graph.nodes[known[name]].type.dtype == "real"]
+    graph = _surrounded(body, body.shared, kinks)
+    builder = GraphBuilder(graph)
+    output = graph.outputs[0]
+    state = builder.input(STATE, graph.nodes[output].type)
+    bar = builder.input(_BAR, graph.nodes[output].type)
+    known = graph.inputs()
+    wrt = [known[name] for name in body.shared if name in known and graph.nodes[known[name]].type.dtype == "real"]
     return builder.graph(vjp(builder.graph([output]), {output: bar}, [state, *wrt], builder, kinks))
+
+
+def _surrounded(body: Body, moving: Sequence[str], kinks: str) -> Graph:
+    """A user's step with arms at isolated points looked after; that of a derivative has had this done."""
+    from symbackprop.ad.isolated import with_surroundings
+
+    if body.is_derived:
+        return body.graph
+    known = body.graph.inputs()
+    return with_surroundings(body.graph, [known[name] for name in (STATE, *moving) if name in known], kinks)[0]
 
 
 def adjoints(graph: Graph, f: Functions, index: int, bar: int, wanted: Sequence[bool]) -> list[int | None]:
@@ -226,11 +237,12 @@ def _forwards(body: Body, states: Type, types: Mapping[str, Type], names: Sequen
 
     kept = _fresh("states", types)
     dots = {name: _fresh(f"{name} dot", types) for name in names}
-    inner = GraphBuilder(body.graph)
-    output = body.graph.outputs[0]
-    state = inner.input(STATE, body.graph.nodes[output].type)
-    seeds = {state: inner.input(_DOT, body.graph.nodes[output].type)}
-    known = body.graph.inputs()
+    graph = _surrounded(body, names, kinks)
+    inner = GraphBuilder(graph)
+    output = graph.outputs[0]
+    state = inner.input(STATE, graph.nodes[output].type)
+    seeds = {state: inner.input(_DOT, graph.nodes[output].type)}
+    known = graph.inputs()
     for name, dot in dots.items():
         if name in known:
             seeds[known[name]] = inner.input(dot, types[name])

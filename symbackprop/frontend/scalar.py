@@ -33,6 +33,7 @@ from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ir.node import REAL
 from symbackprop.ops import REGISTRY, DType, Op
 from symbackprop.ops.extents import Extent, Shape
+from symbackprop.ops.nonsmooth import extreme_of
 
 _SUM_OF, _PRODUCT_OF = REGISTRY["sum_of"], REGISTRY["product_of"]
 
@@ -255,11 +256,25 @@ def _power(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
 
 def _fold_left(name: str) -> Build:
     def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-        # Constants last: Max(x, 0) reads maximum(x, 0).
-        ordered = sorted(operands, key=lambda operand: t.f.is_constant(t.f.wrap(operand)))
-        result = ordered[0]
-        for operand in ordered[1:]:
+        result = operands[0]
+        for operand in operands[1:]:
             result = t.apply(REGISTRY[name], (result, operand))
+        return result
+
+    return build
+
+
+def _extreme(name: str) -> Build:
+    def build(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
+        # Constants last: Max(x, 0) reads maximum(x, 0).
+        numbers = [bool(argument.is_number) for argument in expr.args]
+        constant = [operand for operand, number in zip(operands, numbers, strict=True) if number]
+        active = [operand for operand, number in zip(operands, numbers, strict=True) if not number]
+        row = REGISTRY[name]
+        several = len(active) > 2
+        result = t.apply(extreme_of(name, len(active)), tuple(active)) if several else (active or constant)[0]
+        for operand in [*([] if several else active[1:]), *(constant if active else constant[1:])]:
+            result = t.apply(row, (result, operand))
         return result
 
     return build
@@ -353,8 +368,8 @@ _BUILD: dict[type, Build] = {
     sp.Add: lambda t, expr, operands: t.apply(_SUM_OF, operands),
     sp.Mul: lambda t, expr, operands: t.apply(_PRODUCT_OF, operands),
     sp.Pow: _power,
-    sp.Max: _fold_left("maximum"),
-    sp.Min: _fold_left("minimum"),
+    sp.Max: _extreme("maximum"),
+    sp.Min: _extreme("minimum"),
     sp.And: _fold_left("logical_and"),
     sp.Or: _fold_left("logical_or"),
     sp.Xor: _fold_left("logical_xor"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.emit.files import write_atomically
-from symbackprop.errors import CallError, OutOfRange, ShapeMismatch
+from symbackprop.errors import CallError, DomainError, OutOfRange, ShapeMismatch
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
 from symbackprop.ops.extents import Extent, Shape, dimensions, measured
@@ -215,7 +215,7 @@ class CompiledFunction:
         except IndexError as error:
             raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
         except Exception as error:
-            failure = explained(error)
+            failure = _at_kink(error) or explained(error)
             if failure is None:
                 raise
             raise failure from error
@@ -279,7 +279,10 @@ class CompiledFunction:
                 name != "value",
                 (signature.values.kind == "leaf", signature.structure.kind == "leaf"),
             )
-        self._loops[name](length, *columns, *outs)
+        try:
+            self._loops[name](length, *columns, *outs)
+        except ValueError as error:
+            raise _at_kink(error) or error from error
         return outs
 
     def _one_by_one(
@@ -300,6 +303,11 @@ class CompiledFunction:
 
 def _told(extent: Extent, lengths: Mapping[str, int]) -> str:
     return " and ".join(f"{name} is {lengths[name]}" for name in sorted(dimensions(extent)))
+
+
+def _at_kink(error: Exception) -> DomainError | None:
+    """What an emitted module raises at a kink (see `ops.nonsmooth.off_kink`), as our own error."""
+    return DomainError(str(error)) if isinstance(error, ValueError) and "kinks='raise'" in str(error) else None
 
 
 def _flat(results: Any, derivative: bool, bare_value: bool, bare_leaf: bool) -> list[Any]:
