@@ -22,7 +22,19 @@ from symbackprop.lower import lower
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
-from symbackprop.passes import bounds, contract, dead, expand, factorise, guard, settle, simplify, stabilise, strength
+from symbackprop.passes import (
+    bounds,
+    contract,
+    dead,
+    expand,
+    factorise,
+    guard,
+    removable,
+    settle,
+    simplify,
+    stabilise,
+    strength,
+)
 from symbackprop.statistics import counts_text, statistics
 
 _WIDEST = 240
@@ -83,7 +95,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     graph = _everywhere("simplify", simplify, model.graph)
     observe("simplify", graph)
     formulas = _formulas(graph)
-    for step, run in (("stabilise", stabilise), ("contract", contract)):
+    for step, run in (("stabilise", stabilise), ("removable", removable), ("contract", contract)):
         graph = _everywhere(step, run, graph)
         observe(step, graph)
     signature = agree(model, request.mode, graph)
@@ -228,7 +240,8 @@ def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: s
     if mode == "function":
         return builder.graph([value])
     lifted = modes.gradient(builder.graph([value, each]), [wrt[name] for name in members], options.kinks)
-    _, _, *gradient = lifted.outputs
+    # Not the node of before: where a value is taken at a point, the graph is another.
+    value, _, *gradient = lifted.outputs
     builder = GraphBuilder(lifted)
     if options.reduce == "mean":
         length = builder.length(SAMPLES)
@@ -249,7 +262,9 @@ def optimise(graph: Graph, target: str, values: int, observe: Observer | None = 
         ("bounds", bounds),
     ]
     for step, run in steps:
-        graph = bounds(graph) if run is bounds else _everywhere(f"{step} {target}", run, graph)
+        # What a body gives first is no user value, which would be spared.
+        inside = guard if step == "guard" else run
+        graph = bounds(graph) if run is bounds else run(map_bodies(graph, f"{step} {target}", inside))
         if observe:
             observe(step, graph)
     return graph

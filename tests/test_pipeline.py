@@ -37,6 +37,7 @@ def test_every_stage_is_well_formed_and_keeps_the_value(name: str, target: str) 
         "frontend",
         "simplify",
         "stabilise",
+        "removable",
         "contract",
         "grad",
         "guard",

@@ -6,6 +6,7 @@ from symbackprop.passes.dead import dead
 from symbackprop.passes.expand import expand
 from symbackprop.passes.factorise import factorise
 from symbackprop.passes.guard import guard
+from symbackprop.passes.removable import removable
 from symbackprop.passes.rewrite import Rule
 from symbackprop.passes.settle import settle
 from symbackprop.passes.simplify import simplify
@@ -20,6 +21,7 @@ __all__ = [
     "expand",
     "factorise",
     "guard",
+    "removable",
     "settle",
     "simplify",
     "stabilise",

@@ -94,11 +94,14 @@ def test_sharing_keeps_the_value(seed: int) -> None:
     graph = primal(exprs)
     rng = random.Random(seed)
     with mp.workdps(40):
-        # Positive symbols; where a root of a negative sum makes the value complex both sides do so alike.
+        # Positive symbols; where a root of a negative sum makes the value complex, ours is nan.
         point = {name: mp.mpf(rng.uniform(0.5, 2)) for name in "abcde"}
         values = interpret(graph, point, "mpmath")
         for expr, value in zip(exprs, values, strict=True):
             direct = sp.lambdify((a, b, c, d, e), expr, "mpmath")(*point.values())
+            if isinstance(direct, mp.mpc):
+                assert mp.isnan(value)
+                continue
             # 40 digits, and conditions of these small expressions stay below 1e10.
             assert abs(value - direct) <= mp.mpf(10) ** -28 * max(1, abs(direct))
 

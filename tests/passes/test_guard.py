@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import compile_grad, compile_hessian, compile_jvp
+from symbackprop import compile_grad, compile_hessian, compile_hvp, compile_jvp
 from symbackprop.ad import vjp
 from symbackprop.ir import Functions, GraphBuilder, verify
 from symbackprop.passes import guard
@@ -130,3 +130,77 @@ def test_guard_gates_every_adjoint() -> None:
                 made = graph.nodes[operand]
                 gate = made.op.name == "select" and graph.nodes[made.operands[2]].attributes == 0
                 assert not gate, "a product takes a gated value"
+
+
+# Models of arrays: what is not taken is nan, infinite, or has such a derivative, and meets sums and products.
+
+n, m, k = sp.symbols("n m k", integer=True)
+i, j = sp.symbols("i j", integer=True)
+T = sp.Symbol("t", real=True)
+u = sp.IndexedBase("u", shape=(n, m))
+w = sp.IndexedBase("w", shape=(m,))
+y = sp.IndexedBase("y", shape=(n,))
+A, B = sp.MatrixSymbol("A", n, m), sp.MatrixSymbol("B", m, k)
+Z = sp.Dummy("z")
+SQUARE_ABOVE_0 = sp.Lambda(Z, sp.Piecewise((Z**2, Z > 0), (0, True)))
+
+
+def over_rows(arm: sp.Expr, condition: sp.Basic = y[i] > 0) -> sp.Expr:
+    return sp.Sum(sp.sin(sp.Piecewise((arm, condition), (y[i] ** 2, True))), (i, 0, n - 1))
+
+
+ARRAYS = {
+    "sum": over_rows(sp.Sum(sp.log(u[i, j]), (j, 0, m - 1))),
+    "product with weights": over_rows(sp.Sum(sp.log(u[i, j]) * w[j], (j, 0, m - 1))),
+    "a factor between": over_rows(sp.Sum(sp.log(u[i, j]) * u[i, j] * w[j], (j, 0, m - 1))),
+    "norm": over_rows(sp.sqrt(sp.Sum(sp.log(u[i, j]) ** 2, (j, 0, m - 1)))),
+    "product": over_rows(sp.Product(1 + 1 / u[i, j], (j, 0, m - 1))),
+    "log of exponentials": over_rows(sp.log(sp.Sum(sp.exp(1 / u[i, j]), (j, 0, m - 1)))),
+    "one number decides": sp.Piecewise((sp.Sum(sp.sqrt(y[i]) * sp.log(y[i]), (i, 0, n - 1)), T > 0), (T**2, True)),
+    "layer": sp.Trace((A.applyfunc(sp.log) * B).applyfunc(SQUARE_ABOVE_0) * sp.OneMatrix(k, n)),
+}
+DEAD = {
+    "u": np.array([[0.5, 0.25, 2.0], [-1.0, 0.0, 0.5], [0.75, 1.5, 0.125]]),
+    "y": np.array([1.0, -1.0, 2.0]),
+    "w": np.array([0.5, -0.25, 1.0]),
+    "t": -1.0,
+    "A": np.array([[0.5, 0.25, 2.0], [-1.0, 0.0, 0.5], [0.75, 1.5, 0.125]]),
+    "B": np.array([[1.0, -1.0], [2.0, 0.5], [-3.0, -0.1]]),
+}
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy"])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_untaken_arms_leave_no_trace_in_arrays(name: str, backend: str) -> None:
+    """What is not taken may be replaced by anything, to the last bit but those of sums in another order."""
+    model = ARRAYS[name]
+    inputs = [known for known in (u, w, y, T, A, B) if model.has(known)]
+    given = [DEAD[str(known)] for known in inputs]
+    alive = [np.array(value) for value in given]
+    for known, value in zip(inputs, alive, strict=True):
+        if known in (u, A):
+            value[1] = 0.25
+        if known is y and name == "one number decides":
+            value[:] = 0.25
+    size = sum(np.size(value) for value in given)
+    directions = np.linspace(-1.0, 1.0, size)
+    with np.errstate(all="raise"):
+        for compile_it, rest in ((compile_grad, []), (compile_hvp, [directions])):
+            function = compile_it(model, inputs, args=inputs, backend=backend)
+            got, want = function(*given, *rest), function(*alive, *rest)
+            for entry, expected, known in zip(got, want, inputs, strict=True):
+                if name == "layer" and known in (A, B):
+                    # The other row is taken where its product is positive; the dead one is compared with exact zeros.
+                    assert np.all(np.isfinite(entry)) and (known is B or not np.any(entry[1]))
+                else:
+                    np.testing.assert_allclose(entry, expected, rtol=64 * 2.0**-52, atol=1e-15)
+
+
+def test_the_users_own_nan_stays() -> None:
+    """0*nan is nan where no arm is untaken: in a product that the user wrote."""
+    model = sp.Piecewise((T, T > 0), (0, True)) * sp.Sum(sp.log(w[j]), (j, 0, m - 1))
+    function = compile_grad(model, [w, T], args=[w, T], backend="numpy")
+    assert np.isnan(function.value([1.0, -1.0], -1.0))
+    w_bar, t_bar = function([1.0, -1.0], -1.0)
+    assert t_bar == 0.0
+    np.testing.assert_array_equal(w_bar, [0.0, 0.0])

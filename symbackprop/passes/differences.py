@@ -1,0 +1,246 @@
+"""Differences of close numbers, as what they are and not as what is left of two roundings.
+
+A sum whose constants cancel is made of the rests (`passes.offsets`); the differences of one function at two points go
+through the difference of the points (`passes.apart`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
+
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
+from symbackprop.passes.apart import apart
+from symbackprop.passes.offsets import Offset, Parts, built, identities, minus, offset, square_of, terms, with_term
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "log")
+)
+_ONE_MINUS_SQUARE = REGISTRY["one_minus_square"]
+_MOST_CHOICES = 64
+_DEEPEST = 2
+
+
+def _difference(r: Rewriter, x: int, y: int, sign: int) -> int | None:
+    """x + sign*y, in the first of the forms below that fits."""
+    # Differences inside differences inside a difference are not what users write, and grow like powers.
+    if r.nested > _DEEPEST:
+        return None
+    r.nested += 1
+    try:
+        return _formed(r, x, y, sign)
+    finally:
+        r.nested -= 1
+
+
+def _formed(r: Rewriter, x: int, y: int, sign: int) -> int | None:
+    left, right = terms(r, x), terms(r, y)
+    if left is None or right is None:
+        return None
+    (c, a), (d, b) = left, right
+    parts = {n: a.get(n, Fraction(0)) + sign * b.get(n, Fraction(0)) for n in (*a, *(n for n in b if n not in a))}
+    # What both sides have in common cancels here, and not after two roundings.
+    cancelled = len({**a, **b}) > sum(map(bool, parts.values())) or (c and c + sign * d == 0)
+    parts = {node: factor for node, factor in parts.items() if factor}
+    if cancelled and parts:
+        return built(r, c + sign * d, parts)
+    if not parts:
+        return None
+    constant = c + sign * d
+    for form in (_squares, _companions, apart, _rests, _quotient_and_number, _complements):
+        found = form(r, constant, parts)
+        if found is not None:
+            return found
+    return None
+
+
+def _add(r: Rewriter, x: int, y: int) -> int | None:
+    return _difference(r, x, y, 1)
+
+
+def _sub(r: Rewriter, x: int, y: int) -> int | None:
+    return _difference(r, x, y, -1)
+
+
+# Sums of squares with both signs.
+
+
+def _squares(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """1 - u**2 and u**2 - v**2, times a number."""
+    roots = [(square_of(r, node), factor) for node, factor in parts.items()]
+    if any(root is None for root, _ in roots) or len(roots) + (constant != 0) != 2:
+        return None
+    f = r.f
+    (u, factor), *others = [(f.wrap(root), factor) for root, factor in roots if root is not None]
+    inner = r.nodes[u.index].op
+    if constant:
+        # cos(u)**2 beside 1 has a companion.
+        if constant != -factor or inner.name in ("sin", "cos", "tanh", "sech", "cosh", "sec"):
+            return None
+        return (constant * f.one_minus_square(u)).index
+    ((v, other),) = others
+    if factor != -other:
+        return None
+    if inner.name == "cos" and r.nodes[v.index].op.name == "sin" and r.operands(u.index) == r.operands(v.index):
+        return (factor * f.cos(2 * f.wrap(r.operands(u.index)[0]))).index
+    if factor < 0:
+        u, v, factor = v, u, -factor
+    apart = minus(r, u.index, v.index)
+    difference = f.difference_of_squares(u, v) if apart is None else f.wrap(apart) * (u + v)
+    return (factor * difference).index
+
+
+# Sums whose constants cancel.
+
+
+def _companions(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """1 - tanh(u), 1 + erf(u), 1 - sin(u)**2 and their like: one term takes up the constant whole."""
+    if not constant:
+        return None
+    for node, factor in parts.items():
+        for value, rest in identities(r, node):
+            if constant + factor * value == 0:
+                return built(r, Fraction(0), with_term({n: c for n, c in parts.items() if n != node}, rest, factor))
+    return None
+
+
+def _rests(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """exp(u) - 1, 1 - sqrt(1 + u), cosh(u) - cos(v): terms give up constants that cancel."""
+    if not constant and len(parts) < 2:
+        return None
+    known = [_offset_of_term(r, node) for node in parts]
+    if not any(known):
+        return None
+    choices = [(None, found) if found else (None,) for found in known]
+    for chosen in list(product(*choices))[:_MOST_CHOICES]:
+        taken = [found for found in chosen if found is not None]
+        total = sum((found[0] * c for found, c in zip(chosen, parts.values(), strict=True) if found), constant)
+        if not taken or total != 0 or (not constant and len(taken) < 2):
+            continue
+        rests: Parts = {}
+        for found, (node, factor) in zip(chosen, parts.items(), strict=True):
+            rests = with_term(rests, node if found is None else found[1], factor)
+        return built(r, Fraction(0), rests)
+    return None
+
+
+def _offset_of_term(r: Rewriter, node: int) -> Offset | None:
+    return offset(r, node) if r.nodes[node].op is not CONST else None
+
+
+def _quotient_and_number(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """n/d - c = (n - c*d)/d, where n and c*d have a term in common."""
+    if not constant or len(parts) != 1:
+        return None
+    ((node, factor),) = parts.items()
+    if not r.is_op(node, _DIV):
+        return None
+    n, d = r.operands(node)
+    scaled = r.add(_MUL, (r.const(-constant / factor), d))
+    rest = minus(r, n, scaled) if r.number(n) is None else None
+    return None if rest is None else (factor * (r.f.wrap(rest) / r.f.wrap(d))).index
+
+
+def _complements(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """pi/2 - atan(u), cosh(u) - sinh(u), softplus(u) - u, sqrt(u**2 + c) - u."""
+    if len(parts) == 1:
+        return _of_quarter(r, constant, *next(iter(parts.items())))
+    if constant or len(parts) != 2:
+        return None
+    (first, factor), (second, other) = parts.items()
+    for (x, a), (y, b) in (((first, factor), (second, other)), ((second, other), (first, factor))):
+        name = r.nodes[y].op.name
+        f = r.f
+        if a == -b and r.nodes[x].op.name == "softplus" and r.operands(x) == (y,):
+            return (a * f.softplus(-f.wrap(y))).index
+        if a == -b and r.nodes[x].op.name == "logaddexp":
+            others = _others(r, x, y)
+            if others is not None:
+                return (a * f.softplus(f.wrap(others) - f.wrap(y))).index
+        if a == -b and name == "sinh" and r.nodes[x].op.name == "cosh" and r.operands(x) == r.operands(y):
+            return (a * f.exp(-f.wrap(r.operands(y)[0]))).index
+        if a == -b and r.is_op(x, _SQRT):
+            conjugate = _over_conjugate(r, x, y)
+            if conjugate is not None:
+                return (a * f.wrap(conjugate)).index
+    return None
+
+
+def _others(r: Rewriter, index: int, u: int) -> int | None:
+    """logaddexp of the operands of nested ones besides u, None where u is not one of them."""
+    leaves, stack = [], [index]
+    while stack:
+        node = stack.pop()
+        if r.nodes[node].op.name == "logaddexp":
+            stack += r.operands(node)[::-1]
+        else:
+            leaves.append(node)
+    if leaves.count(u) != 1:
+        return None
+    leaves.remove(u)
+    total = leaves[0]
+    for leaf in leaves[1:]:
+        total = r.add(REGISTRY["logaddexp"], (total, leaf))
+    return total
+
+
+def _of_quarter(r: Rewriter, constant: Fraction, node: int, factor: Fraction) -> int | None:
+    """c*(pi/2 - atan(u)), and of asin and acos; pi/2 has been folded to a double."""
+    if r.nodes[node].op.name not in _OF_QUARTER or abs(constant + factor * _QUARTER) > _DIGITS_OF_PI:
+        return None
+    f = r.f
+    return (-factor * _OF_QUARTER[r.nodes[node].op.name](f, f.wrap(r.operands(node)[0]))).index
+
+
+# Folded constants are rationals of many digits.
+_QUARTER, _DIGITS_OF_PI = Fraction(math.pi) / 2, Fraction(1, 10**15)
+_OF_QUARTER: dict[str, Callable[..., Value]] = {
+    "atan": lambda f, u: f.atan2(f.const(1), u),
+    "asin": lambda f, u: f.acos(u),
+    "acos": lambda f, u: f.asin(u),
+}
+
+
+def _over_conjugate(r: Rewriter, root: int, other: int) -> int | None:
+    """sqrt(u) - v = (u - v**2)/(sqrt(u) + v) for v > 0, where v**2 is a term of u."""
+    f = r.f
+    v = f.wrap(other)
+    under = terms(r, r.operands(root)[0])
+    if under is None:
+        return None
+    constant, parts = under
+    for node, factor in parts.items():
+        if factor == 1 and square_of(r, node) == other:
+            rest = built(r, constant, {n: c for n, c in parts.items() if n != node})
+            near = f.wrap(rest) / (f.wrap(root) + v)
+            return f.select(f.gt(v, 0), near, f.wrap(r.plain(_SUB, (root, other)))).index
+    return None
+
+
+_WIDE = (-700.0, 700.0)
+
+RULES = (
+    Rule(
+        "exp(x) - 1 -> expm1(x), and other differences",
+        "sub",
+        _sub,
+        lambda f, x, y, c: f.exp(x) - 1,
+        domain=(_WIDE,),
+        before=3e6,
+        after=2,
+    ),
+    Rule(
+        "cos(x) + -1 -> cosm1(x), and other differences",
+        "add",
+        _add,
+        lambda f, x, y, c: f.cos(x) + (-1),
+        domain=((-6, 6),),
+        before=1e15,
+        after=3,
+    ),
+)

@@ -1,0 +1,260 @@
+"""What a node is beside a constant: z = c + rest, where the rest is computed without subtracting c.
+
+cos(u) is 1 + cosm1(u), 1/(1 + d) is 1 - d/(1 + d), sqrt(1 + d) is 1 + d/(sqrt(1 + d) + 1), and so on through products
+and quotients. Sums in which the constants cancel are built from the rests; see `passes.differences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from math import isqrt
+
+from symbackprop.ops import REGISTRY, Op
+from symbackprop.passes.rewrite import Rewriter
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt")
+)
+_ONE_MINUS_SQUARE, _POW1P = REGISTRY["one_minus_square"], REGISTRY["pow1p"]
+DEEPEST = 6
+MOST_TERMS = 8
+"""Longer sums are left as they are: they are data, not identities."""
+
+Parts = dict[int, Fraction]
+"""Terms of a sum, with their coefficients."""
+Offset = tuple[Fraction, int]
+"""The constant, and the node of the rest."""
+
+
+def _of_row(names: str) -> dict[Op, Op]:
+    pairs = [pair.split(":") for pair in names.split()]
+    return {REGISTRY[row]: REGISTRY[rest] for row, rest in pairs}
+
+
+# f(u) = 1 + g(u), and f(u)**2 = 1 + s*g(u)**2.
+_ONE_AND = _of_row("exp:expm1 cos:cosm1 cosh:coshm1")
+# f(u) = 1/(1 + g(u)) = 1 - g(u)*f(u).
+_RECIPROCALS = _of_row("sec:cosm1 sech:coshm1")
+_SQUARED = {
+    REGISTRY["sin"]: (-1, REGISTRY["cos"]),
+    REGISTRY["cos"]: (-1, REGISTRY["sin"]),
+    REGISTRY["tanh"]: (-1, REGISTRY["sech"]),
+    REGISTRY["sech"]: (-1, REGISTRY["tanh"]),
+    REGISTRY["cosh"]: (1, REGISTRY["sinh"]),
+    REGISTRY["sec"]: (1, REGISTRY["tan"]),
+}
+
+
+def terms(r: Rewriter, index: int) -> tuple[Fraction, dict[int, Fraction]] | None:
+    """A sum as its constant and the coefficients of its other terms; None where there are more than a few."""
+    constant = Fraction(0)
+    found: Parts = {}
+    stack: list[tuple[int, Fraction]] = [(index, Fraction(1))]
+    for _ in range(4 * MOST_TERMS):
+        if not stack:
+            return (constant, found) if len(found) <= MOST_TERMS else None
+        node, factor = stack.pop()
+        number = r.number(node)
+        operands = r.operands(node)
+        if number is not None:
+            constant += factor * number
+        elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
+            stack += [(operands[1], -factor if r.is_op(node, _SUB) else factor), (operands[0], factor)]
+        elif r.is_op(node, _NEG):
+            stack.append((operands[0], -factor))
+        elif r.is_op(node, _MUL) and r.number(operands[0]) is not None:
+            stack.append((operands[1], factor * (r.number(operands[0]) or 0)))
+        elif r.is_op(node, _DIV) and r.number(operands[1]):
+            stack.append((operands[0], factor / (r.number(operands[1]) or 1)))
+        else:
+            total = found.get(node, Fraction(0)) + factor
+            found = {**found, node: total} if total else {k: v for k, v in found.items() if k != node}
+    return None
+
+
+def built(r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]) -> int:
+    """The sum with this constant and these terms, positive ones first."""
+    order = sorted(parts.items(), key=lambda part: part[1] < 0)
+    total: int | None = None
+    for node, factor in order:
+        size = abs(factor)
+        term = node if size == 1 else r.add(_MUL, (r.const(size), node))
+        if total is None:
+            total = term if factor > 0 else r.add(_NEG, (term,))
+        else:
+            total = r.add(_ADD if factor > 0 else _SUB, (total, term))
+    if total is None:
+        return r.const(constant)
+    return r.add(_ADD, (total, r.const(constant))) if constant else total
+
+
+def with_term(parts: Parts, node: int, factor: Fraction) -> Parts:
+    """A rest may itself be a number times a node, or a sum."""
+    return {**parts, node: parts.get(node, Fraction(0)) + factor}
+
+
+def square_of(r: Rewriter, index: int) -> int | None:
+    node = r.nodes[index]
+    if node.op is _POW and r.number(node.operands[1]) == 2:
+        return node.operands[0]
+    return node.operands[0] if node.op is _MUL and node.operands[0] == node.operands[1] else None
+
+
+def minus(r: Rewriter, x: int, y: int) -> int | None:
+    """x - y, where a term that is no number cancels; None where none does."""
+    left, right = terms(r, x), terms(r, y)
+    if left is None or right is None:
+        return None
+    (c, a), (d, b) = left, right
+    rest = {node: a.get(node, Fraction(0)) - b.get(node, Fraction(0)) for node in (*a, *(n for n in b if n not in a))}
+    rest = {node: factor for node, factor in rest.items() if factor}
+    return built(r, c - d, rest) if len(rest) < max(len(a), len(b)) else None
+
+
+def offset(r: Rewriter, index: int, depth: int = 0) -> Offset | None:
+    """The constant that a node is near where its operands are 0, and the rest; None where there is none."""
+    if depth > DEEPEST:
+        return None
+    question = ("offset", index)
+    if question not in r.memo:
+        found = _found(r, index, depth)
+        if found is None and depth:
+            # Further from the top more might have been seen.
+            return None
+        r.memo[question] = found
+    known: Offset | None = r.memo[question]
+    return known
+
+
+def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
+    node = r.nodes[index]
+    operands = node.operands
+    if node.op in _ONE_AND:
+        return Fraction(1), r.add(_ONE_AND[node.op], operands)
+    if node.op in _RECIPROCALS:
+        f = r.f
+        return Fraction(1), (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
+    if node.op is _ONE_MINUS_SQUARE:
+        return Fraction(1), r.add(_NEG, (r.add(_MUL, (operands[0], operands[0])),))
+    if node.op is _POW1P:
+        return Fraction(1), r.add(REGISTRY["pow1pm1"], operands)
+    if node.op is _ADD or node.op is _SUB:
+        return _of_sum(r, index, depth)
+    if node.op is _NEG:
+        inner = offset(r, operands[0], depth + 1)
+        return None if inner is None else (-inner[0], r.add(_NEG, (inner[1],)))
+    if node.op is _SQRT:
+        return _of_root(r, index, depth)
+    if node.op is _POW:
+        return _of_power(r, index, depth)
+    if node.op is _MUL or node.op is _DIV:
+        return _of_product(r, index, depth)
+    return None
+
+
+def _of_sum(r: Rewriter, index: int, depth: int) -> Offset | None:
+    found = terms(r, index)
+    if found is None:
+        return None
+    constant, parts = found
+    rests: dict[int, Fraction] = {}
+    for node, factor in parts.items():
+        # A symbolic power is near 1 for small exponents, and beside a number it is as likely to be small itself.
+        inner = None if constant and r.is_op(node, _POW) else offset(r, node, depth + 1)
+        if inner is not None:
+            constant += factor * inner[0]
+            node = inner[1]
+        rests[node] = rests.get(node, Fraction(0)) + factor
+    return (constant, built(r, Fraction(0), rests)) if constant and rests else None
+
+
+def _of_root(r: Rewriter, index: int, depth: int) -> Offset | None:
+    inner = offset(r, r.operands(index)[0], depth + 1)
+    if inner is None or inner[0] <= 0:
+        return None
+    square, rest = inner
+    root = Fraction(isqrt(square.numerator), isqrt(square.denominator))
+    if root * root != square:
+        return None
+    return root, r.add(REGISTRY["root_near"], (r.operands(index)[0], rest, r.const(root)))
+
+
+def _of_power(r: Rewriter, index: int, depth: int) -> Offset | None:
+    base, exponent = r.operands(index)
+    number, power = r.number(base), r.number(exponent)
+    if number is not None:
+        return (Fraction(1), r.add(REGISTRY["powm1"], (base, exponent))) if number > 0 else None
+    inner = offset(r, base, depth + 1)
+    if inner is None and power is None:
+        return Fraction(1), r.add(REGISTRY["powm1"], (base, exponent))
+    if inner is None:
+        return None
+    constant, rest = inner
+    if power == 2:
+        return constant**2, r.add(_MUL, (rest, r.plain(_ADD, (base, r.const(constant)))))
+    return (Fraction(1), r.add(REGISTRY["pow1pm1"], (rest, exponent))) if constant == 1 else None
+
+
+def _of_product(r: Rewriter, index: int, depth: int) -> Offset | None:
+    """(a + d)*(b + e) = a*b + d*(b + e) + a*e, and (a + d)/(b + e) = a/b + (b*d - a*e)/(b*(b + e))."""
+    x, y = r.operands(index)
+    (a, d), (b, e) = (_known(r, operand, depth) for operand in (x, y))
+    if not a or not b or (d is None and e is None):
+        return None
+    parts: dict[int, Fraction] = {}
+    if r.is_op(index, _MUL):
+        if d is not None:
+            parts[r.add(_MUL, (d, y))] = Fraction(1)
+        if e is not None:
+            parts[e] = parts.get(e, Fraction(0)) + a
+        return a * b, built(r, Fraction(0), parts)
+    for rest, factor in ((d, b), (e, -a)):
+        if rest is None:
+            continue
+        # The rests' own terms: (1 + x)/(1 - x) has d - e = x + x.
+        found = terms(r, rest)
+        for part, coefficient in found[1].items() if found and not found[0] else ((rest, 1),):
+            parts[part] = parts.get(part, Fraction(0)) + factor * coefficient
+    parts = {part: factor for part, factor in parts.items() if factor}
+    if not parts:
+        return None
+    return a / b, r.add(_DIV, (built(r, Fraction(0), parts), r.add(_MUL, (r.const(b), y))))
+
+
+def _known(r: Rewriter, index: int, depth: int) -> tuple[Fraction, int | None]:
+    """A number without a rest, an offset, or (0, None)."""
+    number = r.number(index)
+    if number is not None:
+        return number, None
+    return offset(r, index, depth + 1) or (Fraction(0), None)
+
+
+def identities(r: Rewriter, index: int) -> Iterator[Offset]:
+    """Other constants that a node has an exact companion for: 1 - tanh(u) is 2*logistic(-2*u), everywhere."""
+    node = r.nodes[index]
+    f = r.f
+    if not node.op.elementwise or not node.operands:
+        return
+    u = f.wrap(node.operands[0])
+    name = node.op.name
+    if name == "tanh":
+        yield Fraction(1), (-(2 * f.logistic(-2 * u))).index
+        yield Fraction(-1), (2 * f.logistic(2 * u)).index
+    elif name == "logistic":
+        yield Fraction(1), (-f.logistic(-u)).index
+        yield Fraction(1, 2), (f.tanh(u / 2) / 2).index
+    elif name == "erf":
+        yield Fraction(1), (-f.erfc(u)).index
+        yield Fraction(-1), f.erfc(-u).index
+    elif name == "erfc":
+        yield Fraction(1), (-f.erf(u)).index
+        yield Fraction(2), (-f.erfc(-u)).index
+    elif (node.op is _POW and r.number(node.operands[1]) == 2) or (
+        node.op is _MUL and node.operands[0] == node.operands[1]
+    ):
+        inner = r.nodes[node.operands[0]]
+        if inner.op in _SQUARED:
+            sign, companion = _SQUARED[inner.op]
+            square = f.pow(f.apply(companion, f.wrap(inner.operands[0])), 2)
+            yield Fraction(1), (square if sign > 0 else -square).index

@@ -1,0 +1,266 @@
+"""Taylor series of expressions in one variable, by Cauchy's integral, and how far they may be used.
+
+The expression is evaluated to 130 digits on a circle around u0; the trapezoidal rule gives its Laurent coefficients
+with an error that falls geometrically (Lyness and Moler, SIAM J. Numer. Anal. 4, 1967). If none of a negative power is
+left, the function is analytic inside, however its formula fails at u0 itself. u0 is 0, a number that u is compared with
+by a subtraction, or infinity, where the series is one in 1/u.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Any
+
+import mpmath as mp
+from mpmath.libmp import NoConvergence
+
+from symbackprop.ir.interpret import number_to_mpmath
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
+
+_ADD, _SUB, _MUL, _DIV, _POW1P = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
+RATIONAL = frozenset({CONST, *(REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow"))})
+_NO_VALUE = (
+    ValueError,
+    ZeroDivisionError,
+    OverflowError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    NoConvergence,
+)
+# The circle is small and the digits are many, so that one circle tells all: power k is known to 130 - 1.2*k digits, and
+# a singularity 4 radii away leaves (1/4)**128 = 1e-77.
+DIGITS = 130
+CIRCLES = (Fraction(1, 16), Fraction(1, 256))
+POINTS = 128
+MOST_POWERS = 80
+MOST_TERMS = 40
+_NEGATIVE_POWERS = 8
+_LARGEST = 1000
+_CHECKS = 32
+_NOISE = mp.mpf(10) ** -40
+_TRUNCATION = mp.mpf(2) ** -56
+# The radius of use is the largest of these that MOST_TERMS terms serve. Beyond 2 no cancellation is left to speak of.
+_REACHES = tuple(Fraction(k, 64) for k in (*range(128, 0, -8), 4, 1))
+
+Step = tuple[Any, ...]
+"""An operation, its attributes, and for each operand its position among the steps, or -1 for the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """c0 + c1*w + c2*w**2 + ... for |w| < radius.
+
+    With t = u - centre, or 1/u where the centre is None (infinity), w is t; or t/(t + 2*a) where the function has a
+    singularity at t = -a on the axis: in w it is as far away as infinity, and log(1 + t)/t is served from -0.55 to 1.2
+    instead of to 0.38.
+    """
+
+    centre: Fraction | None
+    singularity: Fraction | None
+    coefficients: tuple[Fraction, ...]
+    radius: Fraction
+
+
+@lru_cache(maxsize=4096)
+def series_of(steps: tuple[Step, ...]) -> Series | None:
+    """The series of an expression where it cancels; None where it does not, or has none."""
+    with mp.workdps(DIGITS):
+        for centre in _centres(steps):
+            if not _cancels(steps, centre):
+                continue
+            for radius in CIRCLES:
+                found = _coefficients(steps, centre, None, radius)
+                if found is not None:
+                    return _best(steps, centre, found)
+    return None
+
+
+def _best(steps: tuple[Step, ...], centre: Fraction | None, coefficients: list[Any]) -> Series | None:
+    plain = _checked(steps, _usable(centre, None, coefficients))
+    singularity = _singularity(coefficients)
+    if singularity is None or (plain is not None and plain.radius >= 1):
+        return plain
+    bent = _coefficients(steps, centre, singularity, CIRCLES[0])
+    return plain if bent is None else _checked(steps, _usable(centre, singularity, bent)) or plain
+
+
+def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
+    """The series as far as it is the real expression: that may change branch, or end, inside the circle of convergence.
+
+    asin(sin(u)) is u to all orders at 0, and pi - u beyond pi/2; cos(sqrt(u)) has a series at 0, and no value below.
+    """
+    if series is None:
+        return None
+    reach = series.radius
+    with mp.workdps(40):
+        size = mp.fsum(
+            abs(number_to_mpmath(c)) * number_to_mpmath(reach) ** k for k, c in enumerate(series.coefficients)
+        )
+        for k in range(1, _CHECKS + 1):
+            w = number_to_mpmath(reach) * k / _CHECKS
+            for side in (w, -w):
+                if not _is_value(steps, series, side, size * _TRUNCATION * 16):
+                    smaller = [radius for radius in _REACHES if number_to_mpmath(radius) <= w * (k - 1) / k]
+                    return replace(series, radius=smaller[0]) if k > 1 and smaller else None
+    return series
+
+
+def _is_value(steps: tuple[Step, ...], series: Series, w: Any, tolerance: Any) -> bool:
+    """Whether the polynomial is the expression's real value at w."""
+    values = _values(steps, _point(series.centre, w, series.singularity))
+    if values is None or any(isinstance(value, mp.mpc) for value in values):
+        return False
+    total = mp.mpf(0)
+    for coefficient in reversed(series.coefficients):
+        total = total * w + number_to_mpmath(coefficient)
+    return bool(abs(total - values[len(steps) - 1]) <= tolerance)
+
+
+def _singularity(coefficients: list[Any]) -> Fraction | None:
+    """The distance -a of a singularity on the axis, which the last coefficients show: c[k]/c[k + 1] tends to it."""
+    last = coefficients[-3:]
+    if not all(last):
+        return None
+    one, other = last[0] / last[1], last[1] / last[2]
+    if abs(one - other) > abs(other) / 100:
+        return None
+    eighths = int(mp.nint(-8 * other))
+    return Fraction(eighths, 8) if 1 <= abs(eighths) <= 64 else None
+
+
+def _centres(steps: tuple[Step, ...]) -> Iterator[Fraction | None]:
+    """Where an expression may cancel."""
+    seen = {Fraction(0)}
+    yield Fraction(0)
+    for op, _, *operands in steps:
+        if op in (_ADD, _SUB) and -1 in operands:
+            other = operands[1] if operands[0] == -1 else operands[0]
+            number = steps[other][1] if other >= 0 and steps[other][0] is CONST else None
+            if isinstance(number, Fraction):
+                centre = number if op is _SUB else -number
+                if centre not in seen:
+                    seen.add(centre)
+                    yield centre
+    # Quotients of polynomials have shares of their own at infinity, see `passes.quotients`.
+    if any(step[0] not in RATIONAL for step in steps):
+        yield None
+
+
+def _values(steps: tuple[Step, ...], u: Any) -> list[Any] | None:
+    """The value of each step at u, and of u last; None where one has none."""
+    values: list[Any] = []
+    for op, attributes, *operands in steps:
+        try:
+            if op is CONST:
+                values.append(number_to_mpmath(attributes))
+            else:
+                values.append(op.mpmath(*[u if operand < 0 else values[operand] for operand in operands]))
+        except _NO_VALUE:
+            return None
+        # Of a number with a thousand digits before the point mpmath would compute the sine, with as many digits of pi.
+        if not mp.isfinite(values[-1]) or mp.mag(values[-1]) > _LARGEST:
+            return None
+    return [*values, u]
+
+
+def _point(centre: Fraction | None, t: Any, singularity: Fraction | None = None) -> Any:
+    if singularity is not None:
+        # w = t/(t + 2*a), solved for t.
+        t = 2 * number_to_mpmath(singularity) * t / (1 - t)
+    return 1 / t if centre is None else number_to_mpmath(centre) + t
+
+
+def _cancels(steps: tuple[Step, ...], centre: Fraction | None) -> bool:
+    """Whether the last step is 0/0, 0*inf or 1**inf there, or a sum that vanishes faster than its terms.
+
+    The power of t with which a value goes to 0 is read off two points; one that is no whole number is no power.
+    """
+    near, nearer = (_values(steps, _point(centre, mp.mpf(10) ** -digits)) for digits in (8, 12))
+    if near is None or nearer is None:
+        return False
+    op, _, *operands = steps[-1]
+    orders = []
+    for place in (len(steps) - 1, *operands):
+        if near[place] == 0 or nearer[place] == 0:
+            return False
+        order = mp.log(abs(nearer[place] / near[place])) / mp.log(mp.mpf(10) ** -4)
+        orders.append(mp.nint(order))
+        if abs(order - orders[-1]) > 1e-3:
+            return False
+    own, a, b = orders
+    if own < 0:
+        return False
+    if op is _DIV:
+        return bool(a * b > 0)
+    if op is _POW1P:
+        return bool(a > 0 > b)
+    return bool(a * b < 0) if op is _MUL else bool(own > min(a, b))
+
+
+@cache
+def _roots_of_unity() -> list[Any]:
+    """exp(i*pi*k/POINTS)."""
+    with mp.workdps(DIGITS + 10):
+        return [mp.expjpi(mp.mpf(k) / POINTS) for k in range(2 * POINTS)]
+
+
+def _coefficients(
+    steps: tuple[Step, ...], centre: Fraction | None, singularity: Fraction | None, radius: Fraction
+) -> list[Any] | None:
+    """Taylor coefficients at the centre, from a circle; None where the expression is not analytic inside."""
+    size, roots = number_to_mpmath(radius), _roots_of_unity()
+    # Half of a circle, and no point on the axis, where branch cuts run; the other half is conjugate.
+    samples = []
+    for k in range(POINTS // 2):
+        values = _values(steps, _point(centre, size * roots[2 * k + 1], singularity))
+        if values is None:
+            return None
+        samples.append(mp.mpc(values[len(steps) - 1]))
+
+    def scaled(power: int) -> Any:
+        terms = ((sample, roots[-power * (2 * k + 1) % (2 * POINTS)]) for k, sample in enumerate(samples))
+        return mp.fsum(sample.real * root.real - sample.imag * root.imag for sample, root in terms) * 2 / POINTS
+
+    found = [scaled(power) for power in range(MOST_POWERS)]
+    largest = max(map(abs, found))
+    if not largest or any(abs(scaled(-power)) > _NOISE * largest for power in range(1, _NEGATIVE_POWERS)):
+        return None
+    noise = mp.mpf(10) ** (10 - DIGITS) * largest
+    return [value / size**power if abs(value) > noise else mp.mpf(0) for power, value in enumerate(found)]
+
+
+def _usable(centre: Fraction | None, singularity: Fraction | None, coefficients: list[Any]) -> Series | None:
+    """The polynomial of so many terms, and the largest radius in which the rest is below half an ulp of it.
+
+    Each term of the rest counts (k + 1)**2 times, as its second derivative does, which users take, too.
+    """
+    filled = [power for power, value in enumerate(coefficients) if value]
+    for radius in _REACHES:
+        reach = number_to_mpmath(radius)
+        sizes = {power: abs(coefficients[power]) * reach**power * (power + 1) ** 2 for power in filled}
+        enough = _TRUNCATION * abs(coefficients[filled[0]]) * reach ** filled[0]
+        rest, last = mp.mpf(0), filled[-1] + 1
+        for power in reversed(filled):
+            if rest + sizes[power] > enough:
+                break
+            rest, last = rest + sizes[power], power
+        kept = [power for power in filled if power < last]
+        # Terms that were not computed are smaller than the last ones, if these fall; after a dozen zeros are none.
+        ends = filled[-1] < MOST_POWERS - 12 or sizes[filled[-1]] <= enough / MOST_POWERS
+        if kept and len(kept) <= MOST_TERMS and ends:
+            return Series(
+                centre, singularity, tuple(_rational(value) for value in coefficients[: kept[-1] + 1]), radius
+            )
+    return None
+
+
+def _rational(number: Any) -> Fraction:
+    """The simple fraction that a coefficient is, if it is one; else its double."""
+    exact = Fraction(int(mp.nint(number * mp.mpf(2) ** 200)), 2**200)
+    simple = exact.limit_denominator(10**9)
+    return simple if abs(exact - simple) <= Fraction(1, 10**20) * abs(exact) else Fraction(float(number))

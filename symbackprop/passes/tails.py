@@ -1,0 +1,118 @@
+"""Products and quotients with tails: each factor overflows or vanishes, the product does not.
+
+exp(u**2)*erfc(u) is inf*0 from u = 26.6 on, and gamma(p)/gamma(p + q) inf/inf from 171.6 on.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from symbackprop.ops import REGISTRY
+from symbackprop.passes.offsets import terms
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_ADD, _MUL, _POW, _EXP, _ERFC, _GAMMA = (REGISTRY[name] for name in ("add", "mul", "pow", "exp", "erfc", "gamma"))
+# A coefficient like 1/sqrt(2) has 40 digits.
+_SAME = Fraction(1, 10**35)
+
+
+def _scaled(r: Rewriter, index: int) -> tuple[Fraction, int]:
+    """A node as a number times another."""
+    if r.is_op(index, _MUL) and r.number(r.operands(index)[0]) is not None:
+        factor, base = r.operands(index)
+        return r.number(factor) or Fraction(0), base
+    found = terms(r, index)
+    if found is None or found[0] or len(found[1]) != 1:
+        return Fraction(1), index
+    ((inner, scale),) = found[1].items()
+    return scale, inner
+
+
+def _is_square(r: Rewriter, index: int, root: int, sign: int) -> bool:
+    """Whether this is sign*root**2."""
+    factor, base = _scaled(r, root)
+    number, square = _scaled(r, index)
+    node = r.nodes[square]
+    if (node.op is _MUL and node.operands[0] == node.operands[1]) or (
+        node.op is _POW and r.number(node.operands[1]) == 2
+    ):
+        inner = node.operands[0]
+    else:
+        return False
+    own, base_of_inner = _scaled(r, inner)
+    return base_of_inner == base and abs(sign * number * own**2 - factor**2) < _SAME
+
+
+def _product(r: Rewriter, x: int, y: int) -> int | None:
+    for a, b in ((x, y), (y, x)):
+        if not (r.is_op(a, _EXP) or r.is_op(a, _ERFC)):
+            continue
+        # x*exp(x**2) beside erfc(x): the partner may be one factor of a product.
+        for own, others in _factors(r, b):
+            for first, second in ((a, own), (own, a)):
+                found = _tail(r, first, second)
+                if found is not None:
+                    return found if others is None else r.add(_MUL, (others, found))
+    return None
+
+
+def _factors(r: Rewriter, index: int) -> list[tuple[int, int | None]]:
+    if not r.is_op(index, _MUL):
+        return [(index, None)]
+    a, b = r.operands(index)
+    return [(a, b), (b, a)]
+
+
+def _tail(r: Rewriter, first: int, second: int) -> int | None:
+    """exp(u**2)*erfc(u)."""
+    if not (r.is_op(first, _EXP) and r.is_op(second, _ERFC)):
+        return None
+    u = r.operands(second)[0]
+    return r.add(REGISTRY["scaled_erfc"], (u,)) if _is_square(r, r.operands(first)[0], u, 1) else None
+
+
+def _quotient(r: Rewriter, x: int, y: int) -> int | None:
+    """exp(-u**2)/erfc(u), and gamma(p)*gamma(q)/gamma(p + q)."""
+    for own, others in _factors(r, x):
+        if r.is_op(y, _ERFC) and r.is_op(own, _EXP) and _is_square(r, r.operands(own)[0], r.operands(y)[0], -1):
+            found = r.add(REGISTRY["erfc_hazard"], r.operands(y))
+            return found if others is None else r.add(_MUL, (others, found))
+    if r.is_op(y, _GAMMA) and r.is_op(x, _MUL) and all(r.is_op(operand, _GAMMA) for operand in r.operands(x)):
+        p, q = (r.operands(operand)[0] for operand in r.operands(x))
+        if r.operands(y)[0] == r.plain(_ADD, (p, q)):
+            return r.add(REGISTRY["beta"], (p, q))
+    return None
+
+
+_TAIL, _ALONE = (-6.0, 40.0), (0.1, 300.0)
+
+RULES = (
+    Rule(
+        "exp(x**2)*erfc(x) -> scaled_erfc(x)",
+        "mul",
+        _product,
+        lambda f, x, y, c: f.exp(x * x) * f.erfc(x),
+        domain=(_TAIL,),
+        before=math.inf,
+        after=16,
+    ),
+    Rule(
+        "exp(-x**2)/erfc(x) -> erfc_hazard(x)",
+        "div",
+        _quotient,
+        lambda f, x, y, c: f.exp(-(x * x)) / f.erfc(x),
+        domain=(_TAIL,),
+        before=350,
+        after=10,
+    ),
+    Rule(
+        "gamma(x)*gamma(y)/gamma(x + y) -> beta(x, y)",
+        "div",
+        _quotient,
+        lambda f, x, y, c: f.gamma(x) * f.gamma(y) / f.gamma(x + y),
+        domain=(_ALONE, _ALONE),
+        before=math.inf,
+        after=3700,
+    ),
+)
