@@ -9,9 +9,11 @@ from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
+from symbackprop.check import VERIFICATIONS, verified
 from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import checked
 from symbackprop.emit.files import write_atomically
+from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
@@ -83,8 +85,8 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     Options: `args` is the call order, by default the free symbols in natural order; a tuple of symbols inside `args`
     or `wrt` is one 1-D array. With `batch=[x, y]`, `expr` is the loss of one sample, x and y carry one entry a sample,
     and `reduce` is "sum", "mean", or None for one gradient a sample. `backend` is "python", "numpy" or "numba", `dtype`
-    "float64" or "float32", `kinks` (which subgradient is taken at a kink) "zero", "left" or "right". `name` is a title
-    for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. `cache` and
+    "float64" or "float32", `kinks` (what a derivative is at a kink) "zero", "left", "right" or "raise". `name` is a
+    title for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. `cache` and
     `parallel` belong to the interface; in this version nothing is cached, and `parallel=True` is refused.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
@@ -207,14 +209,21 @@ def emit_module(
     target: str = "numpy",
     *,
     regenerate: str = "",
+    verify: str = "quick",
     **options: Unpack[CompileOptions],
 ) -> str:
     """The text of a standalone gradient module, also written to `path` if one is given.
 
     The module defines `value`, `grad` and `value_and_grad`, imports nothing of this package, and is byte for byte the
     same wherever it is emitted. `target` is "python", "numpy" or "numba"; `regenerate` is a line for its header that
-    says what to run to write it again. Options and errors as for `compile_grad`, and EmitError where `path` cannot be
-    written; then nothing on disk has changed.
+    says what to run to write it again.
+
+    With `verify="quick"` the emitted text is executed at three points (of a batch, at three samples), and held against
+    differences of the model's value in arbitrary precision; the header says so, or why not: models of more than 20,000
+    operations take `verify="full"`, which also looks at more points and every entry. `verify="none"` leaves it out.
+
+    Options and errors as for `compile_grad`, and EmitError where the module's value or gradient is wrong, or `path`
+    cannot be written; then nothing on disk has changed.
 
     >>> import sympy as sp
     >>> from symbackprop import emit_module
@@ -224,7 +233,13 @@ def emit_module(
     """
     if "backend" in options:
         raise OptionError("emit_module takes target=, not backend=")
-    source = compile_request(_request(expr, wrt, "grad", {**options, "backend": target}, regenerate)).source
+    if verify not in VERIFICATIONS:
+        raise OptionError(f"verify={verify!r} is not one of {', '.join(map(repr, VERIFICATIONS))}")
+    request = _request(expr, wrt, "grad", {**options, "backend": target}, regenerate)
+    compiled = compile_request(request)
+    source = compiled.source
+    if verify != "none":
+        source = stated(source, verified(request, compiled, verify))
     checked(source)
     if path is not None:
         write_atomically(path, source)

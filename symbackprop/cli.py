@@ -17,10 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
-
 from symbackprop.api import emit_module
-from symbackprop.check import GradientReport, check_grad
+from symbackprop.check import VERIFICATIONS, GradientReport, check_grad
 from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import MARK
 from symbackprop.emit.escape import original
@@ -37,7 +35,7 @@ examples:
   symbackprop emit examples/linear_regression.py:loss --wrt w -o gradient.py
   symbackprop show examples/linear_regression.py:loss --wrt w --what stages
   symbackprop check gradient.py
-  symbackprop check examples/linear_regression.py:loss
+  symbackprop check examples/linear_regression.py:loss --accuracy
 
 A model is a Python file that you name; it is run, and strings are never evaluated.
 """
@@ -89,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     emit = _verb(verbs, "emit", "emit a gradient module", "emit MODEL.py:loss --wrt w,b -o gradient.py", _emit)
     emit.add_argument("model", metavar="MODEL.py:NAME")
     _add_options(emit)
+    emit.add_argument(
+        "--verify",
+        choices=VERIFICATIONS,
+        default="quick",
+        help="execute the module at a few points, and refuse it where it is wrong; default: quick",
+    )
     emit.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead of stdout")
     emit.add_argument("--force", action="store_true", help="replace FILE even if symbackprop did not write it")
     show = _verb(
@@ -110,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("what", metavar="FILE|MODEL.py:NAME", nargs="+")
     check.add_argument("--wrt", metavar="NAMES", help="for MODEL.py:NAME: what to differentiate in")
-    check.add_argument("--samples", type=int, default=3, help="points to draw where the model defines no AT")
+    check.add_argument(
+        "--accuracy", action="store_true", help="hold value and gradient to 4 ulp, or to what their condition explains"
+    )
+    check.add_argument("--samples", type=int, help="points to draw; default: the model's AT, or 3 where it has none")
     check.add_argument("--seed", type=int, default=0, help="seed of the draw")
     return parser
 
@@ -187,7 +194,14 @@ def _emitted(arguments: argparse.Namespace) -> str:
     model = load_model(arguments.model)
     wrt = _symbols(model, arguments.wrt, "--wrt", alone=True)
     regenerate = _command(arguments, model)
-    return emit_module(model.expr, wrt, target=arguments.target, regenerate=regenerate, **_keywords(model, arguments))
+    return emit_module(
+        model.expr,
+        wrt,
+        target=arguments.target,
+        regenerate=regenerate,
+        verify=arguments.verify,
+        **_keywords(model, arguments),
+    )
 
 
 def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
@@ -199,8 +213,8 @@ def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
         if getattr(arguments, option) is not None:
             words += [f"--{option}", getattr(arguments, option)]
     words += ["--target", arguments.target]
-    for option, default in (("dtype", "float64"), ("kinks", "zero")):
-        if getattr(arguments, option) != default:
+    for option, default in (("dtype", "float64"), ("kinks", "zero"), ("verify", "quick")):
+        if getattr(arguments, option, default) != default:
             words += [f"--{option}", getattr(arguments, option)]
     return shlex.join(words)
 
@@ -273,6 +287,7 @@ def _check(arguments: argparse.Namespace) -> int:
     else:
         for result in (result for result in results if not result.get("error")):
             print(f"{'ok' if result['passed'] else 'FAILED'}  {result['what']}: {result['said']}")
+            print("".join(f"{line}\n" for line in result.get("lines", [])), end="")
     if any(result.get("error") for result in results):
         return 2
     return 0 if all(result["passed"] for result in results) else 1
@@ -341,22 +356,27 @@ def _gradient_result(
     what: str, model: ModelFile, wrt: Any, kinks: str, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     report: GradientReport = check_grad(
-        model.expr, wrt, model.at(), samples=arguments.samples, seed=arguments.seed, kinks=kinks
+        model.expr,
+        wrt,
+        model.at() if arguments.samples is None else None,
+        samples=3 if arguments.samples is None else arguments.samples,
+        seed=arguments.seed,
+        kinks=kinks,
+        accuracy=arguments.accuracy,
     )
     worst = report.worst
     count = len(report.components)
     said = (
-        f"{count} derivative{'s' * (count != 1)} checked, worst d/d{worst.name} with relative error {worst.error:.1e}"
+        f"{count} derivative{'s' * (count != 1)} checked, worst {worst.label} with relative error {worst.error:.1e}"
         f" ({worst.ours!r}, exact {worst.exact!r})"
     )
-    return {
+    result = {
         "what": what,
         "passed": report.passed,
-        "worst": {
-            "name": worst.name,
-            "ours": worst.ours,
-            "exact": worst.exact,
-            "point": {name: np.asarray(x).tolist() for name, x in worst.point.items()},
-        },
-        "said": said if report.passed else f"wrong gradient: {said}",
+        "worst": worst.as_dict(),
+        "said": said if report.passed else f"{'wrong' if worst.verdict == 'WRONG' else 'inexact'} gradient: {said}",
     }
+    if arguments.accuracy:
+        result["outputs"] = [report.worst_of(output).as_dict() for output in report.outputs]
+        result["lines"] = report.as_lines()
+    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ ORDER = (
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # SymPy and Numba stay where they belong; `mpmath` and SciPy are mathematics and may be anywhere.
-ONLY_IN = {"sympy": {"frontend"}, "numba": {"jit"}, "llvmlite": {"jit"}}
+ONLY_IN = {"sympy": {"frontend"}, "numba": {"jit"}, "llvmlite": {"jit"}, "flint": {"ir", "check"}}
 # Source that is pasted into emitted modules, which import Numba themselves.
 PASTED = {PACKAGE / "ops" / "special.py"}
 
@@ -83,6 +84,22 @@ def test_numba_is_imported_only_when_something_runs_on_it() -> None:
         "assert 'numba' in sys.modules\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_python_flint_is_imported_only_by_checks() -> None:
+    code = (
+        "import sys, sympy, symbackprop\n"
+        "x = sympy.Symbol('x')\n"
+        "assert symbackprop.compile_grad(sympy.sin(x), x, backend='python')(0.0) == 1.0\n"
+        "symbackprop.emit_module(sympy.sin(x), x, verify='none')\n"
+        "assert 'flint' not in sys.modules\n"
+        "sys.modules['flint'] = None\n"
+        "assert 'Verified when written' in symbackprop.emit_module(sympy.sin(x), x)\n"
+    )
+    # Left to itself, SymPy takes its integers from python-flint.
+    environment = {**os.environ, "SYMPY_GROUND_TYPES": "python"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stderr
 
 

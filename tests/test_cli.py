@@ -104,6 +104,66 @@ def test_check_fails_on_a_wrong_derivative(tmp_path: Path, capsys: pytest.Captur
     assert "wrong gradient" in capsys.readouterr().out
 
 
+def test_accuracy_prints_the_worst_point_of_each_output(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "model.py:loss", "--accuracy", "--wrt", "x,w") == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("ok  model.py:loss: 2 derivatives checked")
+    assert [line.split(":")[0].split()[1] for line in lines] == ["value", "d/dx", "d/dw"]
+    assert all(re.search(r" ulp.* at t = 0\.1, w = 0\.25, x = 0\.5: .*, exact ", line) for line in lines)
+    # Points that are drawn take the place of the model's.
+    assert run("check", "model.py:loss", "--accuracy", "--samples", "4", "--json") == 0
+    outputs = json.loads(capsys.readouterr().out)["results"][0]["outputs"]
+    assert [output["output"] for output in outputs] == ["value", "d/dt", "d/dw", "d/dx"]
+    assert all(output["point"] != {"t": 0.1, "w": 0.25, "x": 0.5} for output in outputs)
+    assert run("emit", "model.py:loss", "-o", "out.py") == 0
+    assert run("check", "out.py", "--accuracy") == 0
+    assert "d/dw: " in capsys.readouterr().out
+
+
+LOSSY = """
+import sympy as sp
+from symbackprop import register
+x = sp.Symbol("x")
+lossy = sp.Function("lossy")
+register(lossy, lambda t: sp.sin(t), partials=lambda t: sp.cos(t)*(1 + sp.Rational(1, {})))
+loss = lossy(x)
+"""
+
+
+def test_accuracy_fails_on_lost_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lossy.py").write_text(LOSSY.format(10**10))
+    assert run("check", "lossy.py:loss") == 0
+    assert run("check", "lossy.py:loss", "--accuracy") == 1
+    said = capsys.readouterr().out
+    assert "inexact gradient" in said and re.search(r"INEXACT  d/dx: .* ulp, condition .* at x = ", said)
+
+
+def test_emit_verifies_what_it_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lossy.py").write_text(LOSSY.format(10**10))
+    assert run("emit", "lossy.py:loss", "-o", "out.py") == 0
+    written = Path("out.py").read_text()
+    assert "\nVerified when written: value and gradient at 3 points" in written
+    Path("lossy.py").write_text(LOSSY.format(10**3))
+    assert run("emit", "lossy.py:loss", "-o", "out.py") == 2
+    error = capsys.readouterr().err
+    assert "the emitted module is wrong: d/dx at x = " in error and error.count("\n") == 1
+    assert Path("out.py").read_text() == written and sorted(p.name for p in Path().iterdir()) == ["lossy.py", "out.py"]
+    assert run("check", "out.py") == 2
+    assert run("emit", "lossy.py:loss", "-o", "out.py", "--verify", "none") == 0
+    text = Path("out.py").read_text()
+    assert "erified when" not in text and "--target numpy --verify none\n" in text
+    assert run("check", "out.py") == 1
+    Path("lossy.py").write_text(LOSSY.format(10**10))
+    assert run("emit", "lossy.py:loss", "-o", "out.py", "--verify", "full") == 0
+    assert "at 10 points" in Path("out.py").read_text() and run("check", "out.py") == 0
+
+
 @pytest.mark.parametrize("what", ["source", "graph", "stages", "stats"])
 def test_show(what: str, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("show", "model.py:loss", "--what", what) == 0

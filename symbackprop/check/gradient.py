@@ -1,9 +1,8 @@
 """Gradients against oracles that know nothing of differentiation: differences and the complex step of the value.
 
-The oracle is the value's own graph, before any derivative is taken, in arithmetic of 60 digits, where a central
-difference with step 1e-20 is right to about 1e-38 (its truncation error is h**2 f'''/6). Beside it stand checks that a
-user can repeat in double precision: the central difference with step cbrt(eps)*max(1, |x|), right to about 1e-10, and
-the complex step Im f(x + ih)/h (Squire and Trapp, SIAM Rev. 40, 1998), where the value is analytic.
+The oracle is the value's own graph, before any derivative is taken, in arithmetic of arbitrary precision
+(`check.oracle`). Beside it stand checks that a user can repeat: the central difference in doubles, and the complex step
+where the value is analytic (`check.differences`).
 """
 
 from __future__ import annotations
@@ -13,92 +12,95 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import mpmath as mp
 import numpy as np
-from mpmath.libmp import NoConvergence
 
-from symbackprop.check.points import Point, drawn, given
-from symbackprop.compiler import Request, compile_request
+from symbackprop.check.differences import central, complex_step
+from symbackprop.check.oracle import Entry, Oracle
+from symbackprop.check.points import Point, drawn, given, none_found
+from symbackprop.check.report import VALUE, Component, GradientReport
+from symbackprop.check.rounding import EPSILON, change, operations, ulps
+from symbackprop.compiler import Compiled, Request, compile_request
 from symbackprop.errors import DomainError, OptionError
 from symbackprop.frontend import Model, Variable, read_model, split_cse
-from symbackprop.ir import Graph, interpret
-from symbackprop.ops import REGISTRY, leaves
+from symbackprop.ir.interpret import bound_lengths
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
 
-_DIGITS = 60
-_STEP = mp.mpf(10) ** -20
 _MOST_ENTRIES = 12
-# Rows on arrays that are what they are for complex numbers too.
-_LINEAR = frozenset(row for row in REGISTRY if not row.elementwise and row.linear) | set(leaves.ROWS)
+# What an accuracy check takes as right whatever the condition: the promise for every row.
+_FEW_ULPS = 4
+# How many roundings an operation may come to: its own, and those of the operations that its derivative is made of.
+_ROUNDINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One number of one input, and our derivative in it."""
+class _Number:
+    """The value (no entry), or our derivative in one entry of an input."""
 
-    member: str
-    place: tuple[int, ...]
+    entry: Entry | None
     ours: float
 
-    def __str__(self) -> str:
-        return f"{self.member}[{', '.join(map(str, self.place))}]" if self.place else self.member
+    @property
+    def output(self) -> str:
+        return VALUE if self.entry is None else f"d/d{self.entry[0]}"
+
+    @property
+    def name(self) -> str:
+        if self.entry is None:
+            return VALUE
+        member, place = self.entry
+        return f"{member}[{', '.join(map(str, place))}]" if place else member
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
-    """One entry of the gradient at one point, by us and by each oracle (nan where an oracle has no say)."""
+class _Check:
+    """A model, the function compiled from it, and what to hold that function to."""
 
-    point: Mapping[str, Any]
-    name: str
-    ours: float
-    exact: float
-    central: float
-    complex_step: float
-    kink: bool
-    passed: bool
+    model: Model
+    compiled: Compiled
+    function: CompiledFunction
+    oracle: Oracle
+    rtol: float
+    accuracy: bool
+    step: float | None
+    seed: int
 
-    @property
-    def error(self) -> float:
-        """Relative to the exact derivative; absolute where that is 0."""
-        return _relative(self.ours, self.exact)
+    def at(self, point: Point) -> list[Component]:
+        """The value and all derivatives at one point."""
+        value = self.oracle.value(point)
+        if not math.isfinite(value):
+            raise DomainError(f"the value is no finite real number at {_shown(point)}; give another point")
+        ours, found = self.function.leaves(dict(point))
+        numbers = [_Number(None, float(ours)), *_numbers(self.model.wrt, found, self.seed)]
+        exact = [(value, value, value)]
+        for number in numbers[1:]:
+            assert number.entry is not None
+            slope = self.oracle.derivative(point, number.entry)
+            exact.append((slope.middle, *((slope.left, slope.right) if slope.is_kink else (slope.middle,) * 2)))
+        largest = max((abs(middle) for middle, _, _ in exact[1:] if math.isfinite(middle)), default=0.0)
+        return [self._component(point, number, *slopes, largest) for number, slopes in zip(numbers, exact, strict=True)]
 
-    @property
-    def ulps(self) -> float:
-        """The error in units in the last place of the exact derivative."""
-        if self.ours == self.exact:
-            return 0.0
-        return abs(self.ours - self.exact) / math.ulp(self.exact) if math.isfinite(self.exact) else math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class GradientReport:
-    """What `check_grad` found; true where every component passed."""
-
-    components: tuple[Component, ...]
-    backend: str
-
-    def __bool__(self) -> bool:
-        return self.passed
-
-    @property
-    def passed(self) -> bool:
-        return all(component.passed for component in self.components)
-
-    @property
-    def worst(self) -> Component:
-        """The component with the largest error, failures first."""
-        return max(self.components, key=lambda c: (not c.passed, c.error if c.error == c.error else math.inf))
-
-    def __str__(self) -> str:
-        """A table, one line a component."""
-        rows: list[tuple[str, ...]] = [("", "ours", "exact", "central difference", "complex step", "ulps", "")]
-        for c in self.components:
-            verdict = ("kink" if c.kink else "ok") if c.passed else "WRONG"
-            numbers = [f"{x:.12g}" if x == x else "-" for x in (c.ours, c.exact, c.central, c.complex_step)]
-            rows.append((f"d/d{c.name}", *numbers, "-" if c.kink else f"{c.ulps:.1f}", verdict))
-        widths = [max(len(row[column]) for row in rows) for column in range(7)]
-        return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    def _component(
+        self, point: Point, number: _Number, exact: float, left: float, right: float, largest: float
+    ) -> Component:
+        ours, kink, kappa = number.ours, left != right and left == left, math.nan
+        if kink:
+            passed = min(left, right) - self.rtol <= ours <= max(left, right) + self.rtol
+        elif self.accuracy:
+            passed = ulps(ours, exact) <= _FEW_ULPS
+            if not passed and math.isfinite(ours) and math.isfinite(exact):
+                moves = change(self.oracle, point, number.entry)
+                kappa = moves / abs(exact) if exact else math.inf
+                count = operations(self.compiled.graph, bound_lengths(self.compiled.graph, point))
+                passed = abs(ours - exact) <= _ROUNDINGS * count * EPSILON * moves
+        else:
+            # Of the value the largest component counts as well: it says what rounding an input of order 1 does.
+            passed = abs(ours - exact) <= self.rtol * max(abs(exact), largest, 1e-300) or ours == exact
+        slopes = (math.nan, math.nan)
+        if number.entry is not None:
+            by_step = complex_step(self.model.graph, point, number.entry)
+            slopes = central(self.function.value, point, number.entry, self.step), by_step
+        return Component(point, number.output, number.name, ours, exact, *slopes, kink, passed, kappa)
 
 
 def check_grad(
@@ -111,15 +113,25 @@ def check_grad(
     backend: str = "numpy",
     kinks: str = "zero",
     rtol: float = 1e-9,
+    accuracy: bool = False,
+    step: float | None = None,
 ) -> GradientReport:
-    """Check the compiled gradient of `expr` against differences of its value in 60 digits.
+    """Check the compiled value and gradient of `expr` against an oracle of arbitrary precision.
 
-    `at` maps symbol names to numbers or arrays (one point or a list of points); without it, `samples` points are drawn
-    from (0, 1), (-1, 1) or (1, 3), wherever the value is real and finite; symbolic lengths are 2 to 5 there, and of
-    arrays with more than 12 entries 12 are checked. A component passes where it is within `rtol` of
-    the exact derivative, relative to the larger of that and the largest component (rounding in a well-conditioned model
-    stays far below; a wrong derivative does not). At a kink, where left and right derivatives differ, any number
-    between the two passes.
+    The oracle takes differences of the value in Arb's balls where python-flint is installed, else in mpmath's numbers;
+    precision is raised until both ends of the ball round to the same double. `at` maps symbol names to numbers or
+    arrays (one point or a list of points); without it, `samples` points are drawn from (0, 1), (-1, 1) or (1, 3),
+    wherever the value is real and finite; symbolic lengths are 2 to 5 there, and of arrays with more than 12 entries 12
+    are checked. A component passes where it is within `rtol` of the exact derivative, relative to the larger of that
+    and the largest component (rounding in a well-conditioned model stays far below; a wrong derivative does not). At a
+    kink, where left and right derivatives differ, any number between the two passes.
+
+    With `accuracy=True` the value and every component must be within 4 ulp, or within what its condition explains: a
+    relative error of 8*n*k*2**-53 for n operations, where k is the relative change of the number when all inputs change
+    by theirs. `rtol` plays no part then, and every other point that is drawn has magnitudes from 1e-9 to 1e3.
+
+    The report also shows central differences in doubles, with a `step` relative to max(1, |x|) (None: several steps,
+    extrapolated), and the complex step where the value is analytic. Neither decides.
 
     Raises DomainError where no point with a real value is found, UnboundSymbol where `at` misses a symbol.
 
@@ -128,134 +140,56 @@ def check_grad(
     >>> x, y = sp.symbols("x y")
     >>> bool(check_grad(sp.sin(x*y) + x**3, at={"x": 0.5, "y": 2.0}))
     True
+    >>> report = check_grad(x*sp.exp(-x), at={"x": 0.75}, accuracy=True)
+    >>> report.worst_of("d/dx").exact
+    0.11809163818525367
     """
     if samples < 1:
         raise OptionError(f"samples={samples!r} must be at least 1")
+    if step is not None and not 0 < step < math.inf:
+        raise OptionError(f"step={step!r} must be a positive number, relative to max(1, |x|)")
     let, body = split_cse(expr)
     model = read_model(body, wrt, None, None, let)
-    request = Request(expr, wrt, options=Options(target=backend, kinks=kinks))
-    compiled = compile_request(request)
+    compiled = compile_request(Request(expr, wrt, options=Options(target=backend, kinks=kinks)))
     function = CompiledFunction(compiled.source, compiled.signature, backend, "float64", compiled.stats, "")
+    oracle = Oracle(model.graph)
     if at is not None:
         points = given(at, model.arguments)
     else:
-        points = drawn(model, samples, seed, lambda point: _value(model.graph, _exact_inputs(point)))
-    components: list[Component] = []
-    for point in points:
-        if _value(model.graph, _exact_inputs(point)) is None:
-            raise DomainError(f"the value is no finite real number at {_shown(point)}; give another point")
-        components.extend(_check_point(model, function, point, rtol, seed))
-    return GradientReport(tuple(components), backend)
+        points = drawn(model, samples, seed, _has_value(oracle), wide=accuracy)
+        if not points:
+            raise none_found()
+    check = _Check(model, compiled, function, oracle, rtol, accuracy, step, seed)
+    found = [component for point in points for component in check.at(point)]
+    values = tuple(c for c in found if c.output == VALUE)
+    return GradientReport(tuple(c for c in found if c.output != VALUE), backend, values)
+
+
+def _has_value(oracle: Oracle) -> Callable[[Point], bool]:
+    return lambda point: math.isfinite(oracle.roughly(point))
 
 
 def _shown(point: Point) -> str:
     return ", ".join(f"{name} = {x}" if not np.ndim(x) else f"{name} = ..." for name, x in point.items())
 
 
-def _value(graph: Graph, inputs: Mapping[str, Any]) -> Any:
-    """The value in high precision; None where it is not a finite real number."""
-    with mp.workdps(_DIGITS):
-        try:
-            value = interpret(graph, inputs, "mpmath")[0]
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError, NoConvergence):
-            return None
-        if isinstance(value, mp.mpc):
-            if value.imag != 0:
-                return None
-            value = value.real
-        return value if mp.isfinite(value) else None
-
-
-def _entries(variables: Sequence[Variable], found: Sequence[Any], seed: int) -> list[Entry]:
-    """What the entries of the leaves are derivatives in; of large arrays some that are drawn."""
+def _numbers(variables: Sequence[Variable], found: Sequence[Any], seed: int) -> list[_Number]:
+    """The entries of the leaves, and what they are derivatives in; of large arrays some that are drawn."""
     rng = np.random.default_rng(seed)
-    entries: list[Entry] = []
+    numbers: list[_Number] = []
     for variable, leaf in zip(variables, found, strict=True):
-        if variable.packed:
-            entries += [Entry(m, (), float(x)) for m, x in zip(variable.members, np.ravel(leaf), strict=True)]
-            continue
-        (member,) = variable.members
-        if not variable.shape or variable.place is not None:
-            entries.append(Entry(member, variable.place or (), float(leaf)))
-            continue
-        places = list(np.ndindex(np.shape(leaf)))
-        if len(places) > _MOST_ENTRIES:
-            places = sorted(places[k] for k in rng.choice(len(places), _MOST_ENTRIES, replace=False))
-        entries += [Entry(member, place, float(leaf[place])) for place in places]
-    return entries
+        entries = entries_of(variable, np.shape(leaf))
+        chosen: Sequence[int] = range(len(entries))
+        if variable.shape and len(entries) > _MOST_ENTRIES:
+            chosen = sorted(rng.choice(len(entries), _MOST_ENTRIES, replace=False))
+        flat = np.ravel(leaf)
+        numbers += [_Number(entries[k], float(flat[k])) for k in chosen]
+    return numbers
 
 
-def _check_point(model: Model, function: CompiledFunction, point: Point, rtol: float, seed: int) -> list[Component]:
-    _, found = function.leaves(dict(point))
-    entries = _entries(model.wrt, found, seed)
-    inputs = _exact_inputs(point)
-    exact = [_derivatives(model.graph, inputs, entry) for entry in entries]
-    largest = max((abs(middle) for _, middle, _ in exact if middle == middle), default=0.0)
-    components = []
-    for entry, (left, middle, right) in zip(entries, exact, strict=True):
-        ours = entry.ours
-        kink = abs(left - right) > 1e-8 * max(abs(left), abs(right))
-        if kink:
-            passed = min(left, right) - rtol <= ours <= max(left, right) + rtol
-        else:
-            passed = abs(ours - middle) <= rtol * max(abs(middle), largest, 1e-300) or ours == middle
-        central = _central(function.value, point, entry)
-        step = _complex_step(model.graph, inputs, entry)
-        components.append(Component(point, str(entry), ours, middle, central, step, kink, passed))
-    return components
-
-
-def _exact_inputs(point: Point) -> dict[str, Any]:
-    """Numbers and arrays in high precision; integers stay integers."""
-    return {name: x if np.asarray(x).dtype.kind in "iu" else _lifted(x) for name, x in point.items()}
-
-
-def _lifted(x: Any) -> Any:
-    return np.frompyfunc(mp.mpf, 1, 1)(np.asarray(x, object)) if np.ndim(x) else mp.mpf(x)
-
-
-def _moved(inputs: Mapping[str, Any], entry: Entry, shift: Any) -> dict[str, Any]:
-    """The inputs with one entry shifted."""
-    if not np.ndim(inputs[entry.member]):
-        return {**inputs, entry.member: inputs[entry.member] + shift}
-    array = np.array(inputs[entry.member])
-    array[entry.place] = array[entry.place] + shift
-    return {**inputs, entry.member: array}
-
-
-def _at(inputs: Mapping[str, Any], entry: Entry) -> Any:
-    return inputs[entry.member][entry.place] if np.ndim(inputs[entry.member]) else inputs[entry.member]
-
-
-def _derivatives(graph: Graph, inputs: dict[str, Any], entry: Entry) -> tuple[float, float, float]:
-    """The derivative from the left, by the central difference, and from the right."""
-    with mp.workdps(_DIGITS):
-        h = _STEP * max(1, abs(_at(inputs, entry)))
-        here, above, below = (_value(graph, _moved(inputs, entry, shift)) for shift in (0, h, -h))
-        if here is None or above is None or below is None:
-            return (math.nan,) * 3
-        return float((here - below) / h), float((above - below) / (2 * h)), float((above - here) / h)
-
-
-def _central(value: Callable[..., Any], point: Point, entry: Entry) -> float:
-    x = float(_at(point, entry))
-    h = float(np.cbrt(np.finfo(float).eps)) * max(1.0, abs(x))
-    above, below = x + h, x - h
-    values = [value(**_moved(point, entry, end - x)) for end in (above, below)]
-    return float((values[0] - values[1]) / (above - below))
-
-
-def _complex_step(graph: Graph, inputs: dict[str, Any], entry: Entry) -> float:
-    """Im f(x + ih)/h; nan where the graph holds an operation that is not analytic, or sees whole arrays at once."""
-    if not all(node.op.analytic and (node.op.elementwise or node.op in _LINEAR) for node in graph.nodes):
-        return math.nan
-    with mp.workdps(_DIGITS):
-        try:
-            value = interpret(graph, _moved(inputs, entry, mp.mpc(0, _STEP)), "mpmath")[0]
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError, AttributeError, NoConvergence):
-            return math.nan
-        return float(value.imag / _STEP) if isinstance(value, mp.mpc) else 0.0
-
-
-def _relative(ours: float, exact: float) -> float:
-    return abs(ours - exact) / abs(exact) if exact else abs(ours)
+def entries_of(variable: Variable, shape: tuple[int, ...]) -> list[Entry]:
+    """What the entries of a derivative of this shape are taken in, row by row."""
+    if variable.packed or not variable.shape:
+        return [(member, ()) for member in variable.members]
+    (member,) = variable.members
+    return [(member, variable.place)] if variable.place is not None else [(member, p) for p in np.ndindex(shape)]

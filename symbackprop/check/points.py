@@ -22,7 +22,7 @@ _INTERVALS = ((0.05, 0.95), (-1.0, 1.0), (1.05, 3.0))
 _LENGTHS = (3, 2, 4, 5)
 
 Point = dict[str, Any]
-"""A number or an array for each argument, by name."""
+"""A number or an array for each input, by its identifier; without `args=` that is the symbol's name."""
 
 
 def given(at: Any, arguments: Sequence[Argument]) -> list[Point]:
@@ -44,43 +44,71 @@ def _cast(argument: Argument, value: Any) -> Any:
     return np.asarray(value, np.float64) if argument.shape else float(value)
 
 
-def drawn(model: Model, samples: int, seed: int, value: Callable[[Point], Any]) -> list[Point]:
-    """Points from (0, 1), (-1, 1) or (1, 3), wherever `value` is not None. Raises DomainError where it never is."""
+def drawn(
+    model: Model,
+    samples: int,
+    seed: int,
+    accept: Callable[[Point], bool],
+    *,
+    wide: bool = False,
+    attempts: int = ATTEMPTS,
+) -> list[Point]:
+    """Points from (0, 1), (-1, 1) or (1, 3), wherever they are accepted; [] where none is.
+
+    With `wide`, every other one has magnitudes from 1e-9 to 1e3.
+    """
     rng = np.random.default_rng(seed)
-    arguments, lengths = model.arguments, _lengths(model)
+    arguments, lengths = model.arguments, small_lengths(model)
     limits = _limits(model.graph, lengths)
     points: list[Point] = []
-    for attempt in range(ATTEMPTS):
+    for attempt in range(attempts):
         # All symbols from one interval first; then each from one of its own.
         same = attempt % 4 < 3
         chosen = [attempt % 4] * len(arguments) if same else rng.integers(0, 3, len(arguments)).tolist()
-        point = {
-            argument.name: _draw(rng, argument, lengths, limits, _INTERVALS[k])
-            for argument, k in zip(arguments, chosen, strict=True)
-        }
-        if value(point) is not None:
+        point: Point = {}
+        for argument, k in zip(arguments, chosen, strict=True):
+            draw = _magnitudes if wide and attempt % 2 else _uniform(_INTERVALS[k])
+            point.update(_draw(rng, argument, lengths, limits, draw))
+        if accept(point):
             points.append(point)
             if len(points) == samples:
-                return points
-    if points:
-        return points
-    raise DomainError(f"no point with a real, finite value was found in {ATTEMPTS} draws; give one with at={{...}}")
+                break
+    return points
+
+
+def none_found() -> DomainError:
+    """What is said where `drawn` finds no point."""
+    return DomainError(f"no point with a real, finite value was found in {ATTEMPTS} draws; give one with at={{...}}")
+
+
+def _uniform(interval: tuple[float, float]) -> Callable[[Any, int], Any]:
+    return lambda rng, count: rng.uniform(*interval, count)
+
+
+def _magnitudes(rng: Any, count: int) -> Any:
+    return rng.choice([-1.0, 1.0], count) * 10 ** rng.uniform(-9, 3, count)
 
 
 def _draw(
-    rng: Any, argument: Argument, lengths: Mapping[str, int], limits: Mapping[str, int], interval: tuple[float, float]
-) -> Any:
+    rng: Any,
+    argument: Argument,
+    lengths: Mapping[str, int],
+    limits: Mapping[str, int],
+    draw: Callable[[Any, int], Any],
+) -> Point:
+    """A number or an array for every member of an argument."""
     if argument.dimension:
-        return lengths[argument.members[0]]
+        return {argument.members[0]: lengths[argument.members[0]]}
     shape = tuple(measured(extent, lengths) for extent in argument.shape)
     if argument.dtype == "int":
-        return rng.integers(0, limits.get(argument.members[0], 1), shape)[()]
+        return {member: rng.integers(0, limits.get(member, 1), shape)[()] for member in argument.members}
     # Few digits, so that a point can be read and typed.
-    entries = [float(f"{x:.4g}") for x in rng.uniform(*interval, int(np.prod(shape)))]
-    return np.array(entries).reshape(shape) if shape else entries[0]
+    size = int(np.prod(shape))
+    found = {member: [float(f"{x:.4g}") for x in draw(rng, size)] for member in argument.members}
+    return {member: np.array(entries).reshape(shape) if shape else entries[0] for member, entries in found.items()}
 
 
-def _lengths(model: Model) -> dict[str, int]:
+def small_lengths(model: Model) -> dict[str, int]:
     """A small length for every dimension, large enough for what the model reads."""
     names: dict[str, None] = {}
     for extents in [argument.shape for argument in model.arguments] + [(extent,) for extent, _, _ in model.at_least]:

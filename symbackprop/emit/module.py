@@ -19,6 +19,7 @@ from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import Cast, Function, Measure
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import shape_text
+from symbackprop.ops.nonsmooth import CHECKS
 from symbackprop.version import __version__
 
 _NOUNS = {
@@ -68,6 +69,13 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     return text + "".join(f"\n\n\n{block}" for block in blocks) + "\n"
 
 
+def stated(source: str, statement: str) -> str:
+    """The text of a module whose header says one thing more, before the line that says who wrote it."""
+    # Lines that a user has a say in are indented, or begin with words of ours.
+    mark = f"\n{MARK} "
+    return source.replace(mark, "\n".join(["", *_filled(statement)]) + mark, 1)
+
+
 def _integers(program: Program) -> set[str]:
     statements = [statement for function in program.functions for statement in function.body]
     casts = {s.name for s in statements if isinstance(s, Cast) and s.dtype == "int" and not s.rank}
@@ -81,7 +89,7 @@ def checked(source: str) -> ast.Module:
 
 @cache
 def _helper_texts() -> frozenset[str]:
-    spellings = [s for op in REGISTRY for s in (op.python, op.numpy, op.numba) if s is not None]
+    spellings = [s for op in (*REGISTRY, *CHECKS) for s in (op.python, op.numpy, op.numba) if s is not None]
     return frozenset(helper_source(function) for s in spellings if s.helper for function in (s.helper, *s.uses))
 
 
