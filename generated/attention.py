@@ -16,6 +16,8 @@ Operations: value 2*d*m*n + 2*e*m*n + 3*e*n + 31*m*n + 3*n + 9, with the derivat
     6*e*m*n + 8*e*n + 39*m*n + 3*n + 9, 2.99 times as many where every length is 1000 (in
     additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/attention.py:loss --wrt Q,K,V --target numpy
 """

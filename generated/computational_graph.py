@@ -12,6 +12,8 @@ Arguments:
 Gradient: x, w, in this order.
 Operations: value 4, with the derivative 9, 2.25 times as many (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/computational_graph.py:loss --wrt x,w --target numpy
 """

@@ -14,6 +14,8 @@ Gradient: A, gamma, omega, phi, in this order.
 The results are the mean over all samples.
 Operations: value 49, with the derivative 82, 1.67 times as many a sample (in additions).
 Target numba, float64. Kinks: zero.
+Verified when written: value and gradient at 3 samples, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/damped_oscillator.py:loss --wrt A,gamma,omega,phi --batch t,x --reduce mean --target numba
 """

@@ -13,6 +13,8 @@ Gradient: W, b, in this order.
 Operations: value 1574*N + 5, with the derivative 2974*N + 5, 1.89 times as many where every
     length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/digits.py:loss --wrt W,b --target numpy
 """

@@ -9,6 +9,8 @@ Arguments:
 Gradient: a, b, in this order.
 Operations: value 3, with the derivative 4, 1.33 times as many (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/forward_and_reverse.py:e --wrt a,b --target numpy
 """

@@ -13,6 +13,8 @@ Gradient: a, mu, s, in this order.
 Operations: value 3*K*d*n + K*d + 27*K*n + 46*K + 25*n + 31, with the derivative 5*K*d*n + 2*K*d
     + 40*K*n + 56*K + 25*n + 31, 1.67 times as many where every length is 1000 (in additions).
 Target numba, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/gaussian_mixture.py:loss --wrt a,mu,s --target numba
 """

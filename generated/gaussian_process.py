@@ -16,6 +16,8 @@ Gradient: f, l, s, in this order.
 Operations: value n*n*n + 27*n*n + 5*n + 50, with the derivative 3*n*n*n + 37*n*n + 7*n + 58,
     2.96 times as many where every length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/gaussian_process.py:loss --wrt f,l,s --target numpy
 """

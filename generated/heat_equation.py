@@ -12,6 +12,8 @@ Gradient: c.
 Operations: value 9*T*n - 18*T - 6*n + 14, with the derivative 13*T*n - 26*T - 3*n + 9, 1.45
     times as many where every length is 1000 (in additions).
 Target numba, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/heat_equation.py:loss --wrt c --target numba
 """

@@ -14,6 +14,8 @@ Gradient: w, b, in this order.
 Operations: value 2*d*n + 2*d + 50*n + 7, with the derivative 4*d*n + 4*d + 67*n + 7, 1.98 times
     as many where every length is 1000 (in additions).
 Target numba, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/logistic_regression.py:loss --wrt w,b --target numba
 """

@@ -14,6 +14,8 @@ Gradient: U, V, in this order.
 Operations: value 2*k*m*n + 2*k*m + 2*k*n + 4*m*n + 5, with the derivative 6*k*m*n + 4*k*m +
     4*k*n + 5*m*n + 5, 2.99 times as many where every length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/matrix_factorisation.py:loss --wrt U,V --target numpy
 """

@@ -8,6 +8,8 @@ Arguments:
 Gradient: (r0, r1, r2, r3, r4, r5, r6, r7, ...).
 Operations: value 274, with the derivative 632, 2.31 times as many (in additions).
 Target numba, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/molecule.py:energy --wrt r --args r --target numba
 """

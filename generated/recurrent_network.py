@@ -19,6 +19,8 @@ Operations: value 2*T*d*k + 2*T*e*k + 2*T*k*k + T*d + 4*T*e + 22*T*k + 5, with t
     8*T*d*k + 6*T*e*k + 10*T*k*k + 2*T*d + 10*T*e + 92*T*k + T + 5, 4.00 times as many where
     every length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/recurrent_network.py:loss --wrt W,U,b,V,c --target numpy
 """
@@ -117,16 +119,18 @@ def value_and_grad(U, V, W, X, Y, b, c, h0):
         h_bar = h_bar_states[t_2]
         v2 = T - 1 - t_2
         Z3 = X[v2][None] @ U + h_states[v2][None] @ W
-        A2 = np.exp(-np.abs(Z3 + b))
-        A3 = 2.0 * A2 / (A2 * A2 + 1.0)
-        z1 = h_states_bar[v2] + W @ (h_bar[None] * (A3 * A3))[0]
-        h_bar_states[t_2 + 1] = z1
-    A4 = np.exp(-np.abs((X @ U + h_states[:T] @ W)[:, None] + b))
-    A5 = 2.0 * A4 / (A4 * A4 + 1.0)
-    A6 = h_bar_states[:T][::-1][:, None] * (A5 * A5)
-    U_bar = X.T @ A6[:, 0]
-    W_bar = h_states[:T].T @ A6[:, 0]
-    b_bar = A6.sum(axis=0)
+        A2 = np.exp(-np.abs(2.0 * (Z3 + b)))
+        Z4 = A2 + 1.0
+        z1 = W @ (h_bar[None] * (4.0 * (A2 / (Z4 * Z4))))[0]
+        z2 = h_states_bar[v2] + z1
+        h_bar_states[t_2 + 1] = z2
+    A3 = np.abs(2.0 * ((X @ U + h_states[:T] @ W)[:, None] + b))
+    A4 = np.exp(-A3)
+    Z5 = A4 + 1.0
+    A5 = h_bar_states[:T][::-1][:, None] * (4.0 * (A4 / (Z5 * Z5)))
+    U_bar = X.T @ A5[:, 0]
+    W_bar = h_states[:T].T @ A5[:, 0]
+    b_bar = A5.sum(axis=0)
     c_bar = P_bar.sum(axis=0, keepdims=True)
     return result, (W_bar, U_bar, b_bar, V_bar, c_bar)
 

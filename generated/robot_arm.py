@@ -23,6 +23,8 @@ Arguments:
 Gradient: (q1, q2, q3, q4, q5, q6, q7).
 Operations: value 329, with the derivative 426, 1.29 times as many (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/robot_arm.py:error --wrt q --args q,tx,ty,tz --target numpy
 """

@@ -17,6 +17,8 @@ Gradient: W1, b1, W2, b2, in this order.
 Operations: value 34*N + 4, with the derivative 73*N + 4, 2.15 times as many where every length
     is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/two_layer_network.py:loss --wrt W1,b1,W2,b2 --target numpy
 """

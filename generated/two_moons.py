@@ -19,6 +19,8 @@ Gradient: W1, b1, W2, b2, W3, b3, in this order.
 Operations: value 644*N + 4, with the derivative 1629*N + 4, 2.53 times as many where every
     length is 1000 (in additions).
 Target numpy, float64. Kinks: zero.
+Verified when written: value and gradient at 3 points, to 1e-6 beyond rounding, against
+    differences of the value in arbitrary precision.
 Written by symbackprop 0.1.0; edits are lost when it is written again.
 From: symbackprop emit ../examples/two_moons.py:loss --wrt W1,b1,W2,b2,W3,b3 --target numpy
 """
@@ -103,14 +105,14 @@ def value_and_grad(W1, W2, W3, X, Y, b1, b2, b3):
     Z3_bar = v5 - Y / N
     A2_bar = Z3_bar @ W3.T
     W3_bar = A2.T @ Z3_bar
-    v6 = np.exp(-np.abs(v2))
-    v7 = 2.0 * v6 / (v6 * v6 + 1.0)
-    v2_bar = A2_bar * (v7 * v7)  # adjoint of A1 @ W2 + b2
+    v6 = np.exp(-np.abs(2.0 * v2))
+    v7 = v6 + 1.0
+    v2_bar = A2_bar * (4.0 * (v6 / (v7 * v7)))  # adjoint of A1 @ W2 + b2
     A1_bar = v2_bar @ W2.T
     W2_bar = A1.T @ v2_bar
-    v8 = np.exp(-np.abs(v1))
-    v9 = 2.0 * v8 / (v8 * v8 + 1.0)
-    v1_bar = A1_bar * (v9 * v9)  # adjoint of X @ W1 + b1
+    v8 = np.exp(-np.abs(2.0 * v1))
+    v9 = v8 + 1.0
+    v1_bar = A1_bar * (4.0 * (v8 / (v9 * v9)))  # adjoint of X @ W1 + b1
     W1_bar = X.T @ v1_bar
     b1_bar = v1_bar.sum(axis=0, keepdims=True)
     b2_bar = v2_bar.sum(axis=0, keepdims=True)
