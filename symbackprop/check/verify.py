@@ -82,7 +82,9 @@ def verified(request: Request, compiled: Compiled, level: str) -> str:
     points = drawn(model, depth.points, 0, accept, wide=depth.wide, attempts=depth.attempts)
     points = [_of_type(point, dtype) for point in points]
     if not points:
-        return f"{_CANNOT}no point with a real value of moderate size was found."
+        return (
+            f"{_CANNOT}no point with a real value of moderate size was found, or a function has no mpmath= reference."
+        )
     # A point is found by one evaluation; the value takes one, a direction or an entry 4.
     spare = depth.budget // size // len(points) - 6 if math.isfinite(depth.budget) else math.inf
     entries = min(_MOST_ENTRIES, max(0, spare // 4)) if math.isfinite(spare) else math.inf
@@ -303,7 +305,10 @@ class _Verification:
         )
 
 
-_ADVICE = "; nothing was written. Of functions of your own, see register's partials; verify='none' emits all the same"
+_ADVICE = (
+    "; nothing was written. Look at the partials of functions that you registered; if there are none, this is a mistake"
+    " of the compiler, please report it. verify='none' (--verify none) emits all the same"
+)
 
 
 def _sum(result: _Result, numbers: list[float]) -> float:

@@ -71,4 +71,6 @@ def _choice(f: Functions, u: Value, series: Series, direct: Value) -> Value:
     t = 1 / u if series.centre is None else shifted
     if series.singularity is not None:
         t = t / (t + 2 * series.singularity)
-    return f.select(f.lt(f.abs(t), f.const(series.radius)), f.polynomial(series.coefficients, t), direct)
+    polynomial = f.polynomial(series.coefficients, t)
+    f.builder.label(polynomial.index, "series")
+    return f.select(f.lt(f.abs(t), f.const(series.radius)), polynomial, direct)

@@ -114,8 +114,16 @@ def test_float32() -> None:
 @pytest.mark.parametrize(
     ("expr", "wrt", "words"),
     [
-        (sp.log(-1 - x**2), [x], "no point with a real value of moderate size was found."),
-        (sp.exp(10**6 * (2 + sp.sin(x))), [x], "no point with a real value of moderate size was found."),
+        (
+            sp.log(-1 - x**2),
+            [x],
+            "no point with a real value of moderate size was found, or a function has no mpmath= reference.",
+        ),
+        (
+            sp.exp(10**6 * (2 + sp.sin(x))),
+            [x],
+            "no point with a real value of moderate size was found, or a function has no mpmath= reference.",
+        ),
         (3 * x, [], "value at 3 points, to 1e-6 beyond rounding, against the value in arbitrary precision."),
         (sp.Sum(sp.sin(sp.Symbol("i") * x), (sp.Symbol("i"), 1, 10**6)), [x], "more than 20000 operations"),
     ],
