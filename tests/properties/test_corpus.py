@@ -1,6 +1,6 @@
 """Random expressions: 5,000 gradients against the oracle, none silently wrong.
 
-The shares are what the compiler promises over such expressions; ARCHITECTURE.md has the figures of 200,000 of them.
+The shares are what the compiler promises over such expressions; ARCHITECTURE.md has the figures of 20,000 of them.
 What is further off than 2**20 ulp has to be ill-conditioned itself, or to stand in the table of what is known.
 """
 
