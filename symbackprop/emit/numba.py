@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.emit.spell import Dialect, shape_text
+from symbackprop.emit.spell import Dialect, scipy_imports, shape_text
 from symbackprop.lower.program import Cast, Function
 from symbackprop.ops import Op
 
@@ -12,7 +12,12 @@ class Numba(Dialect):
 
     def imports(self, body: str) -> list[str]:
         standard = ["import math", ""] if "math." in body else []
-        return [*standard, *(["import numpy as np"] if "np." in body else []), "from numba import njit"]
+        return [
+            *standard,
+            *(["import numpy as np"] if "np." in body else []),
+            "from numba import njit",
+            *scipy_imports(body),
+        ]
 
     def decorator(self, function: Function) -> str:
         # NumPy's error model: a division by zero is an infinity and not an exception.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from symbackprop.emit.spell import Dialect, shape_text
+from symbackprop.emit.spell import Dialect, scipy_imports, shape_text
 from symbackprop.lower.program import Cast, Function
 from symbackprop.lower.split import WORK
 
@@ -14,8 +12,7 @@ class Numpy(Dialect):
     constants = "np"
 
     def imports(self, body: str) -> list[str]:
-        scipy = [name for name in ("linalg", "special") if re.search(rf"(?<!\.)\b{name}\.", body)]
-        return ["import numpy as np", *([f"from scipy import {', '.join(scipy)}"] if scipy else [])]
+        return ["import numpy as np", *scipy_imports(body)]
 
     def decorator(self, function: Function) -> str:
         # An infinity or a nan is an answer here, not an accident.

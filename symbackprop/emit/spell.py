@@ -328,6 +328,12 @@ def wrapped(head: str, items: Iterable[str], tail: str, indent: str, one_tuple: 
     return [head, *[f"{indent}    {item}," for item in items], f"{indent}{tail}"]
 
 
+def scipy_imports(body: str) -> list[str]:
+    """The import of those parts of SciPy that a text mentions, if any."""
+    used = [name for name in ("linalg", "special") if re.search(rf"(?<![.\w]){name}\.", body)]
+    return [f"from scipy import {', '.join(used)}"] if used else []
+
+
 def shape_text(extents: tuple[str, ...]) -> str:
     """The shape of a new array: a number or name alone, or a tuple of them."""
     return extents[0] if len(extents) == 1 else f"({', '.join(extents)})"

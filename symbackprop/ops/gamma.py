@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, call, helper
-from symbackprop.ops.special import callback, compiled_scalar, no_order
+from symbackprop.ops.special import _cotangents, _zetas, callback, compiled_scalar, no_order
 
 
 def _gamma(x: float) -> float:
@@ -77,6 +77,11 @@ def _digamma(f: Any, x: Any) -> Any:
     rest = x - f.floor(x + 0.5)
     pole = f.const("pi") / f.tan(f.const("pi") * f.select(f.eq(rest, 0), f.const("nan"), rest))
     return f.digamma_right(f.select(left, 1 - x, x)) - f.select(left, pole, 0)
+
+
+def _polygammas(n: Any, x: Any) -> Any:
+    """The derivative of order n of digamma (DLMF 25.11.12)."""
+    return (2.0 * (n % 2.0) - 1.0) * special.gamma(n + 1.0) * _zetas(n + 1.0, x)
 
 
 def _power_difference(x: Any, y: Any, order: int) -> Any:
@@ -205,8 +210,8 @@ ROWS = (
         sympy=("polygamma",),
         partials=(None, lambda f, z, n, x: f.polygamma(n + 1, x)),
         missing=no_order("polygamma"),
-        numpy=call("special.polygamma"),
-        numba=callback("polygamma", 2),
+        numpy=helper(_polygammas, _zetas, _cotangents),
+        numba=callback("polygamma", 2, "_polygammas", _polygammas, _zetas, _cotangents),
         mpmath=lambda n, x: mp.polygamma(int(n), x),
         ball=lambda n, x: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(x),
         cost=SPECIAL,

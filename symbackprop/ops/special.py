@@ -7,6 +7,7 @@ The three functions that it does not publish (zeta, polygamma, LambertW) are cal
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -45,13 +46,9 @@ def _compiled(name: str, arity: int) -> Any:
     raise ImportError(f"this SciPy publishes no compiled scalar {name}")
 
 
-def _called_back(name: str, arity: int) -> Any:
-    """SciPy's function of this name, called back through Python: it publishes no compiled scalar form."""
+def _called_back(function: Any, arity: int) -> Any:
+    """A function of SciPy's, called back through Python: it publishes no compiled scalar form."""
     import ctypes
-
-    from scipy import special
-
-    function = getattr(special, name)
 
     def scalar(*arguments: float) -> float:
         result = complex(function(*arguments))
@@ -66,14 +63,43 @@ def _lambertw(x: Any) -> Any:
     return np.where(w.imag == 0.0, w.real, np.nan)[()]
 
 
+def _zetas(s: Any, a: Any) -> Any:
+    """The Hurwitz zeta function for s > 1."""
+    # SciPy counts up from a negative a, and never ends from -5e11. There the function at 1 - a is the left half of the
+    # sum of (a + k)**-s over all integers k, which is a polynomial in cot(pi*a) (DLMF 25.11.1, 4.22.3).
+    s, a = np.broadcast_arrays(s, a)
+    left = (a < 0) & (s == np.floor(s))
+    value = np.asarray(special.zeta(s, np.where(left, 1.0 - a, a)))
+    for order in np.unique(s[left]):
+        at = left & (s == order)
+        value[at] = _cotangents(int(order), a[at]) - (1.0 - 2.0 * (order % 2.0)) * value[at]
+    return value[()]
+
+
+def _cotangents(order: int, a: Any) -> Any:
+    """The sum of (a + k)**-order over all integers k: all its terms as a polynomial in the cotangent are positive."""
+    rest = a - np.floor(a + 0.5)
+    near_half = np.abs(rest) > 0.25
+    tangent = np.tan(np.pi * np.where(near_half, np.copysign(0.5, rest) - rest, rest))
+    with np.errstate(divide="ignore"):
+        cotangent = np.where(near_half, tangent, 1.0 / tangent)
+    coefficients = np.array([0.0, 1.0])
+    for k in range(1, order):
+        coefficients = np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(coefficients), [1, 0, 1]) / k
+    total = coefficients[-1] + 0.0 * rest
+    for coefficient in coefficients[-2::-1]:
+        total = total * cotangent + coefficient
+    return np.pi**order * total
+
+
 def compiled_scalar(name: str, arity: int) -> Spelling:
     """Spell a row as a call of SciPy's compiled scalar function of this name."""
     return Spelling(f"_{name}", helper=_compiled, binding=f'_compiled("{name}", {arity})', trailing="0")
 
 
-def callback(name: str, arity: int) -> Spelling:
-    """Spell a row as a call of SciPy's function through Python."""
-    return Spelling(f"_{name}", helper=_called_back, binding=f'_called_back("{name}", {arity})')
+def callback(name: str, arity: int, function: str, *uses: Callable[..., Any]) -> Spelling:
+    """Spell a row as a call, through Python, of a function of SciPy's or of one of those in `uses`."""
+    return Spelling(f"_{name}", helper=_called_back, binding=f"_called_back({function}, {arity})", uses=uses)
 
 
 def _bell(f: Any, x: Any) -> Any:
@@ -244,7 +270,7 @@ ROWS = (
         sympy=("LambertW",),
         partials=(lambda f, z, x: f.lambertw_slope(x),),
         numpy=helper(_lambertw),
-        numba=callback("lambertw", 1),
+        numba=callback("lambertw", 1, "special.lambertw"),
         mpmath=lambda x: mp.lambertw(x).real if x >= -mp.exp(-1) else mp.nan,
         ball=lambda x: x.lambertw(),
         analytic=False,
@@ -269,8 +295,8 @@ ROWS = (
         sympy=("zeta",),
         partials=(None, lambda f, z, s, a: -(s * f.zeta(s + 1, a))),
         missing="SciPy has no derivative of zeta(s, a) in s; only a can be differentiated",
-        numpy=call("special.zeta"),
-        numba=callback("zeta", 2),
+        numpy=helper(_zetas, _cotangents),
+        numba=callback("zeta", 2, "_zetas", _zetas, _cotangents),
         mpmath=lambda s, a: mp.zeta(s, a),
         ball=lambda s, a: s.zeta(a),
         cost=SPECIAL,
