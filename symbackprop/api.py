@@ -16,7 +16,7 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
-from symbackprop.runtime import CompiledFunction
+from symbackprop.runtime import CompiledFunction, direct_route
 
 
 class CompileOptions(TypedDict, total=False):
@@ -26,6 +26,7 @@ class CompileOptions(TypedDict, total=False):
     batch: Any
     reduce: str | None
     backend: str
+    route: str
     dtype: str
     shapes: Any
     kinks: str
@@ -52,6 +53,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
             dtype=options.get("dtype", "float64"),
             kinks=options.get("kinks", "zero"),
             reduce=options.get("reduce"),
+            route=options.get("route", "direct"),
         ),
         options.get("name"),
         regenerate,
@@ -60,19 +62,20 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
 
 
 def _compile(request: Request) -> CompiledFunction:
-    compiled = compile_request(request)
+    compiled, options = compile_request(request), request.options
 
     def respell(target: str) -> CompiledFunction:
-        return _compile(replace(request, options=replace(request.options, target=target)))
+        return _compile(replace(request, options=replace(options, target=target)))
 
     return CompiledFunction(
-        compiled.source,
+        lambda: compiled.source,
         compiled.signature,
-        request.options.target,
-        request.options.dtype,
+        options.target,
+        options.dtype,
         compiled.stats,
         request.name or "",
         respell,
+        direct_route(compiled.program, compiled.signature, options),
     )
 
 

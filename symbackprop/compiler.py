@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from symbackprop.ad import modes
@@ -18,7 +18,7 @@ from symbackprop.frontend import Model, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
-from symbackprop.lower import lower
+from symbackprop.lower import Program, lower
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
@@ -61,14 +61,21 @@ class Request:
     shapes: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compiled:
-    """A module and what is known about it."""
+    """A program and what is known about it."""
 
-    source: str
+    program: Program
     signature: Signature
     graph: Graph
     stats: dict[str, Any]
+    header: Header
+    target: str
+
+    @cached_property
+    def source(self) -> str:
+        """The text of the module; written when it is first asked for, since machine code is made without it."""
+        return emit(self.program, self.signature, self.header, self.target)
 
 
 @contextmanager
@@ -113,7 +120,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
         reduce=_reduce_text(options, model.batched),
         regenerate=request.regenerate,
     )
-    return Compiled(emit(program, signature, header, options.target), signature, graph, stats)
+    return Compiled(program, signature, graph, stats, header, options.target)
 
 
 def _check(model: Model, request: Request) -> None:

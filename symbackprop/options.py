@@ -11,6 +11,7 @@ TARGETS = ("python", "numpy", "numba")
 DTYPES = ("float64", "float32")
 KINKS = ("zero", "left", "right", "raise")
 REDUCTIONS = ("sum", "mean", None)
+ROUTES = ("direct", "njit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,15 @@ class Options:
     dtype: str = "float64"
     kinks: str = "zero"
     reduce: str | None = None
+    route: str = "direct"
+    """How programs of target numba become machine code: past Numba's front end, or through it."""
 
     def __post_init__(self) -> None:
         _one_of("backend", self.target, TARGETS)
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("kinks", self.kinks, KINKS)
         _one_of("reduce", self.reduce, REDUCTIONS)
+        _one_of("route", self.route, ROUTES)
         if self.target == "python" and self.dtype == "float32":
             raise OptionError("backend='python' computes with Python's floats, which are float64; use numpy or numba")
 

@@ -34,9 +34,9 @@ backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
 @cache
-def compiled(name: str, backend: str, dtype: str = "float64") -> sb.CompiledFunction:
+def compiled(name: str, backend: str, dtype: str = "float64", route: str = "direct") -> sb.CompiledFunction:
     loss, wrt = LOSSES[name]
-    return sb.compile_grad(loss, wrt, backend=backend, dtype=dtype)
+    return sb.compile_grad(loss, wrt, backend=backend, dtype=dtype, route=route)
 
 
 def layer_point(rows: int = 4, columns: int = 3) -> dict[str, Any]:
@@ -133,7 +133,9 @@ def test_float32_stays_float32(name: str, backend: str) -> None:
     assert value.dtype == np.float32
     # The module by itself computes in that type, and is not only cast at the end.
     if backend == "numba":
-        types = {str(signature.return_type) for signature in function.kernel.nopython_signatures}
+        emitted = compiled(name, backend, "float32", route="njit")
+        emitted.value_and_grad(**point)
+        types = {str(signature.return_type) for signature in emitted.kernel.nopython_signatures}
         assert types and not any("float64" in text for text in types)
     else:
         scope: dict[str, Any] = {}

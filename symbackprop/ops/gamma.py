@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, call, helper
-from symbackprop.ops.special import _cotangents, _zetas, callback, compiled_scalar, no_order
+from symbackprop.ops.special import _over_integers, _zetas, callback, compiled_scalar, no_order
 
 
 def _gamma(x: float) -> float:
@@ -210,8 +210,8 @@ ROWS = (
         sympy=("polygamma",),
         partials=(None, lambda f, z, n, x: f.polygamma(n + 1, x)),
         missing=no_order("polygamma"),
-        numpy=helper(_polygammas, _zetas, _cotangents),
-        numba=callback("polygamma", 2, "_polygammas", _polygammas, _zetas, _cotangents),
+        numpy=helper(_polygammas, _zetas, _over_integers),
+        numba=callback("polygamma", 2, "_polygammas", _polygammas, _zetas, _over_integers),
         mpmath=lambda n, x: mp.polygamma(int(n), x),
         ball=lambda n, x: (-1) ** (n + 1) * (n + 1).gamma() * (n + 1).zeta(x),
         cost=SPECIAL,

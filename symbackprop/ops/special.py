@@ -50,8 +50,11 @@ def _called_back(function: Any, arity: int) -> Any:
     """A function of SciPy's, called back through Python: it publishes no compiled scalar form."""
     import ctypes
 
+    from numpy import errstate
+
     def scalar(*arguments: float) -> float:
-        result = complex(function(*arguments))
+        with errstate(all="ignore"):
+            result = complex(function(*arguments))
         return result.real if result.imag == 0.0 else float("nan")
 
     return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * arity)(scalar)
@@ -68,23 +71,26 @@ def _zetas(s: Any, a: Any) -> Any:
     # SciPy counts up from a negative a, and never ends from -5e11. There the function at 1 - a is the left half of the
     # sum of (a + k)**-s over all integers k, which is a polynomial in cot(pi*a) (DLMF 25.11.1, 4.22.3).
     s, a = np.broadcast_arrays(s, a)
-    left = (a < 0) & (s == np.floor(s))
+    left = (a < 0) & (a > -np.inf) & (s == np.floor(s)) & (s > 1) & (s < np.inf)
     value = np.asarray(special.zeta(s, np.where(left, 1.0 - a, a)))
     for order in np.unique(s[left]):
         at = left & (s == order)
-        value[at] = _cotangents(int(order), a[at]) - (1.0 - 2.0 * (order % 2.0)) * value[at]
+        value[at] = _over_integers(order, a[at]) - (1.0 - 2.0 * (order % 2.0)) * value[at]
     return value[()]
 
 
-def _cotangents(order: int, a: Any) -> Any:
+def _over_integers(order: float, a: Any) -> Any:
     """The sum of (a + k)**-order over all integers k: all its terms as a polynomial in the cotangent are positive."""
     rest = a - np.floor(a + 0.5)
-    near_half = np.abs(rest) > 0.25
-    tangent = np.tan(np.pi * np.where(near_half, np.copysign(0.5, rest) - rest, rest))
     with np.errstate(divide="ignore"):
+        if order > 24.0:
+            # The nearest three terms are all of it: 3**-25 is 1e-12, 5**-25 below an ulp.
+            return rest**-order + (rest - 1.0) ** -order + (rest + 1.0) ** -order
+        near_half = np.abs(rest) > 0.25
+        tangent = np.tan(np.pi * np.where(near_half, np.copysign(0.5, rest) - rest, rest))
         cotangent = np.where(near_half, tangent, 1.0 / tangent)
     coefficients = np.array([0.0, 1.0])
-    for k in range(1, order):
+    for k in range(1, int(order)):
         coefficients = np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(coefficients), [1, 0, 1]) / k
     total = coefficients[-1] + 0.0 * rest
     for coefficient in coefficients[-2::-1]:
@@ -295,8 +301,8 @@ ROWS = (
         sympy=("zeta",),
         partials=(None, lambda f, z, s, a: -(s * f.zeta(s + 1, a))),
         missing="SciPy has no derivative of zeta(s, a) in s; only a can be differentiated",
-        numpy=helper(_zetas, _cotangents),
-        numba=callback("zeta", 2, "_zetas", _zetas, _cotangents),
+        numpy=helper(_zetas, _over_integers),
+        numba=callback("zeta", 2, "_zetas", _zetas, _over_integers),
         mpmath=lambda s, a: mp.zeta(s, a),
         ball=lambda s, a: s.zeta(a),
         cost=SPECIAL,

@@ -16,6 +16,7 @@ from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
 from symbackprop.ops.extents import Extent, Shape, dimensions, measured
 from symbackprop.runtime.buffers import write
+from symbackprop.runtime.direct import Direct
 from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, check_samples
 from symbackprop.runtime.objective import flat_objective
 
@@ -33,20 +34,24 @@ class CompiledFunction:
 
     def __init__(
         self,
-        source: str,
+        source: str | Callable[[], str],
         signature: Signature,
         target: str,
         dtype: str,
         stats: dict[str, Any],
         title: str,
         respell: Callable[[str], CompiledFunction] | None = None,
+        direct: Direct | None = None,
     ) -> None:
-        self.source = source
+        self._source = source
         self.stats = stats
         self.signature = signature
         self.backend, self.dtype = target, dtype
         self._title = title
         self._respell = respell
+        self._direct = direct
+        # What serves calls whose arguments need no casting, once a first call has gone the long way.
+        self._quick: dict[str, Callable[..., Any]] = {}
         self._scope: dict[str, Any] | None = None
         self._loops: dict[str, Any] = {}
         self._main = "value" if signature.mode == "function" else signature.value_and
@@ -66,6 +71,20 @@ class CompiledFunction:
         return tuple(argument.name for argument in self.signature.arguments)
 
     @property
+    def source(self) -> str:
+        """The emitted module: whatever route runs, it runs this program."""
+        if not isinstance(self._source, str):
+            self._source = self._source()
+        return self._source
+
+    @property
+    def route(self) -> str:
+        """How the program is run: "direct" by LLVM alone, "njit" through Numba's front end, "module" by Python."""
+        if self.backend != "numba":
+            return "module"
+        return "njit" if self._direct is None else "direct"
+
+    @property
     def wrt(self) -> tuple[str, ...]:
         """What the derivative is taken in, in order."""
         return tuple(leaf.what for leaf in self.signature.leaves)
@@ -83,14 +102,8 @@ class CompiledFunction:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CompiledFunction, (
-            self.source,
-            self.signature,
-            self.backend,
-            self.dtype,
-            self.stats,
-            self._title,
-        )
+        code = None if self._direct is None else self._direct.all_assemblies()
+        return _restored, (self.source, self.signature, self.backend, self.dtype, self.stats, self._title, code)
 
     # What it does.
 
@@ -99,6 +112,10 @@ class CompiledFunction:
 
         With `out=` it is written into arrays of that structure, which are returned.
         """
+        if not named and "derivative" in self._quick:
+            result = self._quick["derivative"](*args)
+            if result is not NotImplemented and type(result) is not int:
+                return result
         out = self._out(named)
         result = self.value(*args, **named) if self.signature.mode == "function" else self._evaluate(args, named)[1]
         return result if out is None else write(out, result)
@@ -110,6 +127,10 @@ class CompiledFunction:
         """
         if self.signature.mode == "function":
             raise CallError("compile_function compiles no derivative; use compile_grad or compile_jacobian")
+        if not named and "both" in self._quick:
+            result: tuple[Any, Any] | int = self._quick["both"](*args)
+            if type(result) is tuple:
+                return result
         out = self._out(named)
         value, gradient = self._evaluate(args, named)
         return value, gradient if out is None else write(out, gradient)
@@ -118,6 +139,10 @@ class CompiledFunction:
 
     def value(self, /, *args: Any, **named: Any) -> Any:
         """The value alone; directions of a JVP, VJP or HVP are left out."""
+        if not named and "value" in self._quick:
+            result = self._quick["value"](*args)
+            if result is not NotImplemented and type(result) is not int:
+                return result
         values, lengths = self._values(self.signature.primal_arguments, args, named)
         results = self._elementwise(values, False) if self._is_elementwise(values) else self._run("value", values)
         return self._shaped_values(results, lengths)
@@ -207,11 +232,15 @@ class CompiledFunction:
 
     def _run(self, name: str, values: list[Any]) -> Any:
         if self.backend == "numba":
-            values = [np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for value in values]
+            values = [_plain(value) if isinstance(value, np.ndarray) else value for value in values]
         if self.backend == "python":
             values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
         try:
-            return self._module()[name](*values)
+            if self._direct is None:
+                return self._module()[name](*values)
+            result = self._direct.run(name, values)
+            self._quick.update(self._direct.entries(name))
+            return result
         except IndexError as error:
             raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
         except Exception as error:
@@ -299,6 +328,20 @@ class CompiledFunction:
             found = _flat(self._run(name, one), name != "value", *bare)
             rows.append([np.asarray(result, self.dtype) for result in found])
         return [np.stack(results)[:length] for results in zip(*rows, strict=True)]
+
+
+def _restored(
+    source: str, signature: Signature, target: str, dtype: str, stats: dict[str, Any], title: str, code: Any
+) -> CompiledFunction:
+    """A function out of a pickle."""
+    direct = None if code is None else Direct(signature, dtype, assemblies=code)
+    return CompiledFunction(source, signature, target, dtype, stats, title, None, direct)
+
+
+def _plain(array: Any) -> Any:
+    """The array, contiguous and aligned."""
+    array = np.ascontiguousarray(array)
+    return array if array.flags.aligned else array.copy()
 
 
 def _told(extent: Extent, lengths: Mapping[str, int]) -> str:

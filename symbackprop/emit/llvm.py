@@ -1,0 +1,261 @@
+"""Target llvm: a program as a module of LLVM assembly, which `jit.native` turns into machine code.
+
+Each function has the uniform shape ``i64 name(ptr in, ptr shapes, ptr out)``: `in` has a slot of eight bytes for each
+argument (a number, or the address of an array), `shapes` the extents of all arrays in order, `out` the address of each
+result. It returns 0, or the number of an error in `Assembly.errors`, from 1 on. ``name_extents(in, shapes, extents)``
+checks the arguments alone and writes the extents of all results that are arrays, so that a caller can make room.
+
+What is lowered for target numba is spelled here: both routes run the same program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
+from symbackprop.emit.llvm_body import LOOP, Body, reassigned, statements_in
+from symbackprop.emit.llvm_values import BYTES, Array, NotLoweredError, Unit
+from symbackprop.lower import Program
+from symbackprop.lower.doors import INPUTS
+from symbackprop.lower.program import (
+    Allocate,
+    Assign,
+    Cast,
+    Demand,
+    Expr,
+    Function,
+    Literal,
+    Measure,
+    Receive,
+    Ref,
+    Require,
+    Statement,
+)
+from symbackprop.ops import DType, Spelling
+
+__all__ = ["LOOP", "Assembly", "NotLoweredError", "Parameter", "Result", "assemble"]
+
+_DOORS = (Cast, Measure, Require, Demand)
+_STACK = 1024
+"""Arrays of up to so many entries stand on the stack; larger ones come from malloc."""
+_ATTRIBUTES = """attributes #0 = { nounwind }
+attributes #1 = { nounwind willreturn memory(none) }
+attributes #2 = { nounwind noinline }"""
+
+
+class Parameter(NamedTuple):
+    """An argument as it arrives: a number, or an array of so many axes."""
+
+    name: str
+    kind: DType
+    rank: int
+
+
+class Result(NamedTuple):
+    kind: DType
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The text of a module, and what has to be known to load and call it."""
+
+    text: str
+    name: str
+    dtype: str
+    parameters: tuple[Parameter, ...]
+    results: tuple[Result, ...]
+    errors: tuple[tuple[type[Exception], str], ...]
+    helpers: dict[str, tuple[Spelling, int]]
+    """External functions that are no part of the C library: the row's spelling and how many operands it has."""
+    libraries: tuple[str, ...]
+    """Functions of BLAS."""
+
+
+def assemble(program: Program, name: str, dtype: str) -> Assembly:
+    """The module of one function of a program. Raises NotLoweredError for what has no form here."""
+    unit = Unit({function.name: function for function in program.functions}, dtype)
+    function = unit.functions[name]
+    driver, extents = _Driver(unit, function), _Driver(unit, function)
+    blocks = [driver.compute(), extents.measure()]
+    text = "\n\n".join(["\n".join(unit.declared.values()), *unit.blocks, *map("\n".join, blocks), _ATTRIBUTES])
+    parameters, results, libraries = tuple(driver.parameters), tuple(driver.results), tuple(sorted(unit.libraries))
+    return Assembly(text + "\n", name, dtype, parameters, results, tuple(unit.errors), unit.helpers, libraries)
+
+
+class _Driver(Body):
+    """Writes the function that is called from outside."""
+
+    def __init__(self, unit: Unit, function: Function) -> None:
+        super().__init__(unit, function)
+        self.parameters: list[Parameter] = []
+        self.results: list[Result] = []
+        self.freed: list[str] = []
+        statements = self._with_inputs(function.body)
+        self.doors = [s for s in statements if isinstance(s, _DOORS)]
+        self.rest: list[Statement] = [s for s in statements if not isinstance(s, _DOORS)]
+        self.owners = self._owners()
+
+    def _with_inputs(self, body: list[Statement]) -> list[Statement]:
+        """The body, with the function that receives the arguments for all written out in its place."""
+        found: list[Statement] = []
+        for statement in body:
+            found += self.unit.functions[INPUTS].body if isinstance(statement, Receive) else [statement]
+        return found
+
+    def _owners(self) -> dict[str, int]:
+        """The arrays that have the memory of a result, which the caller gives."""
+        allocated = {s.name for s, _ in statements_in(self.rest) if isinstance(s, Allocate)}
+        lenders = {
+            s.target.name: s.value.name
+            for s in self.rest
+            if isinstance(s, Assign) and isinstance(s.target, Ref) and isinstance(s.value, Ref)
+        }
+        owners: dict[str, int] = {}
+        for position, result in enumerate(self.function.results):
+            name = result.name if isinstance(result, Ref) else ""
+            while name not in allocated and name in lenders:
+                name = lenders[name]
+            if name in allocated:
+                owners.setdefault(name, position)
+        return owners
+
+    # The two functions.
+
+    def compute(self) -> list[str]:
+        asm = self.asm
+        self.slots = reassigned(self.rest)
+        self._arguments()
+        asm.stack.append("  %status = alloca i64")
+        self._allocations()
+        asm.do("store i64 0, ptr %status")
+        self.exit = "done"
+        for pointer in self.freed:
+            good = Word(asm.emit(f"icmp ne ptr {pointer}, null"), "bool")
+            self.check(good, MemoryError, "there is not enough memory for the arrays on the way")
+        self.run(self.rest)
+        for position, result in enumerate(self.function.results):
+            self._result(position, result)
+        asm.do("br label %done")
+        asm.label("done")
+        for pointer in self.freed:
+            asm.do(f"call void @free(ptr {pointer})")
+        asm.do(f"ret i64 {asm.emit('load i64, ptr %status')}")
+        head = f"define i64 @{self.function.name}(ptr %in, ptr %shapes, ptr %out) #0 {{"
+        return [head, "entry:", *asm.stack, *asm.lines, "}"]
+
+    def measure(self) -> list[str]:
+        """Arguments checked, and the extents of the results, one after the other."""
+        asm, position = self.asm, 0
+        self._arguments()
+        self._allocations(only_shapes=True)
+        for result in self.function.results:
+            array = self._shape_of(result)
+            for extent in array.extents if array else ():
+                place = asm.emit(f"getelementptr i64, ptr %out, i64 {position}")
+                asm.do(f"store i64 {extent.text}, ptr {place}")
+                position += 1
+        asm.do("ret i64 0")
+        head = f"define i64 @{self.function.name}_extents(ptr %in, ptr %shapes, ptr %out) #0 {{"
+        return [head, "entry:", *asm.stack, *asm.lines, "}"]
+
+    def _shape_of(self, result: Expr) -> Array | None:
+        if isinstance(result, Ref) and result.name not in self.env:
+            for name, position in self.owners.items():
+                if self.function.results[position] == result:
+                    return self.array(name)
+        return self.whole(result) if not isinstance(result, Ref) or result.name in self.env else None
+
+    # Arguments.
+
+    def _arguments(self) -> None:
+        asm, axis = self.asm, 0
+        for position, cast in enumerate(s for s in self.doors if isinstance(s, Cast)):
+            rank = 1 if cast.length is not None else cast.rank
+            self.parameters.append(Parameter(cast.name, cast.dtype, rank))
+            place = asm.emit(f"getelementptr i64, ptr %in, i64 {position}")
+            if not rank:
+                own = asm.scalar[cast.dtype]
+                self.env[cast.name] = Word(asm.emit(f"load {own}, ptr {place}"), cast.dtype)
+                continue
+            pointer = asm.emit(f"load ptr, ptr {place}")
+            extents = []
+            for _ in range(rank):
+                there = asm.emit(f"getelementptr i64, ptr %shapes, i64 {axis}")
+                extents.append(Word(asm.emit(f"load i64, ptr {there}"), "int"))
+                axis += 1
+            self.env[cast.name] = Array(pointer, tuple(extents), cast.dtype)
+        for door in self.doors:
+            self._door(door)
+
+    def _door(self, door: Statement) -> None:
+        asm = self.asm
+        match door:
+            case Cast(name, _, _, _, length):
+                if length is not None:
+                    good = asm.compare("eq", self.array(name).extents[0], asm.integer(length))
+                    self.check(good, ValueError, f"{name} must hold {length} numbers")
+            case Measure(name, array, axis, shift, factor):
+                word = self.array(array).extents[axis]
+                if shift != Literal(0):
+                    word = asm.binary("sub", word, self.value(shift))
+                self.env[name] = INT_SEQUENCES["//"](asm, word, asm.integer(factor)) if factor != 1 else word
+            case Require(array, shape, shown):
+                own = self.array(array)
+                wanted = tuple(self.value(extent) for extent in shape)
+                for found, extent in zip(own.extents, wanted, strict=True):
+                    self.check(asm.compare("eq", found, extent), ValueError, f"{array} must have shape {shown}")
+                self.env[array] = Array(own.pointer, wanted, own.kind)
+            case Demand(left, relation, right, text):
+                good = asm.compare(COMPARISONS["int"][relation], self.value(left), self.value(right))
+                self.check(good, ValueError, text)
+
+    # Memory.
+
+    def _allocations(self, only_shapes: bool = False) -> None:
+        """Memory for all arrays, before anything else."""
+        for allocate in [s for s, _ in statements_in(self.rest) if isinstance(s, Allocate)]:
+            extents = tuple(self.value(extent) for extent in allocate.extents)
+            pointer = "null" if only_shapes else self._memory(allocate, extents)
+            self.env[allocate.name] = Array(pointer, extents, allocate.dtype)
+
+    def _memory(self, allocate: Allocate, extents: tuple[Word, ...]) -> str:
+        asm, element = self.asm, self.element(allocate.dtype)
+        if allocate.name in self.owners:
+            place = asm.emit(f"getelementptr ptr, ptr %out, i64 {self.owners[allocate.name]}")
+            return asm.emit(f"load ptr, ptr {place}")
+        size = self.size(extents)
+        if size.constant and int(size.text) <= _STACK:
+            pointer = f"%{asm.fresh('slot')}"
+            asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {element}], align 64")
+            return pointer
+        self.unit.declared["malloc"] = "declare noalias ptr @malloc(i64)"
+        self.unit.declared["free"] = "declare void @free(ptr)"
+        # Never of nothing, for which the C library may return null.
+        length = asm.emit(f"add i64 {asm.emit(f'mul i64 {size.text}, {BYTES[element]}')}, 8")
+        pointer = asm.emit(f"call noalias ptr @malloc(i64 {length})")
+        self.freed.append(pointer)
+        return pointer
+
+    def _result(self, position: int, result: Expr) -> None:
+        asm = self.asm
+        place = asm.emit(f"getelementptr ptr, ptr %out, i64 {position}")
+        there = asm.emit(f"load ptr, ptr {place}")
+        array = self.whole(result)
+        if array is None:
+            word = self.value(result)
+            if word.kind == "bool":
+                own = asm.scalar["real"]
+                word = Word(asm.emit(f"uitofp i1 {word.text} to {own}"), "real")
+            word = asm.as_real(word)
+            asm.do(f"store {asm.scalar[word.kind]} {word.text}, ptr {there}")
+            self.results.append(Result(word.kind, 0))
+            return
+        self.results.append(Result(array.kind, len(array.extents)))
+        if position not in self.owners.values():
+            # Of two results that are one array each gets its own.
+            name = "llvm.memcpy.p0.p0.i64"
+            self.unit.declared[name] = f"declare void @{name}(ptr, ptr, i64, i1)"
+            length = asm.emit(f"mul i64 {self.size(array.extents).text}, {BYTES[self.element(array.kind)]}")
+            asm.do(f"call void @{name}(ptr {there}, ptr {array.pointer}, i64 {length}, i1 false)")

@@ -1,0 +1,157 @@
+"""Products of matrices as calls of BLAS, which stores matrices column by column.
+
+A matrix of ours, row by row, is its transpose to BLAS: C = A B is asked for as C^T = B^T A^T, and nothing is copied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from symbackprop.emit.assembly import Word
+from symbackprop.lower.program import Attribute, Expr
+
+if TYPE_CHECKING:
+    from symbackprop.emit.llvm_values import Array, Values
+
+PREFIX = "blas_"
+"""Names of BLAS's functions in a module; `jit.native` finds them where SciPy publishes them."""
+
+
+class _Matrix(NamedTuple):
+    """An array, and whether its transpose is meant."""
+
+    array: Array
+    flipped: bool
+
+    @property
+    def rank(self) -> int:
+        return len(self.array.extents)
+
+    @property
+    def rows(self) -> Word:
+        return self.array.extents[self.flipped]
+
+    @property
+    def columns(self) -> Word:
+        return self.array.extents[1 - self.flipped]
+
+
+def product(body: Values, operands: tuple[Expr, ...]) -> Word | None:
+    """``np.dot(a, b)`` of two vectors as a number, or ``np.dot(a, b, out)`` into an array."""
+    left, right = (_matrix(body, operand) for operand in operands[:2])
+    if len(operands) == 2:
+        return _vectors(body, left, right)
+    out = body.whole(operands[2])
+    assert out is not None
+    if left.rank == right.rank == 2:
+        _matrices(body, left, right, out)
+    elif left.rank == 2:
+        _matrix_vector(body, left, right.array, out, transposed=False)
+    else:
+        _matrix_vector(body, right, left.array, out, transposed=True)
+    return None
+
+
+def _matrix(body: Values, expr: Expr) -> _Matrix:
+    flipped = isinstance(expr, Attribute)
+    array = body.whole(expr.owner if isinstance(expr, Attribute) else expr)
+    assert array is not None
+    return _Matrix(array, flipped)
+
+
+def _matrices(body: Values, left: _Matrix, right: _Matrix, out: Array) -> None:
+    one, zero = body.asm.real(1.0), body.asm.real(0.0)
+    _call(
+        body,
+        "gemm",
+        [
+            _flag(body, right.flipped),
+            _flag(body, left.flipped),
+            _count(body, right.columns),
+            _count(body, left.rows),
+            _count(body, left.columns),
+            _number(body, one),
+            right.array.pointer,
+            _stride(body, right.array),
+            left.array.pointer,
+            _stride(body, left.array),
+            _number(body, zero),
+            out.pointer,
+            _stride(body, out),
+        ],
+    )
+
+
+def _matrix_vector(body: Values, matrix: _Matrix, vector: Array, out: Array, transposed: bool) -> None:
+    """out = A x, or A^T x."""
+    # Of a matrix without entries BLAS does not write the result.
+    name = "llvm.memset.p0.i64"
+    body.unit.declared[name] = f"declare void @{name}(ptr, i8, i64, i1)"
+    size = body.asm.emit(f"mul i64 {out.extents[0].text}, {8 if body.asm.dtype == 'float64' else 4}")
+    body.asm.do(f"call void @{name}(ptr {out.pointer}, i8 0, i64 {size}, i1 false)")
+    one = _count(body, body.asm.integer(1))
+    _call(
+        body,
+        "gemv",
+        [
+            _flag(body, matrix.flipped == transposed),
+            _count(body, matrix.array.extents[1]),
+            _count(body, matrix.array.extents[0]),
+            _number(body, body.asm.real(1.0)),
+            matrix.array.pointer,
+            _stride(body, matrix.array),
+            vector.pointer,
+            one,
+            _number(body, body.asm.real(0.0)),
+            out.pointer,
+            one,
+        ],
+    )
+
+
+def _vectors(body: Values, left: _Matrix, right: _Matrix) -> Word:
+    one, own = _count(body, body.asm.integer(1)), body.asm.scalar["real"]
+    count = _count(body, left.array.extents[0])
+    listed = [count, left.array.pointer, one, right.array.pointer, one]
+    symbol = _symbol(body, "dot", own, len(listed))
+    return Word(body.asm.emit(f"call {own} @{symbol}({', '.join(f'ptr {text}' for text in listed)})"), "real")
+
+
+def _call(body: Values, name: str, arguments: list[str]) -> None:
+    symbol = _symbol(body, name, "void", len(arguments))
+    body.asm.do(f"call void @{symbol}({', '.join(f'ptr {text}' for text in arguments)})")
+
+
+def _symbol(body: Values, name: str, result: str, count: int) -> str:
+    symbol = f"{PREFIX}{'d' if body.asm.dtype == 'float64' else 's'}{name}"
+    body.unit.declared[symbol] = f"declare {result} @{symbol}({', '.join(['ptr'] * count)})"
+    body.unit.libraries.add(symbol)
+    return symbol
+
+
+# Arguments, which BLAS takes by address.
+
+
+def _place(body: Values, own: str, text: str) -> str:
+    pointer = f"%{body.asm.fresh('slot')}"
+    body.asm.stack.append(f"  {pointer} = alloca {own}")
+    body.asm.do(f"store {own} {text}, ptr {pointer}")
+    return pointer
+
+
+def _flag(body: Values, transposed: bool) -> str:
+    return _place(body, "i8", str(ord("T" if transposed else "N")))
+
+
+def _count(body: Values, extent: Word) -> str:
+    return _place(body, "i32", extent.text if extent.constant else body.asm.emit(f"trunc i64 {extent.text} to i32"))
+
+
+def _number(body: Values, word: Word) -> str:
+    return _place(body, body.asm.scalar["real"], word.text)
+
+
+def _stride(body: Values, array: Array) -> str:
+    """The length of a row, which must not be 0."""
+    length = array.extents[1]
+    return _count(body, body.asm.choose(body.asm.compare("sgt", length, Word("0", "int")), length, Word("1", "int")))

@@ -1,0 +1,205 @@
+"""LLVM assembly to machine code in this process, and to builtins that Python calls.
+
+The code is made by llvmlite, which Numba brings, past Numba's own front end: 100 operations take 10 ms, 30,000 about
+1.5 s, where a compilation by `numba.njit` takes 0.8 s and minutes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from symbackprop.emit.llvm import LOOP, Assembly
+from symbackprop.emit.llvm_blas import PREFIX
+from symbackprop.errors import JitError
+from symbackprop.jit.entry import CONSTANTS, Nesting, entries
+from symbackprop.ops import Spelling
+
+_QUICK = 400
+"""A function of up to so many instructions and no loop keeps Python's lock: giving it up and back costs 50 ns."""
+# Slots in the table of NumPy's C interface: PyArray_New and PyArray_Scalar.
+_NEW_ARRAY, _NEW_SCALAR = 93, 60
+
+
+def available() -> bool:
+    """Whether this Python has objects of the layout that entries know."""
+    return (
+        sys.implementation.name == "cpython"
+        and sys.maxsize == 2**63 - 1
+        and getattr(sys, "_is_gil_enabled", lambda: True)()
+        and platform.machine() in ("x86_64", "AMD64", "aarch64", "arm64")
+    )
+
+
+@cache
+def _machine(effort: int) -> Any:
+    """What makes code for this processor, at this level of effort."""
+    return _new_machine(effort)
+
+
+def _new_machine(effort: int) -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    features = llvm.get_host_cpu_features().flatten()
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=effort, jit=True)
+
+
+def object_code(text: str) -> bytes:
+    """The machine code of a module, as an object file."""
+    import llvmlite.binding as llvm
+
+    try:
+        module = llvm.parse_assembly(text)
+        module.verify()
+    except RuntimeError as error:
+        raise JitError(f"LLVM refuses the program: {error}") from error
+    # Straight-line code comes out of the compiler's own passes with nothing left to find: of Rosenbrock's function
+    # in 1,000 variables LLVM's take 0.3 s and the higher effort 0.4 s more, and the code is no faster.
+    if LOOP not in text:
+        return bytes(_machine(1).emit_object(module))
+    machine = _machine(2)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+class Loaded:
+    """Machine code in this process: the addresses of its functions. It stays as long as this object."""
+
+    def __init__(self, code: bytes, helpers: dict[str, tuple[Spelling, int]], libraries: tuple[str, ...]) -> None:
+        import llvmlite.binding as llvm
+
+        self._kept = []
+        for symbol in libraries:
+            llvm.add_symbol(symbol, _blas(symbol.removeprefix(PREFIX)))
+        for symbol, (spelling, arity) in helpers.items():
+            address, owner = _helper(spelling.callee, spelling, arity)
+            llvm.add_symbol(symbol, address)
+            self._kept.append(owner)
+        # An engine takes its machine along when it goes: it has one of its own.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine(1))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        found = int(self._engine.get_function_address(name))
+        if not found:
+            raise JitError(f"the compiled module has no function {name}")
+        return found
+
+    def variable(self, name: str, count: int) -> Any:
+        """The words of a global variable."""
+        return (ctypes.c_void_p * count).from_address(int(self._engine.get_global_value_address(name)))
+
+
+def _blas(name: str) -> int:
+    """The address of a function of BLAS, in the library that SciPy brings."""
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__[name]
+    title, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    title.restype, title.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(pointer(capsule, title(capsule)))
+
+
+_HELPERS: dict[str, tuple[int, Any]] = {}
+
+
+def _helper(symbol: str, spelling: Spelling, arity: int) -> tuple[int, Any]:
+    """The address of a function that a row is spelled by, and what keeps it alive; one a process."""
+    if symbol not in _HELPERS:
+        assert spelling.helper is not None
+        if spelling.binding:
+            from scipy import special
+
+            scope = {f.__name__: f for f in (spelling.helper, *spelling.uses)} | {"special": special}
+            owner = eval(spelling.binding, scope)
+            address = ctypes.cast(owner, ctypes.c_void_p).value
+        else:
+            from numba import cfunc, njit, types
+
+            scope = dict(spelling.helper.__globals__)
+            for function in spelling.uses:
+                scope[function.__name__] = njit(error_model="numpy")(function)
+            text: Any = spelling.helper
+            copied = FunctionType(text.__code__, scope, text.__name__)
+            owner = cfunc(types.float64(*[types.float64] * arity), error_model="numpy")(copied)
+            address = owner.address
+        assert address is not None
+        _HELPERS[symbol] = int(address), owner
+    return _HELPERS[symbol]
+
+
+class Native:
+    """The entries of one function of a program, each a builtin that returns results in another nesting."""
+
+    def __init__(self, assembly: Assembly, nestings: dict[str, Nesting]) -> None:
+        quick = assembly.text.count("\n") < _QUICK and LOOP not in assembly.text
+        text = f"{assembly.text}\n{entries(assembly, nestings, quick)}\n"
+        self.errors = assembly.errors
+        self.loaded = Loaded(object_code(text), assembly.helpers, assembly.libraries)
+        self._fill(assembly.dtype)
+        self.entries = {name: self._builtin(name) for name in nestings}
+
+    def _fill(self, dtype: str) -> None:
+        """The constants of the entries: objects that live as long as the process."""
+        objects = {
+            "NotImplemented": NotImplemented,
+            "float": float,
+            "numpy.float64": np.float64,
+            "numpy.float32": np.float32,
+            "int": int,
+            "ndarray": np.ndarray,
+            "real": np.dtype(dtype),
+            "integer": np.dtype(np.int64),
+        }
+        constants = self.loaded.variable("constants", len(CONSTANTS))
+        for position, name in enumerate(CONSTANTS):
+            constants[position] = id(objects[name])
+        table = _numpy_interface()
+        self.loaded.variable("new_array", 1)[0] = table[_NEW_ARRAY]
+        self.loaded.variable("new_scalar", 1)[0] = table[_NEW_SCALAR]
+
+    def _builtin(self, name: str) -> Callable[..., Any]:
+        address = self.loaded.address(f"entry_{name}")
+        definition = _MethodDefinition(name.encode(), address, _FASTCALL, None)
+        make = ctypes.pythonapi.PyCFunction_NewEx
+        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+        # The builtin owns its definition and its code: CPython reads both while it takes the builtin apart.
+        made: Callable[..., Any] = make(ctypes.addressof(definition), (self.loaded, definition), None)
+        return made
+
+
+_FASTCALL = 0x80
+
+
+class _MethodDefinition(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+@cache
+def _numpy_interface() -> Any:
+    """The table of NumPy's C interface."""
+    from numpy._core import multiarray
+
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return (ctypes.c_void_p * 200).from_address(pointer(multiarray._ARRAY_API, None))

@@ -1,0 +1,108 @@
+"""The direct route of backend numba: a program's functions as machine code, each compiled when it is first called.
+
+The builtins that come out take the arguments as `runtime.door` casts them. Two of them return what users get, in the
+structure of their model; they serve calls whose arguments need no casting without a further step in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
+from symbackprop.errors import InternalCompilerError
+from symbackprop.ir.signature import Signature, Structure
+from symbackprop.jit.entry import Nesting
+from symbackprop.jit.native import Native, available
+from symbackprop.lower import Program
+from symbackprop.options import Options
+
+
+class Direct:
+    """The functions of a program. Raises NotLoweredError at once if one of them has no form in LLVM's assembly."""
+
+    def __init__(
+        self,
+        signature: Signature,
+        dtype: str,
+        program: Program | None = None,
+        assemblies: dict[str, Assembly] | None = None,
+    ) -> None:
+        self.signature, self.dtype, self.program = signature, dtype, program
+        self.assemblies = assemblies or {}
+        self.natives: dict[str, Native] = {}
+        self.assembly(self.main)
+
+    @property
+    def main(self) -> str:
+        return "value" if self.signature.mode == "function" else self.signature.value_and
+
+    def assembly(self, name: str) -> Assembly:
+        if name not in self.assemblies:
+            if self.program is None:
+                raise InternalCompilerError(f"{name} was never written")
+            self.assemblies[name] = assemble(self.program, name, self.dtype)
+        return self.assemblies[name]
+
+    def native(self, name: str) -> Native:
+        if name not in self.natives:
+            self.natives[name] = Native(self.assembly(name), self._nestings(name))
+        return self.natives[name]
+
+    def run(self, name: str, values: list[Any]) -> Any:
+        """What the emitted function of this name returns, in its nesting."""
+        native = self.native(name)
+        result = native.entries["flat"](*values)
+        if type(result) is int:
+            kind, text = native.errors[result - 1]
+            raise kind(text)
+        if result is NotImplemented:
+            raise InternalCompilerError(f"{name} was called with other arguments than it was compiled for")
+        return result
+
+    def entries(self, name: str) -> dict[str, Callable[..., Any]]:
+        """The builtins that return what users get."""
+        return {results: entry for results, entry in self.native(name).entries.items() if results != "flat"}
+
+    def all_assemblies(self) -> dict[str, Assembly]:
+        """The text of everything that may be called, for another process."""
+        return {name: self.assembly(name) for name in ("value", self.main)}
+
+    def _nestings(self, name: str) -> dict[str, Nesting]:
+        """The emitted function's own nesting, and those that users get."""
+        signature, count = self.signature, self.signature.value_count
+        bare_value, bare_leaf = signature.values.kind == "leaf", signature.structure.kind == "leaf"
+        values: Nesting = 0 if bare_value else ("tuple", tuple(range(count)))
+        users = _nesting(signature.values, iter(range(count)))
+        found: dict[str, Nesting] = {"flat": values}
+        if name == "value":
+            if users is not None:
+                found |= {"value": users} | ({"derivative": users} if signature.mode == "function" else {})
+            return found
+        total = count + len(signature.leaves)
+        leaves: Nesting = count if bare_leaf else ("tuple", tuple(range(count, total)))
+        found["flat"] = "tuple", (values, leaves)
+        derivative = _nesting(signature.structure, iter(range(count, total)))
+        if users is not None and derivative is not None:
+            found |= {"derivative": derivative, "both": ("tuple", (users, derivative))}
+        return found
+
+
+def direct_route(program: Program, signature: Signature, options: Options) -> Direct | None:
+    """The direct route, where it is wanted and can be had."""
+    if options.target != "numba" or options.route != "direct" or not available():
+        return None
+    try:
+        return Direct(signature, options.dtype, program)
+    except NotLoweredError:
+        return None
+
+
+def _nesting(structure: Structure, positions: Any) -> Nesting | None:
+    """A structure over positions of results; None where there is a dict in it."""
+    if structure.kind == "leaf":
+        return int(next(positions))
+    items = [_nesting(item, positions) for item in structure.items]
+    if structure.kind == "dict" or any(item is None for item in items):
+        return None
+    return structure.kind, tuple(items)
