@@ -22,10 +22,24 @@ class Word(NamedTuple):
     constant: bool = False
 
 
+class Lanes(NamedTuple):
+    """The vector registers of a processor, and the functions of the C library that a library has for them."""
+
+    isa: str = ""
+    """The letter of the instruction set in the vector function ABI: b for SSE, d for AVX2, e for AVX-512."""
+    width: int = 1
+    functions: frozenset[str] = frozenset()
+
+    def variant(self, name: str, arity: int) -> str:
+        return f"_ZGV{self.isa}N{self.width}{'v' * arity}_{name}"
+
+
 class Assembler:
     """Writes the body of one function."""
 
-    def __init__(self, dtype: str, width: int = 1) -> None:
+    def __init__(self, dtype: str, vectors: Lanes = Lanes()) -> None:
+        width = vectors.width
+        self.vectors = vectors
         self.scalar = {"real": "double" if dtype == "float64" else "float", "int": "i64", "bool": "i1"}
         self.suffix = "f64" if dtype == "float64" else "f32"
         self.dtype, self.width = dtype, width
@@ -65,7 +79,12 @@ class Assembler:
                 value = struct.unpack("f", struct.pack("f", value))[0]
             except OverflowError:
                 value = float("inf") if value > 0 else float("-inf")
-        return Word(f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}", "real", constant=True)
+        return Word(self.bits(value), "real", constant=True)
+
+    @staticmethod
+    def bits(value: float) -> str:
+        """A double, bit for bit."""
+        return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
 
     @staticmethod
     def integer(value: int) -> Word:
@@ -130,9 +149,20 @@ class Assembler:
         """A function of the C library."""
         own = self.scalar["real"]
         symbol = name if self.dtype == "float64" else f"{name}f"
+        attributes = "#1"
+        if symbol in self.vectors.functions:
+            attributes = f"#1 {self._in_lanes(symbol, len(words))}"
         self.declared[symbol] = f"declare {own} @{symbol}({', '.join([own] * len(words))}) #1"
         listed = ", ".join(f"{own} {word.text}" for word in words)
-        return Word(self.emit(f"call {own} @{symbol}({listed}) #1"), "real")
+        return Word(self.emit(f"call {own} @{symbol}({listed}) {attributes}"), "real")
+
+    def _in_lanes(self, symbol: str, arity: int) -> str:
+        """The attribute that tells LLVM's loop vectoriser which function does the same in lanes."""
+        vectors, own = self.vectors, f"<{self.vectors.width} x {self.scalar['real']}>"
+        variant = vectors.variant(symbol, arity)
+        self.declared[variant] = f"declare {own} @{variant}({', '.join([own] * arity)}) #1"
+        known = f"_ZGV_LLVM_N{vectors.width}{'v' * arity}_{symbol}({variant})"
+        return f'"vector-function-abi-variant"="{known}"'
 
 
 # What has neither an instruction nor a C function.

@@ -14,10 +14,12 @@ from symbackprop.emit.assembly import (
     INTRINSICS,
     SEQUENCES,
     Assembler,
+    Lanes,
     Word,
     c_function,
 )
 from symbackprop.emit.llvm_blas import product
+from symbackprop.emit.maths import FUNCTIONS, inlined
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.node import NAMED_NUMBERS, to_float
 from symbackprop.lower.program import (
@@ -59,6 +61,7 @@ class Unit:
 
     functions: dict[str, Function]
     dtype: str
+    vectors: Lanes = Lanes()
     declared: dict[str, str] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
     errors: list[tuple[type[Exception], str]] = field(default_factory=list)
@@ -78,7 +81,7 @@ class Values:
 
     def __init__(self, unit: Unit, function: Function) -> None:
         self.unit, self.function = unit, function
-        self.asm = Assembler(unit.dtype)
+        self.asm = Assembler(unit.dtype, unit.vectors)
         self.asm.declared = unit.declared
         self.env: dict[str, Word | Slot | Array] = {}
         self.slots: set[str] = set()
@@ -222,7 +225,7 @@ class Values:
         name = c_function(callee)
         if name is None or (spelling.operator and callee != "**"):
             raise NotLoweredError(op.name)
-        return asm.c_call(name, *words)
+        return inlined(asm, name, *words) if name in FUNCTIONS else asm.c_call(name, *words)
 
     def _helper(self, spelling: Spelling, words: list[Word]) -> Word:
         """A call of a function that is loaded beside the module: over doubles, whatever the program's type."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from symbackprop.ir import Graph
 from symbackprop.ir.signature import Signature
 from symbackprop.lower.doors import shared
+from symbackprop.lower.each import each
 from symbackprop.lower.loops import LoopScheduler
 from symbackprop.lower.program import Program
 from symbackprop.lower.split import PART, split
 from symbackprop.lower.whole import WholeScheduler
 from symbackprop.passes import dead
 
-__all__ = ["Program", "lower"]
+__all__ = ["Program", "each", "lower"]
 
 
 def lower(graph: Graph, signature: Signature, target: str) -> Program:

@@ -13,9 +13,13 @@ from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.signature import Signature, Structure
 from symbackprop.jit.entry import Nesting
-from symbackprop.jit.native import Native, available
-from symbackprop.lower import Program
+from symbackprop.jit.native import Native, available, vectors
+from symbackprop.lower import Program, each
 from symbackprop.options import Options
+
+
+EACH = "_each"
+"""The suffix of a function over arrays of entries; see `lower.each`."""
 
 
 class Direct:
@@ -41,7 +45,8 @@ class Direct:
         if name not in self.assemblies:
             if self.program is None:
                 raise InternalCompilerError(f"{name} was never written")
-            self.assemblies[name] = assemble(self.program, name, self.dtype)
+            program = each(self.program, name.removesuffix(EACH)) if name.endswith(EACH) else self.program
+            self.assemblies[name] = assemble(program, name, self.dtype, vectors(self.dtype))
         return self.assemblies[name]
 
     def native(self, name: str) -> Native:
@@ -60,17 +65,32 @@ class Direct:
             raise InternalCompilerError(f"{name} was called with other arguments than it was compiled for")
         return result
 
+    def columns(self, name: str, values: list[Any]) -> list[Any]:
+        """The results of a function over 1-D arrays of its numbers: an array each, with an axis of entries in front."""
+        return list(self.run(f"{name}{EACH}", values))
+
     def entries(self, name: str) -> dict[str, Callable[..., Any]]:
         """The builtins that return what users get."""
         return {results: entry for results, entry in self.native(name).entries.items() if results != "flat"}
 
     def all_assemblies(self) -> dict[str, Assembly]:
         """The text of everything that may be called, for another process."""
-        return {name: self.assembly(name) for name in ("value", self.main)}
+        names = ["value", self.main]
+        if any(argument.is_scalar for argument in self.signature.arguments) and self.takes_columns:
+            names += [f"{name}{EACH}" for name in names]
+        return {name: self.assembly(name) for name in names}
+
+    @property
+    def takes_columns(self) -> bool:
+        """Whether arrays may be passed for numbers: no argument is an array itself, but for packed ones."""
+        arguments = self.signature.arguments
+        return not any(argument.shape or argument.batched or argument.dimension for argument in arguments)
 
     def _nestings(self, name: str) -> dict[str, Nesting]:
         """The emitted function's own nesting, and those that users get."""
         signature, count = self.signature, self.signature.value_count
+        if name.endswith(EACH):
+            return {"flat": ("tuple", tuple(range(len(self.assembly(name).results))))}
         bare_value, bare_leaf = signature.values.kind == "leaf", signature.structure.kind == "leaf"
         values: Nesting = 0 if bare_value else ("tuple", tuple(range(count)))
         users = _nesting(signature.values, iter(range(count)))

@@ -296,6 +296,8 @@ class CompiledFunction:
 
     def _looped(self, name: str, length: int, columns: list[Any], scalars: list[bool], leaves: Any) -> list[Any]:
         """All entries in one compiled loop."""
+        if self._direct is not None:
+            return self._direct.columns(name, [_plain(column) for column in columns])
         signature = self.signature
         shapes = [*[()] * signature.value_count, *[leaf.shape for leaf in leaves]]
         outs = [np.empty((length, *own), self.dtype) for own in shapes]
