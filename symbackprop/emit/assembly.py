@@ -22,24 +22,10 @@ class Word(NamedTuple):
     constant: bool = False
 
 
-class Lanes(NamedTuple):
-    """The vector registers of a processor, and the functions of the C library that a library has for them."""
-
-    isa: str = ""
-    """The letter of the instruction set in the vector function ABI: b for SSE, d for AVX2, e for AVX-512."""
-    width: int = 1
-    functions: frozenset[str] = frozenset()
-
-    def variant(self, name: str, arity: int) -> str:
-        return f"_ZGV{self.isa}N{self.width}{'v' * arity}_{name}"
-
-
 class Assembler:
     """Writes the body of one function."""
 
-    def __init__(self, dtype: str, vectors: Lanes = Lanes()) -> None:
-        width = vectors.width
-        self.vectors = vectors
+    def __init__(self, dtype: str, width: int = 1) -> None:
         self.scalar = {"real": "double" if dtype == "float64" else "float", "int": "i64", "bool": "i1"}
         self.suffix = "f64" if dtype == "float64" else "f32"
         self.dtype, self.width = dtype, width
@@ -146,23 +132,61 @@ class Assembler:
         return Word(self.emit(f"call {own} @{full}({listed})"), "real", lanes)
 
     def c_call(self, name: str, *words: Word) -> Word:
-        """A function of the C library."""
-        own = self.scalar["real"]
+        """A function of the C library; in lanes, a call for each."""
         symbol = name if self.dtype == "float64" else f"{name}f"
-        attributes = "#1"
-        if symbol in self.vectors.functions:
-            attributes = f"#1 {self._in_lanes(symbol, len(words))}"
-        self.declared[symbol] = f"declare {own} @{symbol}({', '.join([own] * len(words))}) #1"
-        listed = ", ".join(f"{own} {word.text}" for word in words)
-        return Word(self.emit(f"call {own} @{symbol}({listed}) {attributes}"), "real")
+        self.declare(symbol, self.scalar["real"], len(words))
+        return self.called(symbol, *words)
 
-    def _in_lanes(self, symbol: str, arity: int) -> str:
-        """The attribute that tells LLVM's loop vectoriser which function does the same in lanes."""
-        vectors, own = self.vectors, f"<{self.vectors.width} x {self.scalar['real']}>"
-        variant = vectors.variant(symbol, arity)
-        self.declared[variant] = f"declare {own} @{variant}({', '.join([own] * arity)}) #1"
-        known = f"_ZGV_LLVM_N{vectors.width}{'v' * arity}_{symbol}({variant})"
-        return f'"vector-function-abi-variant"="{known}"'
+    def declare(self, symbol: str, own: str, count: int) -> None:
+        self.declared[symbol] = f"declare {own} @{symbol}({', '.join([own] * count)}) #1"
+
+    def called(self, symbol: str, *words: Word, trailing: str = "") -> Word:
+        """A function of numbers of the program's type."""
+        own = self.scalar["real"]
+        lanes, texts = self.together(*words)
+        if not lanes:
+            listed = ", ".join([f"{own} {text}" for text in texts] + [trailing] * bool(trailing))
+            return Word(self.emit(f"call {own} @{symbol}({listed}) #1"), "real")
+        return Word(self._each(symbol, own, texts, trailing), "real", True)
+
+    def called_wide(self, symbol: str, words: list[Word], trailing: str = "") -> Word:
+        """A function of doubles, whatever the program's type."""
+        if self.dtype == "float64":
+            return self.called(symbol, *words, trailing=trailing)
+        lanes, texts = self.together(*words)
+        own, wide = (f"<{self.width} x {scalar}>" if lanes else scalar for scalar in ("float", "double"))
+        wider = [self.emit(f"fpext {own} {text} to {wide}") for text in texts]
+        if lanes:
+            found = self._each(symbol, "double", wider, trailing)
+        else:
+            listed = ", ".join([f"double {text}" for text in wider] + [trailing] * bool(trailing))
+            found = self.emit(f"call double @{symbol}({listed}) #1")
+        return Word(self.emit(f"fptrunc {wide} {found} to {own}"), "real", lanes)
+
+    def _each(self, symbol: str, own: str, texts: list[str], trailing: str = "") -> str:
+        vector = f"<{self.width} x {own}>"
+        total = "poison"
+        for lane in range(self.width):
+            ones = [self.emit(f"extractelement {vector} {text}, i64 {lane}") for text in texts]
+            listed = ", ".join([f"{own} {one}" for one in ones] + [trailing] * bool(trailing))
+            found = self.emit(f"call {own} @{symbol}({listed}) #1")
+            total = self.emit(f"insertelement {vector} {total}, {own} {found}, i64 {lane}")
+        return total
+
+    def each_lane(self, symbol: str, x: str) -> str:
+        """A function of doubles of the C library, in every lane."""
+        self.declare(symbol, "double", 1)
+        return self._each(symbol, "double", [x])
+
+    def plain_call(self, symbol: str, x: str) -> str:
+        self.declare(symbol, "double", 1)
+        return self.emit(f"call double @{symbol}(double {x}) #1")
+
+    def any(self, flags: str) -> str:
+        """Whether a flag is set in any lane."""
+        name = f"llvm.vector.reduce.or.v{self.width}i1"
+        self.declared[name] = f"declare i1 @{name}(<{self.width} x i1>)"
+        return self.emit(f"call i1 @{name}(<{self.width} x i1> {flags})")
 
 
 # What has neither an instruction nor a C function.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Lanes, Word
+from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
 from symbackprop.emit.llvm_body import LOOP, Body, reassigned, statements_in
 from symbackprop.emit.llvm_values import BYTES, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
@@ -73,22 +73,15 @@ class Assembly:
     """Functions of BLAS."""
 
 
-def assemble(program: Program, name: str, dtype: str, vectors: Lanes = Lanes()) -> Assembly:
+def assemble(program: Program, name: str, dtype: str, width: int = 1) -> Assembly:
     """The module of one function of a program. Raises NotLoweredError for what has no form here."""
-    unit = Unit({function.name: function for function in program.functions}, dtype, vectors)
+    unit = Unit({function.name: function for function in program.functions}, dtype, width)
     function = unit.functions[name]
     driver, extents = _Driver(unit, function), _Driver(unit, function)
     blocks = [driver.compute(), extents.measure()]
-    text = "\n\n".join(["\n".join([*unit.declared.values(), _used(unit)]), *unit.blocks, *map("\n".join, blocks), _ATTRIBUTES])
+    text = "\n\n".join(["\n".join(unit.declared.values()), *unit.blocks, *map("\n".join, blocks), _ATTRIBUTES])
     parameters, results, libraries = tuple(driver.parameters), tuple(driver.results), tuple(sorted(unit.libraries))
     return Assembly(text + "\n", name, dtype, parameters, results, tuple(unit.errors), unit.helpers, libraries)
-
-
-def _used(unit: Unit) -> str:
-    """What keeps functions in lanes, which nothing calls until loops are vectorised."""
-    names = [f"ptr @{symbol}" for symbol in unit.declared if symbol.startswith("_ZGV")]
-    listed = f"[{len(names)} x ptr] [{', '.join(names)}]"
-    return f'@llvm.compiler.used = appending global {listed}, section "llvm.metadata"' if names else ""
 
 
 class _Driver(Body):

@@ -11,7 +11,7 @@ from typing import Any
 
 from symbackprop.emit.assembly import INSTRUCTIONS, Word
 from symbackprop.emit.llvm_blas import product
-from symbackprop.emit.llvm_values import Array, NotLoweredError, Slot, Values
+from symbackprop.emit.llvm_values import Array, NotLoweredError, Slot, Unit, Values
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -21,6 +21,7 @@ from symbackprop.lower.program import (
     Effect,
     Expr,
     For,
+    Function,
     Invoke,
     Item,
     Ref,
@@ -38,6 +39,11 @@ LOOP = "\nloop"
 class Body(Values):
     """Writes the body of one function."""
 
+    def __init__(self, unit: Unit, function: Function) -> None:
+        super().__init__(unit, function)
+        self.sums: dict[str, str] = {}
+        """In a loop that runs in lanes: where the sums over its turns are kept, a lane each."""
+
     # Statements.
 
     def run(self, statements: Iterable[Statement]) -> None:
@@ -50,8 +56,9 @@ class Body(Values):
                 self._assign(target, value)
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
-            case For(counter, extent, body):
-                self._for(counter, self.value(extent), body)
+            case For(counter, extent, body, lanes):
+                turns = self._for_lanes if lanes and self.asm.width > 1 else self._for
+                turns(counter, self.value(extent), body)
             case Allocate():
                 self.fill(statement)
             case Call(name, arguments):
@@ -65,8 +72,7 @@ class Body(Values):
 
     def _assign(self, target: Any, value: Expr) -> None:
         if isinstance(target, Item):
-            array = self.array(target.array)
-            self.store(array, self._flat(target.place, array.extents), self.value(value))
+            self.put(self.array(target.array), target.place, self.value(value))
             return
         if not isinstance(target, Ref):
             raise NotLoweredError("an assignment to a slice")
@@ -75,7 +81,7 @@ class Body(Values):
             self.env[target.name] = array_of
             return
         word = self.value(value)
-        if target.name in self.slots:
+        if target.name in self.slots and self.lane is None:
             slot = self._slot(target.name, word.kind)
             self.asm.do(f"store {self.asm.scalar[slot.kind]} {self._as(word, slot.kind).text}, ptr {slot.pointer}")
         else:
@@ -91,11 +97,13 @@ class Body(Values):
         return found
 
     def _accumulate(self, target: Any, value: Word, symbol: str) -> None:
+        if isinstance(target, Ref) and target.name in self.sums:
+            self._add_in_lanes(self.sums[target.name], value)
+            return
         before = self.value(target)
         after = self.asm.binary(INSTRUCTIONS[before.kind][symbol], before, self._as(value, before.kind))
         if isinstance(target, Item):
-            array = self.array(target.array)
-            self.store(array, self._flat(target.place, array.extents), after)
+            self.put(self.array(target.array), target.place, after)
         else:
             slot = self._slot(target.name, before.kind)
             self.asm.do(f"store {self.asm.scalar[slot.kind]} {after.text}, ptr {slot.pointer}")
@@ -111,8 +119,43 @@ class Body(Values):
         # What the body names has no value after it, but for what has a place of its own.
         self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
 
-    def loop(self, extent: Word, turn: Callable[[Word], None]) -> None:
-        """Do something for 0, 1, ... up to an extent."""
+    def _for_lanes(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
+        """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order."""
+        asm, outer = self.asm, dict(self.env)
+        own, flags = asm.type("real", True), asm.type("int", True)
+        for statement in body:
+            if isinstance(statement, Accumulate) and isinstance(statement.target, Ref):
+                self.sums[statement.target.name] = f"%{asm.fresh('sums')}"
+        for pointer in self.sums.values():
+            asm.stack.append(f"  {pointer} = alloca {own}")
+            asm.do(f"store {own} zeroinitializer, ptr {pointer}")
+        numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
+
+        def turn(first: Word) -> None:
+            spread = asm.spread(first)
+            mine = asm.emit(f"add {flags} {spread}, <{numbers}>")
+            self.mask = asm.emit(f"icmp slt {flags} {mine}, {asm.spread(extent)}")
+            self.lane, self.env[counter] = (counter, first), Word(mine, "int", True)
+            self.run(body)
+
+        self.loop(extent, turn, asm.width)
+        self.lane, self.mask = None, ""
+        self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
+        sums, self.sums = self.sums, {}
+        for name, pointer in sums.items():
+            total = asm.emit(f"load {own}, ptr {pointer}")
+            for lane in range(asm.width):
+                one = Word(asm.emit(f"extractelement {own} {total}, i64 {lane}"), "real")
+                self._accumulate(Ref(name), one, "+")
+
+    def _add_in_lanes(self, pointer: str, value: Word) -> None:
+        asm, own = self.asm, self.asm.type("real", True)
+        taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {asm.spread(value)}, {own} zeroinitializer")
+        total = asm.emit(f"fadd {own} {asm.emit(f'load {own}, ptr {pointer}')}, {taken}")
+        asm.do(f"store {own} {total}, ptr {pointer}")
+
+    def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1) -> None:
+        """Do something for 0, 1, ... up to an extent, or in wider steps."""
         asm = self.asm
         head, body, after = asm.fresh("loop"), asm.fresh("body"), asm.fresh("after")
         counter = f"%{asm.fresh('slot')}"
@@ -124,7 +167,7 @@ class Body(Values):
         asm.do(f"br i1 {asm.emit(f'icmp slt i64 {index}, {extent.text}')}, label %{body}, label %{after}")
         asm.label(body)
         turn(Word(index, "int"))
-        following = asm.emit(f"add nuw nsw i64 {index}, 1")
+        following = asm.emit(f"add nuw nsw i64 {index}, {step}")
         asm.do(f"store i64 {following}, ptr {counter}")
         asm.do(f"br label %{head}")
         asm.label(after)

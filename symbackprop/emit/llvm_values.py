@@ -14,7 +14,6 @@ from symbackprop.emit.assembly import (
     INTRINSICS,
     SEQUENCES,
     Assembler,
-    Lanes,
     Word,
     c_function,
 )
@@ -61,7 +60,8 @@ class Unit:
 
     functions: dict[str, Function]
     dtype: str
-    vectors: Lanes = Lanes()
+    width: int = 1
+    """Numbers in a vector register."""
     declared: dict[str, str] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
     errors: list[tuple[type[Exception], str]] = field(default_factory=list)
@@ -81,12 +81,16 @@ class Values:
 
     def __init__(self, unit: Unit, function: Function) -> None:
         self.unit, self.function = unit, function
-        self.asm = Assembler(unit.dtype, unit.vectors)
+        self.asm = Assembler(unit.dtype, unit.width)
         self.asm.declared = unit.declared
         self.env: dict[str, Word | Slot | Array] = {}
         self.slots: set[str] = set()
         self.exit = ""
         """The block that leaves with the number in %status; none while nothing has to be given back."""
+        self.lane: tuple[str, Word] | None = None
+        """In a loop that runs in lanes: its counter, and the turn of the first lane."""
+        self.mask = ""
+        """There, which lanes have a turn to do."""
 
     # Names.
 
@@ -126,9 +130,11 @@ class Values:
 
     def _flat(self, place: tuple[Expr, ...], extents: tuple[Word, ...]) -> Word:
         """The number of an entry, row by row; of a part, in parts."""
+        return self._index([self.value(item) for item in place], extents)
+
+    def _index(self, place: list[Word], extents: tuple[Word, ...]) -> Word:
         index: Word | None = None
-        for axis, item in enumerate(place):
-            own = self.value(item)
+        for axis, own in enumerate(place):
             if index is None:
                 index = own
             elif index.constant and own.constant and extents[axis].constant:
@@ -142,7 +148,59 @@ class Values:
         if index.text == "0":
             return array.pointer
         own = self.element(array.kind)
-        return self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, i64 {index.text}")
+        where = self.asm.type("int", index.lanes)
+        return self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, {where} {index.text}")
+
+    def entry(self, array: Array, place: tuple[Expr, ...]) -> Word:
+        """The entry at a place; of lanes, each its own."""
+        start = self._row(place, array.extents)
+        if start is not None:
+            return self._unpacked(self._masked("load", array, self._address(array, start)), array.kind)
+        index = self._flat(place, array.extents)
+        if index.lanes:
+            return self._unpacked(self._masked("gather", array, self._address(array, index)), array.kind)
+        return self.load(array, index)
+
+    def put(self, array: Array, place: tuple[Expr, ...], value: Word) -> None:
+        start = self._row(place, array.extents)
+        if start is not None:
+            self._masked("store", array, self._address(array, start), self._as(value, array.kind))
+            return
+        index = self._flat(place, array.extents)
+        if index.lanes:
+            self._masked("scatter", array, self._address(array, index), self._as(value, array.kind))
+        else:
+            self.store(array, index, value)
+
+    def _row(self, place: tuple[Expr, ...], extents: tuple[Word, ...]) -> Word | None:
+        """Where a row of lanes starts, if they stand side by side."""
+        if self.lane is None or not place or place[-1] != Ref(self.lane[0]):
+            return None
+        before = [self.value(item) for item in place[:-1]]
+        return None if any(word.lanes for word in before) else self._index([*before, self.lane[1]], extents)
+
+    def _masked(self, what: str, array: Array, address: str, value: Word | None = None) -> str:
+        """Memory of all lanes that have a turn to do."""
+        asm, element = self.asm, self.element(array.kind)
+        own, flags = f"<{asm.width} x {element}>", f"<{asm.width} x i1> {self.mask}"
+        where = f"<{asm.width} x ptr>" if what in ("gather", "scatter") else "ptr"
+        kinds = f"v{asm.width}{'f' if array.kind == 'real' else 'i'}{8 * BYTES[element]}"
+        name = f"llvm.masked.{what}.{kinds}.{'v' + str(asm.width) if where != 'ptr' else ''}p0"
+        align = f"i32 {BYTES[element]}"
+        if value is None:
+            asm.declared[name] = f"declare {own} @{name}({where}, i32, <{asm.width} x i1>, {own})"
+            return asm.emit(f"call {own} @{name}({where} {address}, {align}, {flags}, {own} zeroinitializer)")
+        text = asm.spread(value)
+        if array.kind == "bool":
+            text = asm.emit(f"zext {asm.type('bool', True)} {text} to {own}")
+        asm.declared[name] = f"declare void @{name}({own}, {where}, i32, <{asm.width} x i1>)"
+        asm.do(f"call void @{name}({own} {text}, {where} {address}, {align}, {flags})")
+        return ""
+
+    def _unpacked(self, text: str, kind: DType) -> Word:
+        if kind == "bool":
+            text = self.asm.emit(f"trunc <{self.asm.width} x i8> {text} to {self.asm.type('bool', True)}")
+        return Word(text, kind, True)
 
     def load(self, array: Array, index: Word) -> Word:
         element = self.element(array.kind)
@@ -172,8 +230,7 @@ class Values:
             case Literal(number):
                 return self._number(number)
             case Item(name, place):
-                array = self.array(name)
-                return self.load(array, self._flat(place, array.extents))
+                return self.entry(self.array(name), place)
             case Apply(op, operands):
                 return self._apply(op, operands)
             case Invoke("np.dot", operands):
@@ -233,23 +290,20 @@ class Values:
         if "'" in spelling.trailing or '"' in spelling.trailing:
             raise NotLoweredError(symbol)
         self.unit.helpers[symbol] = spelling, len(words)
-        trailing = [f"i32 {spelling.trailing}"] if spelling.trailing else []
-        types = ["double"] * len(words) + ["i32"] * len(trailing)
+        trailing = f"i32 {spelling.trailing}" if spelling.trailing else ""
+        types = ["double"] * len(words) + ["i32"] * bool(trailing)
         self.unit.declared[symbol] = f"declare double @{symbol}({', '.join(types)}) #1"
-        texts = [asm.as_real(word).text for word in words]
-        if asm.dtype == "float32":
-            texts = [asm.emit(f"fpext float {text} to double") for text in texts]
-        listed = ", ".join([f"double {text}" for text in texts] + trailing)
-        result = asm.emit(f"call double @{symbol}({listed}) #1")
-        return Word(asm.emit(f"fptrunc double {result} to float") if asm.dtype == "float32" else result, "real")
+        return asm.called_wide(symbol, [asm.as_real(word) for word in words], trailing)
 
     def _in_range(self, index: Word, length: Word) -> Word:
         # Below 0 is beyond every length, without a sign.
-        self.check(
-            Word(self.asm.emit(f"icmp ult i64 {index.text}, {length.text}"), "bool"),
-            IndexError,
-            "an index is out of range of its array",
-        )
+        text, asm = "an index is out of range of its array", self.asm
+        if not index.lanes:
+            self.check(asm.compare("ult", index, length), IndexError, text)
+            return index
+        beyond = asm.compare("uge", index, length)
+        wrong = asm.emit(f"and {asm.type('bool', True)} {beyond.text}, {self.mask}")
+        self.check(Word(asm.emit(f"xor i1 {asm.any(wrong)}, true"), "bool"), IndexError, text)
         return index
 
     def check(self, good: Word, kind: type[Exception], text: str) -> None:
@@ -271,20 +325,35 @@ class Values:
         chosen = self.value(condition)
         if _is_cheap(then) and _is_cheap(otherwise):
             return asm.choose(chosen, self._as(self.value(then), kind), self._as(self.value(otherwise), kind))
+        if chosen.lanes:
+            return asm.choose(chosen, *self._arms_in_lanes(chosen, kind, then, otherwise))
         names = [asm.fresh("arm"), asm.fresh("arm"), asm.fresh("join")]
         asm.do(f"br i1 {chosen.text}, label %{names[0]}, label %{names[1]}")
-        found = []
+        found, ends = [], []
         for name, arm in zip(names, (then, otherwise), strict=False):
             asm.label(name)
-            word = self._as(self.value(arm), kind)
+            found.append(self._as(self.value(arm), kind))
             # The arm may itself have branched: it ends in a block of its own.
-            last = asm.fresh("end")
-            asm.do(f"br label %{last}")
-            asm.label(last)
+            ends.append(asm.fresh("end"))
+            asm.do(f"br label %{ends[-1]}")
+            asm.label(ends[-1])
+            if self.lane is not None:
+                found[-1] = Word(asm.spread(found[-1]), kind, True)
             asm.do(f"br label %{names[2]}")
-            found.append(f"[ {word.text}, %{last} ]")
         asm.label(names[2])
-        return Word(asm.emit(f"phi {asm.scalar[kind]} {', '.join(found)}"), kind)
+        lanes = self.lane is not None
+        pairs = ", ".join(f"[ {word.text}, %{end} ]" for word, end in zip(found, ends, strict=True))
+        return Word(asm.emit(f"phi {asm.type(kind, lanes)} {pairs}"), kind, lanes)
+
+    def _arms_in_lanes(self, chosen: Word, kind: DType, *arms: Expr) -> list[Word]:
+        """Both arms, each reading memory for those lanes alone that take it."""
+        asm, whole, own = self.asm, self.mask, self.asm.type("bool", True)
+        found = []
+        for taken, arm in zip((chosen.text, asm.emit(f"xor {own} {chosen.text}, splat (i1 true)")), arms, strict=True):
+            self.mask = asm.emit(f"and {own} {whole}, {taken}")
+            found.append(self._as(self.value(arm), kind))
+        self.mask = whole
+        return found
 
 
 def _is_cheap(expr: Expr) -> bool:

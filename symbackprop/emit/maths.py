@@ -1,8 +1,8 @@
 """Elementary functions in instructions that have no branch, so that one text serves numbers and lanes alike.
 
-What LLVM's loop vectoriser finds in a loop it runs in vector registers, and the remainder one by one: the same
-instructions, the same answers, to the last bit. All are right to 1 ulp (tests/jit/test_maths.py has the figures), with
-nan, infinities, signed zeros and denormals. float32 is computed in doubles.
+A number alone and a number in a lane go through the same instructions: the same answers, to the last bit. All are right
+to 1 ulp (tests/jit/test_maths.py has the figures), with nan, infinities, signed zeros and denormals. float32 is computed
+in doubles.
 """
 
 from __future__ import annotations
@@ -21,16 +21,27 @@ _LARGEST_LOG = 709.782712893384
 
 
 class _Doubles:
-    """Arithmetic of doubles, as text over an assembler whose own type may be float32."""
+    """Arithmetic of doubles as text, of one or of one in each lane, over an assembler whose own type may be float32."""
 
-    def __init__(self, b: Assembler) -> None:
-        self.b = b
+    def __init__(self, b: Assembler, lanes: bool = False) -> None:
+        self.b, self.lanes = b, lanes
+        self.own, self.long, self.short, self.flag = (
+            f"<{b.width} x {scalar}>" if lanes else scalar for scalar in ("double", "i64", "i32", "i1")
+        )
+        self.suffix = f"v{b.width}f64" if lanes else "f64"
 
     def const(self, value: float) -> str:
-        return self.b.bits(value)
+        text = self.b.bits(value)
+        return f"splat (double {text})" if self.lanes else text
+
+    def whole(self, number: int) -> str:
+        return f"splat (i64 {number})" if self.lanes else str(number)
 
     def two(self, instruction: str, x: str, y: str) -> str:
-        return self.b.emit(f"{instruction} double {x}, {y}")
+        return self.b.emit(f"{instruction} {self.own} {x}, {y}")
+
+    def negative(self, x: str) -> str:
+        return self.b.emit(f"fneg {self.own} {x}")
 
     def fma(self, x: str, y: str, z: str) -> str:
         return self._intrinsic("fma", x, y, z)
@@ -45,24 +56,36 @@ class _Doubles:
         return self._intrinsic("copysign", x, y)
 
     def _intrinsic(self, name: str, *operands: str) -> str:
-        full = f"llvm.{name}.f64"
-        self.b.declared[full] = f"declare double @{full}({', '.join(['double'] * len(operands))})"
-        return self.b.emit(f"call double @{full}({', '.join(f'double {x}' for x in operands)})")
+        full = f"llvm.{name}.{self.suffix}"
+        self.b.declared[full] = f"declare {self.own} @{full}({', '.join([self.own] * len(operands))})"
+        return self.b.emit(f"call {self.own} @{full}({', '.join(f'{self.own} {x}' for x in operands)})")
 
     def compare(self, relation: str, x: str, y: str) -> str:
-        return self.b.emit(f"fcmp {relation} double {x}, {y}")
+        return self.b.emit(f"fcmp {relation} {self.own} {x}, {y}")
 
-    def choose(self, condition: str, x: str, y: str, own: str = "double") -> str:
-        return self.b.emit(f"select i1 {condition}, {own} {x}, {own} {y}")
+    def choose(self, condition: str, x: str, y: str) -> str:
+        return self.b.emit(f"select {self.flag} {condition}, {self.own} {x}, {self.own} {y}")
 
     def integer(self, instruction: str, x: str, y: str | int) -> str:
-        return self.b.emit(f"{instruction} i64 {x}, {y}")
+        other = self.whole(y) if isinstance(y, int) else y
+        return self.b.emit(f"{instruction} {self.long} {x}, {other}")
 
     def as_bits(self, x: str) -> str:
-        return self.b.emit(f"bitcast double {x} to i64")
+        return self.b.emit(f"bitcast {self.own} {x} to {self.long}")
 
     def from_bits(self, x: str) -> str:
-        return self.b.emit(f"bitcast i64 {x} to double")
+        return self.b.emit(f"bitcast {self.long} {x} to {self.own}")
+
+    def to_integer(self, x: str) -> str:
+        """Of a whole number that fits 32 bits."""
+        return self.b.emit(f"sext {self.short} {self.b.emit(f'fptosi {self.own} {x} to {self.short}')} to {self.long}")
+
+    def to_double(self, x: str) -> str:
+        """Of an integer that fits 32 bits."""
+        return self.b.emit(f"sitofp {self.short} {self.b.emit(f'trunc {self.long} {x} to {self.short}')} to {self.own}")
+
+    def lowest_bit(self, x: str) -> str:
+        return self.b.emit(f"trunc {self.long} {x} to {self.flag}")
 
     def polynomial(self, x: str, coefficients: list[float]) -> str:
         """By Horner's rule, the highest power first."""
@@ -81,7 +104,7 @@ _EXP_REST = [float(Fraction(1, math.factorial(k))) for k in range(13, 1, -1)]
 def _reduced(d: _Doubles, x: str) -> tuple[str, str, str]:
     """k, r and exp(r) - 1 - r with x = k*log(2) + r, |r| <= log(2)/2; the last holds the rounding of r as well."""
     k = d.rint(d.two("fmul", x, d.const(_LOG2_E)))
-    down = d.b.emit(f"fneg double {k}")
+    down = d.negative(k)
     exact = d.fma(down, d.const(_LN2_HIGH), x)
     r = d.fma(down, d.const(_LN2_LOW), exact)
     lost = d.fma(down, d.const(_LN2_LOW), d.two("fsub", exact, r))
@@ -115,7 +138,7 @@ def _power_of_two(d: _Doubles, k: str) -> str:
 def _exponent(d: _Doubles, k: str) -> str:
     """A whole double as an integer; 0 for nan."""
     known = d.choose(d.compare("ord", k, k), k, d.const(0.0))
-    return d.b.emit(f"sext i32 {d.b.emit(f'fptosi double {known} to i32')} to i64")
+    return d.to_integer(known)
 
 
 def exp(d: _Doubles, x: str) -> str:
@@ -157,8 +180,7 @@ def _parts(d: _Doubles, bits: str) -> tuple[str, str]:
     """k as a double, and f, with x = 2**k*(1 + f), sqrt(1/2) <= 1 + f < sqrt(2)."""
     k = d.integer("ashr", d.integer("sub", bits, _SQRT_HALF_BITS), 52)
     mantissa = d.from_bits(d.integer("sub", bits, d.integer("shl", k, 52)))
-    exponent = d.b.emit(f"sitofp i32 {d.b.emit(f'trunc i64 {k} to i32')} to double")
-    return exponent, d.two("fsub", mantissa, d.const(1.0))
+    return d.to_double(k), d.two("fsub", mantissa, d.const(1.0))
 
 
 def _logarithm(d: _Doubles, k: str, f: str, lost: str) -> str:
@@ -212,18 +234,16 @@ def tanh(d: _Doubles, x: str) -> str:
     inverse = d.two("fdiv", d.const(1.0), below)
     quotient = d.two("fmul", high, inverse)
     # The remainder of the division: m - q*(2 + m), of which the low parts are m's and those of the sum.
-    down = d.b.emit(f"fneg double {quotient}")
+    down = d.negative(quotient)
     rest = d.two("fadd", d.fma(down, below, high), d.fma(down, d.two("fadd", lost, low), low))
     return d.sign_of(d.fma(rest, inverse, quotient), x)
 
 
 # sin and cos: the argument less the nearest multiple of pi/2, in two parts, and the polynomials of Sun's fdlibm.
 
-# pi/2 in three parts. A multiple of the first taken from a double leaves a double, exactly: both are multiples of 2**-52.
+# pi/2 in three parts. A multiple of the first taken from a double leaves a double: both are multiples of 2**-52.
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33)
 _TWO_OVER_PI = 0.6366197723675814
-FAR = "far_"
-"""Before the name of a function of the C library: the same, for large arguments. `jit.native` knows these names."""
 _FAR = 1e9
 """From here on multiples of pi/2 do not fit 32 bits, and the C library serves."""
 _SIN = [
@@ -240,15 +260,15 @@ _COS = [
 def _turned(d: _Doubles, x: str, shift: int) -> str:
     """sin(x + shift*pi/2) for |x| < 1e9."""
     count = d.rint(d.two("fmul", x, d.const(_TWO_OVER_PI)))
-    down = d.b.emit(f"fneg double {count}")
+    down = d.negative(count)
     exact = d.fma(down, d.const(_HALF_PI[0]), x)
     # The next part of the multiple, as a sum of two, and what the subtraction loses.
     part = d.two("fmul", down, d.const(_HALF_PI[1]))
-    below = d.fma(down, d.const(_HALF_PI[1]), d.b.emit(f"fneg double {part}"))
+    below = d.fma(down, d.const(_HALF_PI[1]), d.negative(part))
     y, lost = _added(d, exact, part)
     rest = d.fma(down, d.const(_HALF_PI[2]), d.two("fadd", lost, below))
     quarter = d.integer("add", _exponent(d, count), shift)
-    odd = d.b.emit(f"trunc i64 {quarter} to i1")
+    odd = d.lowest_bit(quarter)
     size = d.choose(odd, _near_cos(d, y, rest), _near_sin(d, y, rest))
     # The second bit is the sign.
     sign = d.integer("shl", d.integer("and", quarter, 2), 62)
@@ -260,7 +280,7 @@ def _near_sin(d: _Doubles, y: str, rest: str) -> str:
     cube = d.two("fmul", z, y)
     tail = d.two("fmul", cube, d.polynomial(z, _SIN))
     inner = d.two("fsub", d.two("fmul", d.const(0.5), rest), tail)
-    correction = d.two("fsub", d.fma(z, inner, d.b.emit(f"fneg double {rest}")), d.two("fmul", cube, d.const(_SIN_CUBE)))
+    correction = d.two("fsub", d.fma(z, inner, d.negative(rest)), d.two("fmul", cube, d.const(_SIN_CUBE)))
     return d.two("fsub", y, correction)
 
 
@@ -275,21 +295,25 @@ def _near_cos(d: _Doubles, y: str, rest: str) -> str:
 
 
 def _far_too(d: _Doubles, name: str, x: str, shift: int) -> str:
-    """The function also where the argument is large, or no number."""
+    """The function also where the argument is large, or no number, in which case the C library is asked."""
     b = d.b
-    names = [b.fresh("near"), b.fresh("far"), b.fresh("join")]
-    near = d.compare("olt", d.abs(x), d.const(_FAR))
-    b.do(f"br i1 {near}, label %{names[0]}, label %{names[1]}")
-    b.label(names[0])
-    value = _turned(d, x, shift)
-    b.do(f"br label %{names[2]}")
-    b.label(names[1])
-    # Under a name of our own: of `sin` LLVM knows that it may be computed where it is not wanted, eight times a turn.
-    b.declared[FAR + name] = f"declare double @{FAR}{name}(double) #1"
-    far = b.emit(f"call double @{FAR}{name}(double {x}) #1")
-    b.do(f"br label %{names[2]}")
-    b.label(names[2])
-    return b.emit(f"phi double [ {value}, %{names[0]} ], [ {far}, %{names[1]} ]")
+    far = d.compare("uge", d.abs(x), d.const(_FAR))
+    here, there, join = b.fresh("near"), b.fresh("far"), b.fresh("join")
+    # The near form is computed in any case: of lanes the C library is asked for those that are far.
+    finite = d.choose(far, d.const(0.0), x)
+    value = _turned(d, finite, shift)
+    b.do(f"br i1 {b.any(far) if d.lanes else far}, label %{there}, label %{here}")
+    b.label(here)
+    b.do(f"br label %{join}")
+    b.label(there)
+    called = b.each_lane(name, x) if d.lanes else b.plain_call(name, x)
+    mended = d.choose(far, called, value)
+    last = b.fresh("end")
+    b.do(f"br label %{last}")
+    b.label(last)
+    b.do(f"br label %{join}")
+    b.label(join)
+    return b.emit(f"phi {d.own} [ {value}, %{here} ], [ {mended}, %{last} ]")
 
 
 def sin(d: _Doubles, x: str) -> str:
@@ -304,9 +328,10 @@ FUNCTIONS = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tan
 
 
 def inlined(b: Assembler, name: str, x: Word) -> Word:
-    """One of these functions of a number of the program."""
-    d = _Doubles(b)
+    """One of these functions of a number of the program, or of one in each lane."""
+    d = _Doubles(b, x.lanes)
     if b.dtype == "float64":
-        return Word(FUNCTIONS[name](d, x.text), "real")
-    wide = b.emit(f"fpext float {x.text} to double")
-    return Word(b.emit(f"fptrunc double {FUNCTIONS[name](d, wide)} to float"), "real")
+        return Word(FUNCTIONS[name](d, x.text), "real", x.lanes)
+    own = b.type("real", x.lanes)
+    wide = b.emit(f"fpext {own} {x.text} to {d.own}")
+    return Word(b.emit(f"fptrunc {d.own} {FUNCTIONS[name](d, wide)} to {own}"), "real", x.lanes)

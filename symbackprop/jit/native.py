@@ -10,17 +10,14 @@ import ctypes
 import platform
 import sys
 from collections.abc import Callable
-from ctypes.util import find_library
 from functools import cache
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from symbackprop.emit.assembly import Lanes
 from symbackprop.emit.llvm import LOOP, Assembly
 from symbackprop.emit.llvm_blas import PREFIX
-from symbackprop.emit.maths import FAR
 from symbackprop.errors import JitError
 from symbackprop.jit.entry import CONSTANTS, Nesting, entries
 from symbackprop.ops import Spelling
@@ -78,31 +75,14 @@ def object_code(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-# What glibc 2.36 has in lanes; each may be up to 4 ulp off by its own documentation. See tests/jit/test_vectors.py.
-_IN_LANES = (
-    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
-    "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "cbrt", "pow", "hypot", "atan2",
-)  # fmt: skip
-_TWO = ("pow", "hypot", "atan2")
-
-
 @cache
-def vectors(dtype: str) -> Lanes:
-    """The registers of this processor, and the functions that the system's vector library has for them."""
+def width(dtype: str) -> int:
+    """How many numbers a vector register of this processor holds."""
     import llvmlite.binding as llvm
 
-    library = find_library("mvec")
-    if library is None or platform.machine() not in ("x86_64", "AMD64"):
-        return Lanes()
     features = llvm.get_host_cpu_features()
-    isa, width = ("e", 8) if features.get("avx512f") else ("d", 4) if features.get("avx2") else ("b", 2)
-    suffix, count = ("", width) if dtype == "float64" else ("f", 2 * width)
-    loaded, lanes = ctypes.CDLL(library), Lanes(isa, count)
-    names = [f"{name}{suffix}" for name in _IN_LANES]
-    arities = [2 if name in _TWO else 1 for name in _IN_LANES]
-    found = [n for n, arity in zip(names, arities, strict=True) if hasattr(loaded, lanes.variant(n, arity))]
-    llvm.load_library_permanently(library)
-    return lanes._replace(functions=frozenset(found))
+    bits = 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
+    return bits // (64 if dtype == "float64" else 32)
 
 
 class Loaded:
@@ -112,8 +92,6 @@ class Loaded:
         import llvmlite.binding as llvm
 
         self._kept = []
-        for name in ("sin", "cos"):
-            llvm.add_symbol(f"{FAR}{name}", llvm.address_of_symbol(name))
         for symbol in libraries:
             llvm.add_symbol(symbol, _blas(symbol.removeprefix(PREFIX)))
         for symbol, (spelling, arity) in helpers.items():

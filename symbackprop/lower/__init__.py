@@ -6,6 +6,7 @@ from symbackprop.ir import Graph
 from symbackprop.ir.signature import Signature
 from symbackprop.lower.doors import shared
 from symbackprop.lower.each import each
+from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.loops import LoopScheduler
 from symbackprop.lower.program import Program
 from symbackprop.lower.split import PART, split
@@ -25,4 +26,6 @@ def lower(graph: Graph, signature: Signature, target: str) -> Program:
         made.append(scheduler(graph, signature, target, derivative=True))
     whole = shared([one.run() for one in made], list(made[-1].doors.names.values()))
     functions = [part for function in whole for part in split(function, PART[target])]
+    if target == "numba":
+        functions = [in_lanes(function) for function in functions]
     return Program(functions, made[-1].arrays, made[-1].numbers)

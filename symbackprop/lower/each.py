@@ -5,8 +5,10 @@ The names that it makes up hold a space, which no name of a program does.
 
 from __future__ import annotations
 
-from symbackprop.lower.doors import INPUTS, DOORS
+from symbackprop.lower.doors import DOORS, INPUTS
+from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.program import (
+    Accumulate,
     Allocate,
     Assign,
     Cast,
@@ -21,6 +23,9 @@ from symbackprop.lower.program import (
     Ref,
     Require,
     Statement,
+    Subscript,
+    operands_of,
+    with_operands,
 )
 
 _LENGTH, _COUNTER = "all entries", "this entry"
@@ -34,9 +39,9 @@ def each(program: Program, name: str) -> Program:
     """
     functions = {function.name: function for function in program.functions}
     function = functions[name]
-    body = [s for s in function.body if not isinstance(s, Receive)]
-    if len(body) < len(function.body):
-        body = [*functions[INPUTS].body, *body]
+    body: list[Statement] = []
+    for statement in function.body:
+        body += functions[INPUTS].body if isinstance(statement, Receive) else [statement]
     casts = [s for s in body if isinstance(s, Cast)]
     columns = [cast for cast in casts if cast.length is None]
     doors: list[Statement] = [
@@ -45,7 +50,7 @@ def each(program: Program, name: str) -> Program:
     first = _column(columns[0].name)
     doors.append(Measure(_LENGTH, first, 0, Literal(0)))
     doors += [Require(_column(cast.name), (Ref(_LENGTH),), "that of the others") for cast in columns[1:]]
-    inner = [s for s in body if not isinstance(s, DOORS)]
+    inner: list[Statement] = [s for s in body if not isinstance(s, DOORS)]
     loop, arrays = _loop(function, inner, [cast.name for cast in columns])
     made = Function(
         f"{name}_each",
@@ -54,33 +59,46 @@ def each(program: Program, name: str) -> Program:
         [Ref(_column(f"result {position}")) for position in range(len(function.results))],
         bare_value=False,
     )
-    return Program([*program.functions, made])
+    return Program([*program.functions, in_lanes(made)])
 
 
 def _column(name: str) -> str:
     return f"all {name}"
 
 
-def _loop(
-    function: Function, body: list[Statement], arguments: list[str]
-) -> tuple[Statement, list[Statement]]:
+def _loop(function: Function, body: list[Statement], arguments: list[str]) -> tuple[Statement, list[Statement]]:
     """The loop over all entries, and the arrays of results, which it fills."""
     counter = Ref(_COUNTER)
     own = {s.name: s for s in body if isinstance(s, Allocate)}
     turn: list[Statement] = [Assign(Ref(name), Item(_column(name), (counter,))) for name in arguments]
     last: list[Statement] = []
     arrays: list[Statement] = []
-    placed: set[str] = set()
+    rows: dict[str, str] = {}
     for position, result in enumerate(function.results):
         column = _column(f"result {position}")
         allocated = own.get(result.name) if isinstance(result, Ref) else None
         extents: tuple[Expr, ...] = allocated.extents if allocated is not None else ()
-        arrays.append(Allocate(column, (Ref(_LENGTH), *extents)))
-        if allocated is not None and allocated.name not in placed:
+        arrays.append(Allocate(column, (Ref(_LENGTH), *extents), allocated.fill if allocated is not None else None))
+        if allocated is not None and allocated.name not in rows:
             # An array of results is a row of the array of all of them.
-            placed.add(allocated.name)
-            turn.append(Assign(Ref(allocated.name), Item(column, (counter,))))
+            rows[allocated.name] = column
         else:
             last.append(Assign(Item(column, (counter,)), result))
-    rest = [s for s in body if not (isinstance(s, Allocate) and s.name in placed and s.fill is None)]
+    rest = [_in_row(s, rows) for s in body if not (isinstance(s, Allocate) and s.name in rows)]
     return For(_COUNTER, Ref(_LENGTH), (*turn, *rest, *last)), arrays
+
+
+def _in_row(statement: Statement, rows: dict[str, str]) -> Statement:
+    if isinstance(statement, Assign | Accumulate):
+        target = _row(statement.target, rows)
+        assert isinstance(target, Ref | Item | Subscript)
+        return statement._replace(target=target, value=_row(statement.value, rows))
+    return statement
+
+
+def _row(expr: Expr, rows: dict[str, str]) -> Expr:
+    inner = operands_of(expr)
+    made = with_operands(expr, tuple([_row(operand, rows) for operand in inner])) if inner else expr
+    if isinstance(made, Item) and made.array in rows:
+        return Item(rows[made.array], (Ref(_COUNTER), *made.place))
+    return made

@@ -115,6 +115,8 @@ class For(NamedTuple):
     counter: str
     extent: Expr
     body: tuple[Statement, ...]
+    lanes: bool = False
+    """Whether several turns may run at once; see `lower.lanes`."""
 
 
 class Allocate(NamedTuple):

@@ -13,10 +13,9 @@ from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.signature import Signature, Structure
 from symbackprop.jit.entry import Nesting
-from symbackprop.jit.native import Native, available, vectors
+from symbackprop.jit.native import Native, available, width
 from symbackprop.lower import Program, each
 from symbackprop.options import Options
-
 
 EACH = "_each"
 """The suffix of a function over arrays of entries; see `lower.each`."""
@@ -46,7 +45,7 @@ class Direct:
             if self.program is None:
                 raise InternalCompilerError(f"{name} was never written")
             program = each(self.program, name.removesuffix(EACH)) if name.endswith(EACH) else self.program
-            self.assemblies[name] = assemble(program, name, self.dtype, vectors(self.dtype))
+            self.assemblies[name] = assemble(program, name, self.dtype, width(self.dtype))
         return self.assemblies[name]
 
     def native(self, name: str) -> Native:
