@@ -67,8 +67,9 @@ def _zetas(s: Any, a: Any) -> Any:
     """The Hurwitz zeta function for s > 1."""
     # SciPy counts up from a negative a, and never ends from -5e11. There the function at 1 - a is the left half of the
     # sum of (a + k)**-s over all integers k, which is a polynomial in cot(pi*a) (DLMF 25.11.1, 4.22.3).
+    # The polynomial is of degree s: none of more than 64 is built.
     s, a = np.broadcast_arrays(s, a)
-    left = (a < 0) & (s == np.floor(s))
+    left = (a < 0) & (a > -np.inf) & (s == np.floor(s)) & (s > 1) & (s <= 64)
     value = np.asarray(special.zeta(s, np.where(left, 1.0 - a, a)))
     for order in np.unique(s[left]):
         at = left & (s == order)
@@ -81,15 +82,16 @@ def _cotangents(order: int, a: Any) -> Any:
     rest = a - np.floor(a + 0.5)
     near_half = np.abs(rest) > 0.25
     tangent = np.tan(np.pi * np.where(near_half, np.copysign(0.5, rest) - rest, rest))
-    with np.errstate(divide="ignore"):
-        cotangent = np.where(near_half, tangent, 1.0 / tangent)
     coefficients = np.array([0.0, 1.0])
     for k in range(1, order):
         coefficients = np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(coefficients), [1, 0, 1]) / k
     total = coefficients[-1] + 0.0 * rest
-    for coefficient in coefficients[-2::-1]:
-        total = total * cotangent + coefficient
-    return np.pi**order * total
+    # At a pole, and where the result overflows, it is infinite.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        cotangent = np.where(near_half, tangent, 1.0 / tangent)
+        for coefficient in coefficients[-2::-1]:
+            total = total * cotangent + coefficient
+        return np.pi**order * total
 
 
 def compiled_scalar(name: str, arity: int) -> Spelling:
