@@ -34,6 +34,7 @@ from symbackprop.ops import (
     tails,
     trigonometric,
 )
+from symbackprop.passes import guard
 
 _spec = importlib.util.spec_from_file_location("jets", Path(__file__).parents[1] / "ops" / "jets.py")
 assert _spec is not None and _spec.loader is not None
@@ -58,7 +59,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     "erfcx": (POSITIVE,),
     "digamma": ((-20.0, math.inf),),
     "polygamma": (INFINITE, (1e-60, 1e60)),
-    "beta": ((1e-6, 160.0), (1e-6, 1e6)),
+    **dict.fromkeys(("beta", "digamma_difference"), ((-160.0, 160.0), (-160.0, 1e6))),
     "beta_beyond": ((1e-2, 20.0), (1e-2, 20.0)),
     "polygamma_difference": (INFINITE, (1e-60, 1e60), (1e-60, 1e60)),
     **dict.fromkeys(("log_sinh", "log_expm1", "log1mexp", "sqrt_expm1", "log_of_gamma"), (POSITIVE,)),
@@ -188,7 +189,7 @@ def points_of(row: Op) -> Iterator[tuple[float, ...]]:
 
 
 def derivatives(row: Op, constants: dict[int, float]) -> Graph:
-    """Value, gradient and the upper triangle of the Hessian of a row alone, as reverse mode makes them."""
+    """Value, gradient and the upper triangle of the Hessian of a row alone, as reverse mode and `guard` make them."""
     f = Functions(GraphBuilder())
     operands = []
     for position in range(row.arity or 0):
@@ -201,7 +202,7 @@ def derivatives(row: Op, constants: dict[int, float]) -> Graph:
     graph = f.builder.graph([f.apply(row, *operands).index])
     names = [f"x{position}" for position in active(row)]
     first = _with_gradients(graph, [(graph.outputs[0], names)])
-    return _with_gradients(first, [(output, names[i:]) for i, output in enumerate(first.outputs[1:])])
+    return guard(_with_gradients(first, [(output, names[i:]) for i, output in enumerate(first.outputs[1:])]), 1)
 
 
 def _with_gradients(graph: Graph, wanted: list[tuple[int, list[str]]]) -> Graph:
