@@ -81,6 +81,10 @@ def _sub_known(r: Rewriter, x: int, y: int) -> int | None:
     return r.add(_NEG, (known,)) if known is not None else None
 
 
+def _fma(r: Rewriter, x: int, y: int, t: int) -> int | None:
+    return r.add(_ADD, (r.add(_MUL, (x, y)), t))
+
+
 def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
     for kept, number in ((y, x), (x, y)):
         if _is(r, number, 1):
@@ -230,6 +234,8 @@ RULES: tuple[Rule, ...] = (
     Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y),
     Rule("x + x -> 2*x", "add", _add_itself, lambda f, x, y, c: f.sin(x) + f.sin(x)),
     Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x),
+    # No target has a fused one; what x*y + t is has rules.
+    Rule("fma(x, y, t) -> x*y + t", "fma", _fma, lambda f, x, y, c: f.fma(x, y, x)),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
     Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
     Rule("y - x -> -(x - y)", "sub", _sub_known, lambda f, x, y, c: f.sin(x - y) * (y - x)),

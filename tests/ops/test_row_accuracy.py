@@ -276,6 +276,17 @@ TOLERANCES: dict[str, Tolerance] = {
         d0=_pole(1),
         d00=_pole(2),
     ),
+    "gamma1p": _library(
+        "SciPy: 4.7; digamma vanishes between poles", 6.0, 10.0, 4.0, d0=lambda x: 3 * np.abs(x * special.gamma(x))
+    ),
+    "x_digamma": _library(
+        "zeros of digamma and of its slope",
+        5.0,
+        5.0,
+        4.0,
+        value=lambda x: 3 * np.abs(x),
+        d0=lambda x: 3 + np.abs(x) * _pole(1)(1 + x),
+    ),
     "digamma_right": _library("SciPy's trigamma, 4.4", 4.0, 6.0, 6.0),
     "polygamma": _library("SciPy: 6.8, 7.2, 8.5", 8.0, 8.0, 10.0),
     "zeta": _library("SciPy: 6.0; 46 at s = 15.5, a = 0.05", 7.0, 60.0, 60.0),
