@@ -1,7 +1,7 @@
 """Products and quotients with tails or poles: each factor overflows or vanishes, the product does not.
 
 exp(u**2)*erfc(u) is inf*0 from u = 26.6 on, and gamma(p)/gamma(p + q) inf/inf from 171.6 on; gamma(u) and digamma(u)
-have a pole at 0, which u takes away.
+have a pole at 0, which u takes away; of u/softplus(u) all but exp(-u) cancels in the derivative.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from symbackprop.ops import REGISTRY
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _MUL, _POW, _EXP, _ERFC, _GAMMA = (REGISTRY[name] for name in ("add", "mul", "pow", "exp", "erfc", "gamma"))
+_ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
+    REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
+)
+_SOFTPLUS, _OVER_SOFTPLUS = REGISTRY["softplus"], REGISTRY["over_softplus"]
 # A coefficient like 1/sqrt(2) has 40 digits.
 _SAME = Fraction(1, 10**35)
 _MOST_FACTORS = 6
@@ -75,6 +78,24 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
                     for other in others if number == scale else (*others, r.const(number / scale)):
                         found = r.add(_MUL, (other, found))
                     return found
+    return None
+
+
+def _softplus(r: Rewriter, x: int, y: int) -> int | None:
+    """u/softplus(u), or one over it, among other factors."""
+    for above, others in _along(r, x):
+        for below, rest in _along(r, y):
+            if r.is_op(below, _SOFTPLUS) and r.operands(below) == (above,):
+                found = r.add(_OVER_SOFTPLUS, (above,))
+            elif r.is_op(above, _SOFTPLUS) and r.operands(above) == (below,):
+                found = r.add(_DIV, (r.const(1), r.add(_OVER_SOFTPLUS, (below,))))
+            else:
+                continue
+            for other in others:
+                found = r.add(_MUL, (other, found))
+            for other in rest:
+                found = r.add(_DIV, (found, other))
+            return found
     return None
 
 
@@ -168,5 +189,23 @@ RULES = (
         domain=(_AROUND,),
         before=4e10,
         after=10,
+    ),
+    Rule(
+        "x/softplus(x) -> over_softplus(x)",
+        "div",
+        _softplus,
+        lambda f, x, y, c: x / f.softplus(x),
+        domain=((-600.0, 600.0),),
+        before=math.inf,
+        after=3,
+    ),
+    Rule(
+        "softplus(x)/x -> 1/over_softplus(x)",
+        "div",
+        _softplus,
+        lambda f, x, y, c: f.softplus(x) / x,
+        domain=((-300.0, 600.0),),
+        before=math.inf,
+        after=4,
     ),
 )
