@@ -16,7 +16,7 @@ from symbackprop.passes.dominators import chain_of, dominators_of, extend
 from symbackprop.passes.regions import between, regions_of, steps_of
 from symbackprop.passes.series import Series, chosen, series_of
 
-_MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
+_MUL, _DIV, _POW, _LOGISTIC = (REGISTRY[name] for name in ("mul", "div", "pow", "logistic"))
 _MOST_FACTORS = 8
 _MOST_STEPS = 8
 """A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
@@ -38,6 +38,9 @@ def regrouped(graph: Graph) -> Graph:
         if changed and any(new[operand] != operand for operand in node.operands):
             new[index] = builder.copy(node, tuple([new[operand] for operand in node.operands]))
         if node.op is _DIV or node.op is _MUL:
+            beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
+            if beside:
+                new[index], changed = beside, True
             extend(dominators, builder.nodes)
             found = _by_common_variable(builder, dominators, new[index]) if node.op is _DIV else None
             found = found or _by_product(builder, dominators, new[index])
@@ -69,6 +72,20 @@ def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int
         if _has_series(builder.nodes, dominators, quotient.index):
             rest = _product(f, others_above)
             return (quotient * (rest / _product(f, others_below) if others_below else rest)).index
+    return None
+
+
+def _by_softplus(builder: GraphBuilder, index: int) -> int | None:
+    """logistic(u) is -expm1(-s) with s = softplus(u), beside which it vanishes: their quotient has a series in s."""
+    f, nodes = Functions(builder), builder.nodes
+    sides = [_factors(nodes, operand) for operand in nodes[index].operands]
+    for side, other in (sides, sides[::-1]):
+        for place, factor in enumerate(side):
+            if nodes[factor].op is _LOGISTIC:
+                s = f.softplus(f.wrap(nodes[factor].operands[0]))
+                if s.index in other:
+                    side[place] = (-f.expm1(-s)).index
+                    return (_product(f, sides[0]) / _product(f, sides[1])).index
     return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import compile_grad, compile_hessian
+from symbackprop import compile_grad, compile_hessian, logistic, softplus
 from symbackprop.check.oracle import Oracle
 from symbackprop.check.rounding import ulps
 from symbackprop.frontend import read_model
@@ -97,6 +97,21 @@ def test_value_and_derivatives_in_all_variables(name: str) -> None:
         for what, got, want in compared:
             if math.isfinite(want):
                 assert ulps(float(got), want) <= ALLOWED[what], f"{what} at {point}: {got!r} and not {want!r}"
+
+
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_logistic_over_softplus(upside_down: bool) -> None:
+    """1 - exp(z)/2 for z far below 0."""
+    quotient = y * logistic(x) / softplus(x)
+    expr = y**2 / quotient if upside_down else quotient
+    oracle = Oracle(read_model(expr, [x, y], None, None, ()).graph)
+    gradient = compile_grad(expr, [x, y], args=[x, y], backend="python")
+    for at in (-300.0, -40.0, -7.5, -2.0, -0.5, 0.0, 0.7, 3.0, 40.0, 300.0):
+        point = {"x": at, "y": 1.25}
+        value, slopes = gradient.value_and_grad(at, 1.25)
+        assert ulps(value, oracle.value(point)) <= 4
+        for name, slope in zip("xy", slopes, strict=True):
+            assert ulps(slope, oracle.derivative(point, (name, ())).middle) <= 16
 
 
 def test_at_zero() -> None:
