@@ -183,7 +183,10 @@ def _neg_product(r: Rewriter, x: int) -> int | None:
 def _abs_of_sign(r: Rewriter, x: int) -> int | None:
     if r.is_op(x, _NEG):
         return r.add(_ABS, (r.operands(x)[0],))
-    return x if r.is_op(x, _ABS) else None
+    return x if r.nodes[x].op in _NOT_NEGATIVE else None
+
+
+_NOT_NEGATIVE = frozenset(REGISTRY[name] for name in ("abs", "exp", "cosh", "logistic", "softplus"))
 
 
 def _select_known(r: Rewriter, c: int, a: int, b: int) -> int | None:
@@ -250,6 +253,7 @@ RULES: tuple[Rule, ...] = (
     Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x)),
     Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x)),
     Rule("|-x| -> |x|", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(-x)),
+    Rule("|exp(x)| -> exp(x)", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(f.exp(x))),
     Rule("c ? x : x -> x", "select", _select_known, lambda f, x, y, c: f.select(c, x, x)),
     Rule(
         "not not c -> c",

@@ -34,7 +34,6 @@ KNOWN = {
     110000938: "asin of a sinc that rounds to 1",
     110001460: "y*beta(y, 3 - y) for small y, 1 and a slope that cancels",
     110001726: "beta far below 1, under a polygamma function",
-    110002391: "softplus(y)/y at 150, whose slope is what softplus has beyond y",
     110002716: "erfinv of a cosine that rounds to 1",
 }
 
