@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from symbackprop.ops import (
     arithmetic,
+    beta,
     compound,
     contraction,
     control,
@@ -41,6 +42,7 @@ FAMILIES = (
     hyperbolic,
     special,
     gamma,
+    beta,
     differences,
     polynomial,
     compound,

@@ -134,6 +134,13 @@ def _cross_entropy(f: Any, x: Any, y: Any) -> Any:
 _REACH, _RIGHT = ((-5, 5),), ((0.1, 5),)
 _WEIGHTED = ((-5, 5), (0.2, 3), (0.2, 3))
 
+
+def _over_softplus_slope(f: Any, x: Any) -> Any:
+    # softplus(x) - x*logistic(x), of which x cancels, is even in x.
+    size = f.abs(x)
+    return (f.softplus(-size) + size * f.logistic(-size)) / f.softplus(x) / f.softplus(x)
+
+
 ROWS = (
     Op(
         name="log_cosh",
@@ -318,5 +325,15 @@ ROWS = (
         ball=lambda x, y: x.exp().log1p() - x * y,
         cost=5 * ELEMENTARY,
         domain=((-6, 6), (0, 1)),
+    ),
+    Op(
+        name="over_softplus",
+        doc="x/softplus(x)",
+        partials=(lambda f, z, x: _over_softplus_slope(f, x),),
+        define=lambda f, x: x / f.softplus(x),
+        mpmath=lambda x: x / mp.log1p(mp.exp(x)),
+        ball=lambda x: x / x.exp().log1p(),
+        cost=2 * ELEMENTARY + DIVISION + 3,
+        domain=((-6, 6),),
     ),
 )

@@ -1,7 +1,6 @@
 """The gamma function, its logarithm and their derivatives.
 
-SciPy's, but where it loses digits: the logarithm near its zeros 1 and 2, digamma near its poles, differences of
-digammas of close numbers, and beta, whose sum of operands it rounds.
+SciPy's, but where it loses digits: the logarithm near its zeros 1 and 2, digamma near its poles.
 """
 
 from __future__ import annotations
@@ -84,74 +83,18 @@ def _polygammas(n: Any, x: Any) -> Any:
     return (2.0 * (n % 2.0) - 1.0) * special.gamma(n + 1.0) * _zetas(n + 1.0, x)
 
 
-def _power_difference(x: Any, y: Any, order: int) -> Any:
-    """x**-order - (x + y)**-order, in which nothing cancels."""
-    first, second = 1.0 / x, 1.0 / (x + y)
-    value, power = 0.0, 1.0
-    for _ in range(order):
-        value = value * first + power
-        power = power * second
-    return y * second * first * value
+def _gamma1p(f: Any, x: Any) -> Any:
+    # x*gamma(x), which does not round 1 + x; its derivative has no poles that cancel, and no need for it.
+    return f.select(f.lt(f.abs(x), 1e-300), 1, x * f.gamma(x))
 
 
-def _polygamma_difference(order: float, x: Any, y: Any) -> Any:
-    """The derivative of that order of digamma at x less that at x + y, for positive x and y."""
-    last, factorial = int(order), 1.0
-    for n in range(2, last + 1):
-        factorial *= n
-    # DLMF 5.15.1 up to x + 16, then term by term the asymptotic series 5.11.2 and 5.15.8; the first omitted term is
-    # below 1e-17 for the orders 0 to 2.
-    far = x + 16.0
-    total = np.log1p(y / far) if last == 0 else factorial / last * _power_difference(far, y, last)
-    total = total + 0.5 * factorial * _power_difference(far, y, last + 1)
-    k, scale = 1, 0.5 * factorial * (last + 1)
-    for bernoulli in (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510):
-        total = total + bernoulli * scale * _power_difference(far, y, 2 * k + last)
-        scale *= (2 * k + last) * (2 * k + last + 1) / ((2 * k + 1) * (2 * k + 2))
-        k += 1
-    for shift in range(15, -1, -1):
-        total = total + factorial * _power_difference(x + shift, y, last + 1)
-    return total if last % 2 else -total
-
-
-def _beta(f: Any, x: Any, y: Any) -> Any:
-    # gamma and pow amplify the rounding of x + y, log(x + y) times and more: it is found (Knuth's sum of two numbers)
-    # and made up for. Where gamma overflows, too, SciPy's logarithms serve, to 1e4 ulp.
-    total = x + y
-    back = total - x
-    lost = (x - (total - back)) + (y - back)
-    small, large = f.minimum(x, y), f.maximum(x, y)
-    product = f.gamma(small) * (f.gamma(large) / f.gamma(total)) * (1 - lost * f.log(total))
-    # Half of the power at a time: all of it vanishes before the product with gamma does.
-    half, rest = f.pow(total, -small / 2), f.exp(_stirling(f, small, large, total)) * (1 - small * (lost / total))
-    far = f.gamma(small) * half * rest * half
-    within = f.logical_and(f.gt(small, 1e-300), f.lt(small, 171))
-    return f.select(within, f.select(f.lt(total, 171), product, far), f.beta_beyond(x, y))
-
-
-def _stirling(f: Any, small: Any, large: Any, total: Any) -> Any:
-    """log(total**small*gamma(large)/gamma(total)) for a total from 171 on (DLMF 5.11.1); the next term is 2e-17."""
-
-    def rest(x: Any) -> Any:
-        square = 1 / (x * x)
-        return (f.const((1, 12)) - square * (f.const((1, 360)) - square / 1260)) / x
-
-    return small - (large - f.const((1, 2))) * f.log1p(small / large) + (rest(large) - rest(total))
-
-
-def _beta_by(f: Any, z: Any, x: Any, y: Any) -> Any:
-    right = f.logical_and(f.gt(x, 0), f.gt(y, 0))
-    return z * f.select(right, f.polygamma_difference(0, x, y), f.digamma(x) - f.digamma(x + y))
+def _x_digamma(f: Any, x: Any) -> Any:
+    near = f.lt(f.abs(x), 1)
+    return x * f.digamma(f.select(near, 1 + x, x)) - f.select(near, 1, 0)
 
 
 def _log_of_gamma(f: Any, x: Any) -> Any:
     return f.select(f.gt(x, 0), f.loggamma(x), f.log(f.gamma(x)))
-
-
-def _difference_ball(n: Any, x: Any, y: Any) -> Any:
-    if n >= 1:
-        return (-1) ** (n + 1) * (n + 1).gamma() * ((n + 1).zeta(x) - (n + 1).zeta(x + y))
-    return x.digamma() - (x + y).digamma()
 
 
 ROWS = (
@@ -218,45 +161,25 @@ ROWS = (
         domain=((1, 1), (0.2, 9)),
     ),
     Op(
-        name="polygamma_difference",
-        doc="polygamma(n, x) - polygamma(n, x + y), called polygamma_difference(n, x, y), for x > 0 and y > 0",
-        arity=3,
-        partials=(
-            None,
-            lambda f, z, n, x, y: f.polygamma_difference(n + 1, x, y),
-            lambda f, z, n, x, y: -f.polygamma(n + 1, x + y),
-        ),
-        missing=no_order("polygamma"),
-        numpy=helper(_polygamma_difference, _power_difference),
-        numba=helper(_polygamma_difference, _power_difference),
-        mpmath=lambda n, x, y: mp.polygamma(int(n), x) - mp.polygamma(int(n), x + y),
-        ball=_difference_ball,
-        cost=SPECIAL,
-        domain=((1, 1), (0.2, 9), (0.2, 9)),
+        name="gamma1p",
+        doc="gamma(1 + x) = x*gamma(x)",
+        partials=(lambda f, z, x: z * f.digamma(1 + x),),
+        define=_gamma1p,
+        mpmath=lambda x: mp.gamma(1 + x),
+        ball=lambda x: (1 + x).gamma(),
+        cost=SPECIAL + 3,
+        domain=((-0.8, 6),),
     ),
     Op(
-        name="beta_beyond",
-        doc="gamma(x)*gamma(y)/gamma(x + y) by logarithms where it has to be",
-        arity=2,
-        partials=(lambda f, z, x, y: _beta_by(f, z, x, y), lambda f, z, x, y: _beta_by(f, z, y, x)),
-        numpy=call("special.beta"),
-        numba=compiled_scalar("beta", 2),
-        mpmath=mp.beta,
-        ball=lambda x, y: x.gamma() * y.gamma() * (x + y).rgamma(),
-        cost=3 * SPECIAL,
-        domain=((0.2, 5), (0.2, 5)),
-    ),
-    Op(
-        name="beta",
-        doc="gamma(x)*gamma(y)/gamma(x + y)",
-        arity=2,
-        sympy=("beta",),
-        partials=(lambda f, z, x, y: _beta_by(f, z, x, y), lambda f, z, x, y: _beta_by(f, z, y, x)),
-        define=_beta,
-        mpmath=mp.beta,
-        ball=lambda x, y: x.gamma() * y.gamma() * (x + y).rgamma(),
-        cost=6 * SPECIAL + ELEMENTARY,
-        domain=((0.2, 5), (0.2, 5)),
+        name="x_digamma",
+        doc="x*digamma(x)",
+        # That of x*digamma(1 + x) - 1.
+        partials=(lambda f, z, x: f.digamma(1 + x) + x * f.polygamma(f.const(1), 1 + x),),
+        define=_x_digamma,
+        mpmath=lambda x: x * mp.digamma(1 + x) - 1,
+        ball=lambda x: x * (1 + x).digamma() - 1,
+        cost=SPECIAL + 2 * ELEMENTARY + 6,
+        domain=((-0.3, 6),),
     ),
     Op(
         name="log_of_gamma",

@@ -82,20 +82,23 @@ def _zetas(s: Any, a: Any) -> Any:
 def _over_integers(order: float, a: Any) -> Any:
     """The sum of (a + k)**-order over all integers k: all its terms as a polynomial in the cotangent are positive."""
     rest = a - np.floor(a + 0.5)
-    with np.errstate(divide="ignore"):
+    # At a pole, and where the result overflows, it is infinite.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         if order > 24.0:
             # The nearest three terms are all of it: 3**-25 is 1e-12, 5**-25 below an ulp.
             return rest**-order + (rest - 1.0) ** -order + (rest + 1.0) ** -order
         near_half = np.abs(rest) > 0.25
         tangent = np.tan(np.pi * np.where(near_half, np.copysign(0.5, rest) - rest, rest))
         cotangent = np.where(near_half, tangent, 1.0 / tangent)
-    coefficients = np.array([0.0, 1.0])
-    for k in range(1, int(order)):
-        coefficients = np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(coefficients), [1, 0, 1]) / k
-    total = coefficients[-1] + 0.0 * rest
-    for coefficient in coefficients[-2::-1]:
-        total = total * cotangent + coefficient
-    return np.pi**order * total
+        coefficients = np.array([0.0, 1.0])
+        for k in range(1, int(order)):
+            coefficients = (
+                np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(coefficients), [1, 0, 1]) / k
+            )
+        total = coefficients[-1] + 0.0 * rest
+        for coefficient in coefficients[-2::-1]:
+            total = total * cotangent + coefficient
+        return np.pi**order * total
 
 
 def compiled_scalar(name: str, arity: int) -> Spelling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.ir import Graph
+from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 from symbackprop.ops.row import SPECIAL
@@ -15,28 +15,28 @@ MOST_ARGUMENTS = 4
 """So many nodes on the way to the inputs are tried as the variable, the furthest first."""
 
 
-def regions_of(graph: Graph, site: int, dominators: list[int]) -> list[tuple[int, tuple[int, ...]]]:
+def regions_of(nodes: list[Node], site: int, dominators: list[int]) -> list[tuple[int, tuple[int, ...]]]:
     """The nodes that a site depends on alone, the furthest first, each with the nodes up to the site."""
     regions: list[tuple[int, tuple[int, ...]]] = []
     argument = dominators[site]
     while argument >= 0 and len(regions) < MOST_ARGUMENTS:
-        inner = _between(graph, site, argument)
+        inner = between(nodes, site, argument)
         if inner is None:
             break
-        if graph.nodes[site].op is _DIV or any(graph.nodes[index].op not in RATIONAL for index in inner):
+        if nodes[site].op is _DIV or any(nodes[index].op not in RATIONAL for index in inner):
             regions.append((argument, inner))
         argument = dominators[argument]
     return regions[::-1]
 
 
-def _between(graph: Graph, site: int, argument: int) -> tuple[int, ...] | None:
+def between(nodes: list[Node], site: int, argument: int) -> tuple[int, ...] | None:
     """The nodes from an argument up to a site, in order; None where they are many, or not all analytic."""
     stack, inner = [site], {site}
     while stack:
-        for operand in graph.nodes[stack.pop()].operands:
+        for operand in nodes[stack.pop()].operands:
             if operand == argument or operand in inner:
                 continue
-            node = graph.nodes[operand]
+            node = nodes[operand]
             # Special functions of complex numbers take seconds.
             op = node.op
             analytic = op.elementwise and op.analytic and op.mpmath is not None and op.cost < SPECIAL
@@ -47,8 +47,8 @@ def _between(graph: Graph, site: int, argument: int) -> tuple[int, ...] | None:
     return tuple(sorted(inner))
 
 
-def steps_of(graph: Graph, argument: int, inner: tuple[int, ...]) -> tuple[Step, ...]:
+def steps_of(nodes: list[Node], argument: int, inner: tuple[int, ...]) -> tuple[Step, ...]:
     """The expression by itself: the same for all sites that are made alike."""
     place = {index: position for position, index in enumerate(inner)} | {argument: -1}
-    nodes = [graph.nodes[index] for index in inner]
-    return tuple((node.op, node.attributes, *(place[operand] for operand in node.operands)) for node in nodes)
+    chosen = [nodes[index] for index in inner]
+    return tuple((node.op, node.attributes, *(place[operand] for operand in node.operands)) for node in chosen)

@@ -1,42 +1,51 @@
-"""Quotients of several variables, in which factors of one variable vanish together.
+"""Products and quotients of several variables, in which factors of one variable vanish together.
 
-y*cosm1(u)/u**2 is y*(cosm1(u)/u**2), and near 0 y*expm1(p*x)/p is y*x*(expm1(p*x)/(p*x)): what vanishes together is
-divided first, so that `passes.removable` finds its series.
+y*cosm1(u)/u**2 is y*(cosm1(u)/u**2), and near 0 (1 - cos(k*x))/x**2 is k**2*((1 - cos(u))/u**2) with u = k*x: what
+vanishes together is divided first. Of the former `passes.removable` finds the series; of the latter it is put here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fractions import Fraction
+
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
-from symbackprop.passes.dominators import chain_of, extend
-from symbackprop.passes.regions import regions_of, steps_of
-from symbackprop.passes.series import series_of
+from symbackprop.passes.dominators import chain_of, dominators_of, extend
+from symbackprop.passes.regions import between, regions_of, steps_of
+from symbackprop.passes.series import Series, chosen, series_of
 
-_MUL, _DIV, _NEG = (REGISTRY[name] for name in ("mul", "div", "neg"))
+_MUL, _DIV, _POW, _LOGISTIC = (REGISTRY[name] for name in ("mul", "div", "pow", "logistic"))
 _MOST_FACTORS = 8
-_VANISHING = frozenset(
-    REGISTRY[name] for name in ("expm1", "log1p", "sin", "tan", "sinh", "tanh", "atan", "asin", "asinh", "erf")
-)
+_MOST_STEPS = 8
+"""A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
+
+Powers = dict[int, int]
+"""A product: its factors, each with a power that is not 0."""
 
 
 def regrouped(graph: Graph) -> Graph:
-    """The graph with such quotients taken apart; the graph itself where there are none."""
-    builder = GraphBuilder()
-    dominators: list[int] = []
+    """The graph with such products taken apart; the graph itself where there are none."""
+    builder = GraphBuilder(graph)
+    dominators = dominators_of(graph.nodes)
     needed = graph.reaching()
-    new = [0] * len(graph.nodes)
+    new = list(range(len(graph.nodes)))
     changed = False
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
-        made = builder.copy(node, tuple([new[operand] for operand in node.operands]))
-        new[index] = made
-        if node.op is _DIV:
+        if changed and any(new[operand] != operand for operand in node.operands):
+            new[index] = builder.copy(node, tuple([new[operand] for operand in node.operands]))
+        if node.op is _DIV or node.op is _MUL:
+            beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
+            if beside:
+                new[index], changed = beside, True
             extend(dominators, builder.nodes)
-            if dominators[made] == -1:
-                new[index] = _by_common_variable(builder, dominators, made) or _by_common_factor(builder, made) or made
-                changed = changed or new[index] != made
+            found = _by_common_variable(builder, dominators, new[index]) if node.op is _DIV else None
+            found = found or _by_product(builder, dominators, new[index])
+            if found:
+                new[index], changed = found, True
     if not changed:
         return graph
     builder.carry_names(graph, new, needed)
@@ -45,6 +54,8 @@ def regrouped(graph: Graph) -> Graph:
 
 def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
     """The factors that go through one node apart from the others, if their quotient has a series."""
+    if dominators[index] != -1:
+        return None
     f = Functions(builder)
     above, below = (_factors(builder.nodes, operand) for operand in builder.nodes[index].operands)
     for factor in above:
@@ -58,11 +69,28 @@ def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int
             continue
         quotient = _product(f, own_above) / _product(f, own_below)
         extend(dominators, builder.nodes)
-        part = builder.graph([quotient.index])
-        if any(series_of(steps_of(part, c, inner)) for c, inner in regions_of(part, quotient.index, dominators)):
+        if _has_series(builder.nodes, dominators, quotient.index):
             rest = _product(f, others_above)
             return (quotient * (rest / _product(f, others_below) if others_below else rest)).index
     return None
+
+
+def _by_softplus(builder: GraphBuilder, index: int) -> int | None:
+    """logistic(u) is -expm1(-s) with s = softplus(u), beside which it vanishes: their quotient has a series in s."""
+    f, nodes = Functions(builder), builder.nodes
+    sides = [_factors(nodes, operand) for operand in nodes[index].operands]
+    for side, other in (sides, sides[::-1]):
+        for place, factor in enumerate(side):
+            if nodes[factor].op is _LOGISTIC:
+                s = f.softplus(f.wrap(nodes[factor].operands[0]))
+                if s.index in other:
+                    side[place] = (-f.expm1(-s)).index
+                    return (_product(f, sides[0]) / _product(f, sides[1])).index
+    return None
+
+
+def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
+    return any(series_of(steps_of(nodes, c, inner)) for c, inner in regions_of(nodes, site, dominators))
 
 
 def _parted(factors: list[int], dominators: list[int], node: int) -> tuple[list[int], list[int]]:
@@ -71,25 +99,78 @@ def _parted(factors: list[int], dominators: list[int], node: int) -> tuple[list[
     return through, [factor for factor in factors if factor not in through]
 
 
-def _by_common_factor(builder: GraphBuilder, index: int) -> int | None:
-    """g(d*w)*rest/d = w*rest*(g(d*w)/(d*w)) where |d*w| < 1; beyond, its derivatives would cancel, and it does not."""
+def _by_product(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+    """g(u)*rest/d**j with u = d*w is w**j*rest*(g(u)/u**j), which has a series; beyond it stays as written."""
     f, nodes = Functions(builder), builder.nodes
-    x, d = nodes[index].operands
-    factors = _factors(nodes, x)
-    for factor in factors:
-        if nodes[factor].op not in _VANISHING:
-            continue
-        (argument,) = nodes[factor].operands
-        negative = nodes[argument].op is _NEG
-        inside = _factors(nodes, nodes[argument].operands[0] if negative else argument)
-        if d not in inside or all(other == d or nodes[other].op is CONST for other in inside):
-            continue
-        u = f.wrap(argument)
-        others = [other for other in factors if other != factor]
-        inside.remove(d)
-        near = _product(f, [*inside, *others]) * (f.wrap(factor) / (-u if negative else u))
-        return f.select(f.lt(f.abs(u), 1), near, f.wrap(index)).index
+    whole = _powers(nodes, index)
+    for factor in whole:
+        for u in _arguments(nodes, dominators, factor):
+            own = _powers(nodes, u)
+            variables = [base for base in own if nodes[base].op is not CONST]
+            most = max((-whole[base] // own[base] for base in variables if base in whole), default=0)
+            if most < 1 or len(variables) < 2 or _has_series(nodes, dominators, index):
+                continue
+            through = {other: power for other, power in whole.items() if u in _arguments(nodes, dominators, other)}
+            found = _series_over(f, _raised(f, through), f.wrap(u), most)
+            if found is not None:
+                order, series = found
+                rest = {base: whole.get(base, 0) + order * own.get(base, 0) for base in {**whole, **own}}
+                factors = _raised(f, {base: power for base, power in rest.items() if power and base not in through})
+                return chosen(f.wrap(u), series, f.wrap(index), factors).index
     return None
+
+
+def _arguments(nodes: list[Node], dominators: list[int], index: int) -> Iterator[int]:
+    """The products and quotients that a node is a function of."""
+    for _ in range(_MOST_STEPS):
+        index = dominators[index]
+        if index < 0:
+            return
+        if nodes[index].op is _MUL or nodes[index].op is _DIV:
+            yield index
+
+
+def _series_over(f: Functions, g: Value, u: Value, most: int) -> tuple[int, Series] | None:
+    """The largest power of u, up to `most`, over which g(u) has a series at 0, and that series."""
+    nodes = f.builder.nodes
+    for order in range(most, 0, -1):
+        quotient = g / (f.pow(u, order) if order > 1 else u)
+        inner = between(nodes, quotient.index, u.index)
+        series = series_of(steps_of(nodes, u.index, inner)) if inner else None
+        if series is not None and series.centre == 0:
+            return order, series
+    return None
+
+
+def _powers(nodes: list[Node], index: int) -> Powers:
+    """The factors of a product, of quotients and of whole powers of such."""
+    found: Powers = {}
+    stack = [(index, 1)]
+    while stack:
+        node, power = stack.pop()
+        op, operands = nodes[node].op, nodes[node].operands
+        exponent = nodes[operands[1]].attributes if op is _POW and nodes[operands[1]].op is CONST else None
+        if (op is _MUL or op is _DIV) and len(found) + len(stack) < _MOST_FACTORS:
+            stack += [(operands[1], power if op is _MUL else -power), (operands[0], power)]
+        elif isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent:
+            stack.append((operands[0], power * int(exponent)))
+        else:
+            found[node] = found.get(node, 0) + power
+    return {node: power for node, power in found.items() if power}
+
+
+def _raised(f: Functions, powers: Powers) -> Value:
+    """The product of factors to their powers."""
+    parts: dict[bool, list[int]] = {True: [], False: []}
+    for base, power in powers.items():
+        number = f.builder.nodes[base].attributes if f.is_constant(f.wrap(base)) else None
+        if isinstance(number, Fraction):
+            parts[True].append(f.const(number**power).index)
+        else:
+            size = abs(power)
+            parts[power > 0].append(f.pow(f.wrap(base), size).index if size > 1 else base)
+    above = _product(f, parts[True])
+    return above / _product(f, parts[False]) if parts[False] else above
 
 
 def _factors(nodes: list[Node], index: int) -> list[int]:

@@ -7,12 +7,12 @@ nowhere, so that this serves all orders: (1 - cos(x))/x**2 at 1e-5 loses six dig
 
 from __future__ import annotations
 
-from symbackprop.ir import Functions, Graph, GraphBuilder, Value
+from symbackprop.ir import Functions, Graph, GraphBuilder
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.dominators import dominators_of
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
-from symbackprop.passes.series import Series, series_of
+from symbackprop.passes.series import Series, chosen, series_of
 
 _SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
 
@@ -31,8 +31,8 @@ def removable(graph: Graph) -> Graph:
         inside.discard(site)
         if graph.nodes[site].op not in _SITES:
             continue
-        for argument, inner in regions_of(graph, site, dominators):
-            series = series_of(steps_of(graph, argument, inner))
+        for argument, inner in regions_of(graph.nodes, site, dominators):
+            series = series_of(steps_of(graph.nodes, argument, inner))
             if series is not None:
                 found[site] = argument, series
                 inside.update(inner)
@@ -61,16 +61,6 @@ def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:
             new[index] = builder.copy(node, tuple([new[operand] for operand in node.operands]))
             if index in found:
                 argument, series = found[index]
-                new[index] = _choice(f, f.wrap(new[argument]), series, f.wrap(new[index])).index
+                new[index] = chosen(f.wrap(new[argument]), series, f.wrap(new[index])).index
     builder.carry_names(graph, new, needed)
     return builder.graph([new[output] for output in graph.outputs])
-
-
-def _choice(f: Functions, u: Value, series: Series, direct: Value) -> Value:
-    shifted = u - series.centre if series.centre else u
-    t = 1 / u if series.centre is None else shifted
-    if series.singularity is not None:
-        t = t / (t + 2 * series.singularity)
-    polynomial = f.polynomial(series.coefficients, t)
-    f.builder.label(polynomial.index, "series")
-    return f.select(f.lt(f.abs(t), f.const(series.radius)), polynomial, direct)

@@ -17,6 +17,7 @@ from typing import Any
 import mpmath as mp
 from mpmath.libmp import NoConvergence
 
+from symbackprop.ir import Value
 from symbackprop.ir.interpret import number_to_mpmath
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
@@ -264,3 +265,16 @@ def _rational(number: Any) -> Fraction:
     exact = Fraction(int(mp.nint(number * mp.mpf(2) ** 200)), 2**200)
     simple = exact.limit_denominator(10**9)
     return simple if abs(exact - simple) <= Fraction(1, 10**20) * abs(exact) else Fraction(float(number))
+
+
+def chosen(u: Value, series: Series, direct: Value, factor: Value | None = None) -> Value:
+    """The series in u, times a factor, where it may be used, and the direct form elsewhere."""
+    f = u.f
+    shifted = u - series.centre if series.centre else u
+    t = 1 / u if series.centre is None else shifted
+    if series.singularity is not None:
+        t = t / (t + 2 * series.singularity)
+    polynomial = f.polynomial(series.coefficients, t)
+    f.builder.label(polynomial.index, "series")
+    near = polynomial if factor is None else factor * polynomial
+    return f.select(f.lt(f.abs(t), f.const(series.radius)), near, direct)

@@ -81,6 +81,10 @@ def _sub_known(r: Rewriter, x: int, y: int) -> int | None:
     return r.add(_NEG, (known,)) if known is not None else None
 
 
+def _fma(r: Rewriter, x: int, y: int, t: int) -> int | None:
+    return r.add(_ADD, (r.add(_MUL, (x, y)), t))
+
+
 def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
     for kept, number in ((y, x), (x, y)):
         if _is(r, number, 1):
@@ -179,7 +183,10 @@ def _neg_product(r: Rewriter, x: int) -> int | None:
 def _abs_of_sign(r: Rewriter, x: int) -> int | None:
     if r.is_op(x, _NEG):
         return r.add(_ABS, (r.operands(x)[0],))
-    return x if r.is_op(x, _ABS) else None
+    return x if r.nodes[x].op in _NOT_NEGATIVE else None
+
+
+_NOT_NEGATIVE = frozenset(REGISTRY[name] for name in ("abs", "exp", "cosh", "logistic", "softplus"))
 
 
 def _select_known(r: Rewriter, c: int, a: int, b: int) -> int | None:
@@ -230,6 +237,8 @@ RULES: tuple[Rule, ...] = (
     Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y),
     Rule("x + x -> 2*x", "add", _add_itself, lambda f, x, y, c: f.sin(x) + f.sin(x)),
     Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x),
+    # No target has a fused one; what x*y + t is has rules.
+    Rule("fma(x, y, t) -> x*y + t", "fma", _fma, lambda f, x, y, c: f.fma(x, y, x)),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
     Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
     Rule("y - x -> -(x - y)", "sub", _sub_known, lambda f, x, y, c: f.sin(x - y) * (y - x)),
@@ -244,6 +253,7 @@ RULES: tuple[Rule, ...] = (
     Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x)),
     Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x)),
     Rule("|-x| -> |x|", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(-x)),
+    Rule("|exp(x)| -> exp(x)", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(f.exp(x))),
     Rule("c ? x : x -> x", "select", _select_known, lambda f, x, y, c: f.select(c, x, x)),
     Rule(
         "not not c -> c",

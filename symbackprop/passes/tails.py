@@ -1,20 +1,26 @@
-"""Products and quotients with tails: each factor overflows or vanishes, the product does not.
+"""Products and quotients with tails or poles: each factor overflows or vanishes, the product does not.
 
-exp(u**2)*erfc(u) is inf*0 from u = 26.6 on, and gamma(p)/gamma(p + q) inf/inf from 171.6 on.
+exp(u**2)*erfc(u) is inf*0 from u = 26.6 on, and gamma(p)/gamma(p + q) inf/inf from 171.6 on; gamma(u) and digamma(u)
+have a pole at 0, which u takes away; of u/softplus(u) all but exp(-u) cancels in the derivative.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _MUL, _POW, _EXP, _ERFC, _GAMMA = (REGISTRY[name] for name in ("add", "mul", "pow", "exp", "erfc", "gamma"))
+_ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
+    REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
+)
+_SOFTPLUS, _OVER_SOFTPLUS = REGISTRY["softplus"], REGISTRY["over_softplus"]
 # A coefficient like 1/sqrt(2) has 40 digits.
 _SAME = Fraction(1, 10**35)
+_MOST_FACTORS = 6
 
 
 def _scaled(r: Rewriter, index: int) -> tuple[Fraction, int]:
@@ -57,6 +63,57 @@ def _product(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
+    """u*gamma(u) and u*digamma(u), u up to a number, among other factors."""
+    for a, b in ((x, y), (y, x)):
+        for own, others in _along(r, b):
+            for function, factor in ((a, own), (own, a)):
+                row = _POLES.get(r.nodes[function].op)
+                if row is None:
+                    continue
+                u = r.operands(function)[0]
+                (scale, base), (number, same) = _scaled(r, u), _scaled(r, factor)
+                if base == same and scale:
+                    found = r.add(REGISTRY[row], (u,))
+                    for other in others if number == scale else (*others, r.const(number / scale)):
+                        found = r.add(_MUL, (other, found))
+                    return found
+    return None
+
+
+def _softplus(r: Rewriter, x: int, y: int) -> int | None:
+    """u/softplus(u), or one over it, among other factors."""
+    for above, others in _along(r, x):
+        for below, rest in _along(r, y):
+            if r.is_op(below, _SOFTPLUS) and r.operands(below) == (above,):
+                found = r.add(_OVER_SOFTPLUS, (above,))
+            elif r.is_op(above, _SOFTPLUS) and r.operands(above) == (below,):
+                found = r.add(_DIV, (r.const(1), r.add(_OVER_SOFTPLUS, (below,))))
+            else:
+                continue
+            for other in others:
+                found = r.add(_MUL, (other, found))
+            for other in rest:
+                found = r.add(_DIV, (found, other))
+            return found
+    return None
+
+
+def _along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The factors of a product, which is built from the left, each with the others."""
+    others: tuple[int, ...] = ()
+    for _ in range(_MOST_FACTORS):
+        if not r.is_op(index, _MUL):
+            break
+        first, second = r.operands(index)
+        yield second, (*others, first)
+        index, others = first, (*others, second)
+    yield index, others
+
+
+_POLES = {_GAMMA: "gamma1p", REGISTRY["digamma"]: "x_digamma"}
+
+
 def _factors(r: Rewriter, index: int) -> list[tuple[int, int | None]]:
     if not r.is_op(index, _MUL):
         return [(index, None)]
@@ -85,7 +142,7 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
-_TAIL, _ALONE = (-6.0, 40.0), (0.1, 300.0)
+_TAIL, _ALONE, _AROUND = (-6.0, 40.0), (0.1, 300.0), (-0.4, 0.15)
 
 RULES = (
     Rule(
@@ -114,5 +171,41 @@ RULES = (
         domain=(_ALONE, _ALONE),
         before=math.inf,
         after=3700,
+    ),
+    Rule(
+        "x*gamma(x) -> gamma1p(x)",
+        "mul",
+        _without_pole,
+        lambda f, x, y, c: x * f.gamma(x),
+        domain=(_AROUND,),
+        before=4e9,
+        after=10,
+    ),
+    Rule(
+        "x*digamma(x) -> x_digamma(x)",
+        "mul",
+        _without_pole,
+        lambda f, x, y, c: x * f.digamma(x),
+        domain=(_AROUND,),
+        before=4e10,
+        after=10,
+    ),
+    Rule(
+        "x/softplus(x) -> over_softplus(x)",
+        "div",
+        _softplus,
+        lambda f, x, y, c: x / f.softplus(x),
+        domain=((-600.0, 600.0),),
+        before=math.inf,
+        after=3,
+    ),
+    Rule(
+        "softplus(x)/x -> 1/over_softplus(x)",
+        "div",
+        _softplus,
+        lambda f, x, y, c: f.softplus(x) / x,
+        domain=((-300.0, 600.0),),
+        before=math.inf,
+        after=4,
     ),
 )

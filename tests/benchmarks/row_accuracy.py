@@ -22,6 +22,7 @@ from symbackprop.ops import (
     REGISTRY,
     Op,
     arithmetic,
+    beta,
     compound,
     control,
     differences,
@@ -34,6 +35,7 @@ from symbackprop.ops import (
     tails,
     trigonometric,
 )
+from symbackprop.passes import guard
 
 _spec = importlib.util.spec_from_file_location("jets", Path(__file__).parents[1] / "ops" / "jets.py")
 assert _spec is not None and _spec.loader is not None
@@ -49,16 +51,18 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("log", "log2", "log10", "sqrt", "norm_root", "sqrt_slope", "loggamma"), (POSITIVE,)),
     **dict.fromkeys(("asin", "acos", "asin_slope", "atanh", "atanh_slope", "erfinv", "erfinv_slope"), ((-1.0, 1.0),)),
     "log1p": ((-1.0, math.inf),),
+    "over_softplus": ((-350.0, math.inf),),
     **dict.fromkeys(("acosh", "acosh_slope"), ((1.0, math.inf),)),
     **dict.fromkeys(("asech", "asech_slope"), ((0.0, 1.0),)),
     **dict.fromkeys(("lambertw", "lambertw_slope"), ((-0.3, math.inf),)),
     **dict.fromkeys(("pow", "power_slope", "power_growth"), (POSITIVE, INFINITE)),
     "gamma": ((-20.0, 172.0),),
+    "gamma1p": ((-20.0, 171.0),),
     "digamma_right": (POSITIVE,),
     "erfcx": (POSITIVE,),
-    "digamma": ((-20.0, math.inf),),
+    **dict.fromkeys(("digamma", "x_digamma"), ((-20.0, math.inf),)),
     "polygamma": (INFINITE, (1e-60, 1e60)),
-    "beta": ((1e-6, 160.0), (1e-6, 1e6)),
+    **dict.fromkeys(("beta", "digamma_difference"), ((-160.0, 160.0), (-160.0, 1e6))),
     "beta_beyond": ((1e-2, 20.0), (1e-2, 20.0)),
     "polygamma_difference": (INFINITE, (1e-60, 1e60), (1e-60, 1e60)),
     **dict.fromkeys(("log_sinh", "log_expm1", "log1mexp", "sqrt_expm1", "log_of_gamma"), (POSITIVE,)),
@@ -188,7 +192,7 @@ def points_of(row: Op) -> Iterator[tuple[float, ...]]:
 
 
 def derivatives(row: Op, constants: dict[int, float]) -> Graph:
-    """Value, gradient and the upper triangle of the Hessian of a row alone, as reverse mode makes them."""
+    """Value, gradient and the upper triangle of the Hessian of a row alone, as reverse mode and `guard` make them."""
     f = Functions(GraphBuilder())
     operands = []
     for position in range(row.arity or 0):
@@ -201,7 +205,7 @@ def derivatives(row: Op, constants: dict[int, float]) -> Graph:
     graph = f.builder.graph([f.apply(row, *operands).index])
     names = [f"x{position}" for position in active(row)]
     first = _with_gradients(graph, [(graph.outputs[0], names)])
-    return _with_gradients(first, [(output, names[i:]) for i, output in enumerate(first.outputs[1:])])
+    return guard(_with_gradients(first, [(output, names[i:]) for i, output in enumerate(first.outputs[1:])]), 1)
 
 
 def _with_gradients(graph: Graph, wanted: list[tuple[int, list[str]]]) -> Graph:
@@ -280,6 +284,7 @@ FAMILIES = (
     hyperbolic,
     special,
     gamma,
+    beta,
     differences,
     compound,
     shares,

@@ -1,4 +1,4 @@
-"""Zeta and polygamma functions of negative numbers, however large: right, and done at once."""
+"""Zeta, polygamma and beta functions of negative numbers, however large: right, and done at once."""
 
 from __future__ import annotations
 
@@ -65,3 +65,33 @@ def test_poles_and_fractional_orders() -> None:
     function = compile_grad(sp.zeta(2, x), x, backend="numpy")
     assert np.isinf(function.value(-3.0)) and np.isinf(function.value(-5e11))
     assert np.isnan(compile_grad(sp.zeta(sp.Rational(5, 2), x), x, backend="numpy").value(-3.5))
+
+
+BETA = [
+    # a < 0 < b with a sum of either sign, small, large and near a pole; both negative; and the other way round.
+    *[(-1.82, 3400.25), (-0.3, 1e6), (-2.9946, 13470.97), (-1e-7, 2.5), (-40.5, 97.3), (-0.25, 1.1e10)],
+    *[(-658.57, 1.986), (-206385.585, 4.8e-6), (-3.7, 0.45), (-1e-7, 4e-8), (-17.0000001, 16.3)],
+    *[(-0.9, -8e-7), (-1e-9, -1e-7), (-2.3, -4.45), (-30.1, -7.6), (-1e-30, -1e-60)],
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_beta_left_of_zero(backend: str) -> None:
+    y = sp.Symbol("y", real=True)
+    function = compile_grad(sp.beta(x, y), [x, y], args=[x, y], backend=backend)
+    ctx.prec = 600
+    for point in BETA + [(b, a) for a, b in BETA]:
+        value, slopes = function.value_and_grad(*point)
+        a, b = map(arb, point)
+        want = a.gamma() * b.gamma() * (a + b).rgamma()
+        by = [want * (one.digamma() - (a + b).digamma()) for one in (a, b)]
+        for got, exact in zip([value, *slopes], [want, *by], strict=True):
+            # Exponentials of 30 and products of eight roundings; digammas on both sides of 0 cancel up to tenfold.
+            assert ulps(float(got), float(exact)) <= 24, f"beta{point}: {got} and not {float(exact)}"
+
+
+def test_beta_at_poles_and_zeros() -> None:
+    y = sp.Symbol("y", real=True)
+    value = compile_grad(sp.beta(x, y), [x, y], args=[x, y], backend="numpy").value
+    assert value(-2.25, 2.25) == 0 and value(0.5, -1.5) == 0
+    assert not np.isfinite(value(-2.0, 0.5)) and not np.isfinite(value(-1.0, -2.5))

@@ -104,8 +104,44 @@ def _pole(order: int) -> Callable[[Any], Any]:
     return lambda x: order / np.where(x < 0, np.abs(x - np.round(x)), np.inf) ** (order + 1)
 
 
+def _digammas(x: Any, y: Any) -> Any:
+    """What cancels on both sides of 0, where digammas happen to be the same."""
+    apart = (x > 0) != (x + y > 0)
+    return np.where(apart, np.abs(special.digamma(x)) + np.abs(special.digamma(x + y)), 0)
+
+
+def _zeros_between_poles(order: int) -> Callable[[Any, Any], Any]:
+    """Left of 0 operands more than half apart may have the same polygamma function; those of one pole have not."""
+    pole = _pole(order)
+    # The trigamma function is least between two poles: it is the same on both sides of there.
+    steep = _pole(order + 1) if order else np.zeros_like
+    return lambda x, y: np.where(
+        (np.minimum(x, x + y) < 0) & (np.abs(y) > 0.4), 5 + pole(x) + pole(x + y), np.abs(y) * steep(x)
+    )
+
+
+def _near_pole(x: Any, y: Any) -> Any:
+    """What the rounding of x + y is there in the trigamma function."""
+    total = x + y
+    near = np.abs(total - np.round(total))
+    return np.where(total < 0.5, (np.abs(x) + np.abs(y)) / near**3, 0)
+
+
+def _beta_once(x: Any, y: Any) -> Any:
+    return special.beta(x, y) * _digammas(x, y)
+
+
 def _beta_twice(x: Any, y: Any) -> Any:
-    return special.beta(x, y) * (special.digamma(x + y) ** 2 + special.polygamma(1, x + y))
+    """For positive operands what d01 is made of; for others also its part by the rounding of x + y, next to a pole."""
+    total, size = x + y, np.abs(special.beta(x, y))
+    right = size * (special.digamma(total) ** 2 + special.polygamma(1, np.maximum(total, 1e-300)))
+    poles = sum(np.abs(special.digamma(operand)) for operand in (x, y, total)) ** 2
+    near = 1 + np.where(total < 0.5, (np.abs(x) + np.abs(y)) / np.abs(total - np.round(total)), 0)
+    return np.where(np.minimum(x, y) > 0, right, size * poles * near)
+
+
+def _beta_left(x: Any, y: Any) -> Any:
+    return np.where(np.minimum(x, y) > 0, 0, _beta_twice(x, y))
 
 
 _WAVES = dict.fromkeys(("value", "d1", "d11"), _wave)
@@ -240,16 +276,43 @@ TOLERANCES: dict[str, Tolerance] = {
         d0=_pole(1),
         d00=_pole(2),
     ),
+    "gamma1p": _library(
+        "SciPy: 4.7; digamma vanishes between poles", 6.0, 10.0, 4.0, d0=lambda x: 3 * np.abs(x * special.gamma(x))
+    ),
+    "x_digamma": _library(
+        "zeros of digamma and of its slope",
+        5.0,
+        5.0,
+        4.0,
+        value=lambda x: 3 * np.abs(x),
+        d0=lambda x: 3 + np.abs(x) * _pole(1)(1 + x),
+    ),
     "digamma_right": _library("SciPy's trigamma, 4.4", 4.0, 6.0, 6.0),
     "polygamma": _library("SciPy: 6.8, 7.2, 8.5", 8.0, 8.0, 10.0),
     "zeta": _library("SciPy: 6.0; 46 at s = 15.5, a = 0.05", 7.0, 60.0, 60.0),
     "polygamma_difference": _library("nested quotients and SciPy's trigamma, 10.7", 12.0, 12.0, 4.0),
-    "beta": _library(
-        "SciPy's gamma, 10 ulp up to 20; exp of terms as large as the smaller operand, 206 at 108; d01 cancels",
-        300.0,
-        300.0,
-        300.0,
-        d01=_beta_twice,
+    "beta": Tolerance(
+        "SciPy's gamma, 10 ulp up to 20; exp of terms as large as the smaller operand, 206 at 108; d01 cancels. To the"
+        " left 107, 87 and 42 against digammas that cancel, and beyond 1e100 overflow",
+        (300.0, 300.0, 300.0),
+        {
+            "d0": _beta_once,
+            "d1": lambda x, y: _beta_once(y, x),
+            "d00": _beta_left,
+            "d01": _beta_twice,
+            "d11": _beta_left,
+        },
+        lambda x, y: np.minimum(np.abs(x), np.abs(y)) < 1e-100,
+    ),
+    "digamma_difference": Tolerance(
+        "zeros between poles; the rounding of x + y in its second partials, which are of no use of their own",
+        (5.0, 12.0, ULPS),
+        {
+            "value": lambda x, y: np.maximum(_zeros_between_poles(0)(x, y), _digammas(x, y)),
+            "d0": lambda x, y: _zeros_between_poles(1)(x, y) + np.where(_digammas(x, y), _near_pole(x, y), 0),
+            "d1": _near_pole,
+        },
+        lambda x, y: np.minimum(np.abs(x), np.abs(y)) < 1e-100,
     ),
     "beta_beyond": _library("SciPy: 111", 150.0, 150.0, 4.0),
     "besselj": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),

@@ -146,15 +146,21 @@ def everything() -> Graph:
     return f.builder.graph([rule.example(f, x, y, c).index for rule in rules])
 
 
+def _expanded(graph: Graph) -> Graph:
+    """For target numpy: target python has no digamma function."""
+    return expand(graph, "numpy")
+
+
 @pytest.mark.parametrize(
     "run",
-    [simplify, guard, strength, dead, lambda graph: expand(graph, "python")],
+    [simplify, guard, strength, dead, _expanded],
     ids=["simplify", "guard", "strength", "dead", "expand"],
 )
 def test_passes_keep_all_values_and_well_formed_graphs(run: Pass, samples) -> None:
     before = verify(everything())
     after = verify(run(before))
-    assert len(after) <= len(before) or run is strength
+    # Powers and rows that are made of others are written out.
+    assert len(after) <= len(before) or run in (strength, _expanded)
     for got, want in zip(after.outputs, before.outputs, strict=True):
         assert_same(Graph(after.nodes, (got,)), Graph(before.nodes, (want,)), samples, POWER_ULP)
 
