@@ -275,15 +275,17 @@ def _share(r: Rewriter, x: int, y: int) -> Value | None:
 
 
 def _near(r: Rewriter, x: int, y: int) -> Value | None:
-    """(u + v)/(u + w) = 1 + (v - w)/(u + w), and -1 + ... of the opposite signs."""
+    """(u + v)/(u + w) = 1 + (v - w)/(u + w), and (v - u)/(u + w) = -(u - v)/(u + w)."""
     f = r.f
     if (r.is_op(y, _ADD) or r.is_op(y, _SUB)) and _parts(r, y) is None:
         return None
-    for sign in (1, -1):
-        below = y if sign > 0 else r.add(_NEG, (y,))
-        apart = minus(r, x, below)
-        if apart is not None and r.number(apart) != 0:
-            return f.quotient_near(f.wrap(x), f.wrap(y), f.wrap(apart))
+    apart = minus(r, x, y)
+    if apart is not None and r.number(apart) != 0:
+        return f.quotient_near(f.wrap(x), f.wrap(y), f.wrap(apart))
+    turned = r.add(_NEG, (x,))
+    apart = minus(r, turned, y)
+    if apart is not None and r.number(apart) != 0:
+        return -f.quotient_near(f.wrap(turned), f.wrap(y), f.wrap(apart))
     return None
 
 
