@@ -46,16 +46,17 @@ def _components(r: Rewriter, index: int, most_constant: bool = True) -> list[Val
     found = terms(r, index)
     if found is None or found[0] < 0 or (found[0] and not most_constant):
         return None
+    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
+    # and a molecule's distances took 1.6 times as long.
+    if len(found[1]) + bool(found[0]) > 2:
+        return None
     components = []
     for node, factor in found[1].items():
         root = _square_root_of(r, node)
         if root is None or factor < 0:
             return None
         components.append(root if factor == 1 else _root(r, factor) * root)
-    components += [_root(r, found[0])] if found[0] else []
-    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
-    # and a molecule's distances took 1.6 times as long.
-    return components if len(components) <= 2 else None
+    return components + ([_root(r, found[0])] if found[0] else [])
 
 
 def _root(r: Rewriter, number: Fraction) -> Value:
