@@ -41,6 +41,10 @@ _RECIPROCALS = _of_row("sec:cosm1 sech:coshm1")
 # f(u) = 1 + s*u**2*f(u), and 1 + s*(u*f(u))**2/(1 + f(u)): the derivatives of inverse functions.
 _BY_SQUARE = {REGISTRY["atan_slope"]: -1, REGISTRY["atanh_slope"]: 1}
 _BY_ROOT_OF_SQUARE = {REGISTRY["asin_slope"]: 1, REGISTRY["asinh_slope"]: -1}
+# f(u)/u = 1 + (f(u) - u)/u, which has a series.
+_LIKE_THEIR_ARGUMENT = {
+    REGISTRY[name] for name in ("sin", "tan", "sinh", "tanh", "asin", "atan", "asinh", "atanh", "expm1", "log1p")
+}
 _SQUARED = {
     REGISTRY["sin"]: (-1, REGISTRY["cos"]),
     REGISTRY["cos"]: (-1, REGISTRY["sin"]),
@@ -122,6 +126,11 @@ def with_term(parts: Parts, node: int, factor: Fraction) -> Parts:
     return {**parts, node: parts.get(node, Fraction(0)) + factor}
 
 
+def is_like(r: Rewriter, index: int, u: int) -> bool:
+    """Whether this is sin(u) or another function whose quotient by u is near 1."""
+    return r.nodes[index].op in _LIKE_THEIR_ARGUMENT and r.operands(index) == (u,)
+
+
 def square_of(r: Rewriter, index: int) -> int | None:
     node = r.nodes[index]
     if node.op is _POW and r.number(node.operands[1]) == 2:
@@ -180,6 +189,11 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _of_root(r, index, depth)
     if node.op is _POW:
         return _of_power(r, index, depth)
+    if node.op is REGISTRY["sinc"]:
+        u = r.f.wrap(operands[0])
+        return Fraction(1), ((r.f.sin(u) - u) / u).index
+    if node.op is _DIV and is_like(r, operands[0], operands[1]):
+        return Fraction(1), r.add(_DIV, (r.add(_SUB, operands), operands[1]))
     if node.op is _MUL or node.op is _DIV:
         return _of_product(r, index, depth)
     return None
@@ -300,6 +314,9 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
     elif name == "erf":
         yield Fraction(1), (-f.erfc(u)).index
         yield Fraction(-1), f.erfc(-u).index
+    elif name == "coth":
+        yield Fraction(1), (2 / f.expm1(2 * u)).index
+        yield Fraction(-1), (-2 / f.expm1(-2 * u)).index
     elif name == "erfc":
         yield Fraction(1), (-f.erf(u)).index
         yield Fraction(2), (-f.erfc(-u)).index

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import built, minus, terms
+from symbackprop.passes.offsets import built, is_like, minus, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.strength import LONGEST_CHAIN
 
@@ -280,13 +280,16 @@ def _near(r: Rewriter, x: int, y: int) -> Value | None:
     f = r.f
     if (r.is_op(y, _ADD) or r.is_op(y, _SUB)) and _parts(r, y) is None:
         return None
-    apart = minus(r, x, y)
-    if apart is not None and r.number(apart) != 0:
-        return f.quotient_near(f.wrap(x), f.wrap(y), f.wrap(apart))
-    turned = r.add(_NEG, (x,))
-    apart = minus(r, turned, y)
-    if apart is not None and r.number(apart) != 0:
-        return -f.quotient_near(f.wrap(turned), f.wrap(y), f.wrap(apart))
+    for turned in (False, True):
+        above = r.add(_NEG, (x,)) if turned else x
+        apart = minus(r, above, y)
+        if apart is None or r.number(apart) == 0:
+            continue
+        # (u - sin(u))/u vanishes, and is nowhere near 1.
+        if is_like(r, r.operands(apart)[0] if r.is_op(apart, _NEG) else apart, y):
+            return None
+        quotient = f.quotient_near(f.wrap(above), f.wrap(y), f.wrap(apart))
+        return -quotient if turned else quotient
     return None
 
 

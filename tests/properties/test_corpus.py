@@ -30,13 +30,10 @@ ROUNDINGS = 64.0
 # Seeds of cases that lose more than their condition explains, and why.
 KNOWN = {
     110000004: "beta: digamma functions that cancel",
-    110000177: "acsc at a square of sec that rounds to 1",
-    110000938: "asin of a sinc that rounds to 1",
     110001460: "beta: digamma functions that cancel",
     110001726: "beta far below 1, under a polygamma function",
     110001879: "beta: digamma functions that cancel",
     110002391: "softplus(y)/y at 150, whose slope is what softplus has beyond y",
-    110002716: "erfinv of a cosine that rounds to 1",
 }
 
 
