@@ -244,11 +244,7 @@ class _Driver(Body):
         there = asm.emit(f"load ptr, ptr {place}")
         array = self.whole(result)
         if array is None:
-            word = self.value(result)
-            if word.kind == "bool":
-                own = asm.scalar["real"]
-                word = Word(asm.emit(f"uitofp i1 {word.text} to {own}"), "real")
-            word = asm.as_real(word)
+            word = asm.as_real(self.value(result))
             asm.do(f"store {asm.scalar[word.kind]} {word.text}, ptr {there}")
             self.results.append(Result(word.kind, 0))
             return

@@ -247,7 +247,12 @@ class Values:
         return self.asm.real(to_float(number) if isinstance(number, Fraction) else NAMED_NUMBERS[number])
 
     def _as(self, word: Word, kind: DType) -> Word:
-        return self.asm.as_real(word) if kind == "real" else word
+        """A value as one of another kind; in the work array of a big function a condition is a number."""
+        if kind == "real":
+            return self.asm.as_real(word)
+        if kind == "bool" and word.kind == "real":
+            return self.asm.compare("une", word, self.asm.real(0.0))
+        return word
 
     def _apply(self, op: Op, operands: tuple[Expr, ...]) -> Word:
         if op in _SELECTS:
@@ -322,7 +327,7 @@ class Values:
     def _select(self, op: Op, condition: Expr, then: Expr, otherwise: Expr) -> Word:
         """One of two values. What reads memory or calls a function is computed only where it is taken."""
         asm, kind = self.asm, op.result
-        chosen = self.value(condition)
+        chosen = self._as(self.value(condition), "bool")
         if _is_cheap(then) and _is_cheap(otherwise):
             return asm.choose(chosen, self._as(self.value(then), kind), self._as(self.value(otherwise), kind))
         if chosen.lanes:
