@@ -55,8 +55,7 @@ def over_samples(
         loops = opened(statement, shapes, length, counters, name)
         if loops is None:
             return None
-        for one in loops:
-            fused.take(one)
+        fused.take(statement, loops)
     if fused.loops < 2 or not fused.is_safe(shapes):
         return None
     return _written(fused, allocations, shapes, results, counters, name)
@@ -89,14 +88,17 @@ class _Fused:
     late: set[str] = field(default_factory=set)
     """What is written behind the loop."""
 
-    def take(self, statement: Statement) -> None:
+    def take(self, statement: Statement, loops: list[Statement]) -> None:
+        """Place a statement; `loops` are what it is as a loop over samples, after what that loop starts from."""
+        *first, loop = loops
         if isinstance(statement, Section):
-            (self.body if self.body and not self.after else self.after if self.after else self.before).append(statement)
+            (self.after or self.body or self.before).append(statement)
             return
         reads, writes = _touched(statement)
-        if isinstance(statement, For) and statement.extent == self.length and self._joins(statement):
+        if isinstance(loop, For) and loop.extent == self.length and self._joins(loop):
             self.loops += 1
-            self.body += statement.body
+            self.before += first
+            self.body += loop.body
         elif reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
             self.after.append(statement)
             self.late |= writes
