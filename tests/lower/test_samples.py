@@ -10,7 +10,17 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
-from symbackprop import Total, affine, batch_norm, binary_cross_entropy, compile_grad, cross_entropy, relu, softmax, tanh
+from symbackprop import (
+    Total,
+    affine,
+    batch_norm,
+    binary_cross_entropy,
+    compile_grad,
+    cross_entropy,
+    relu,
+    softmax,
+    tanh,
+)
 
 N = sp.Symbol("N", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
