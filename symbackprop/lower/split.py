@@ -28,8 +28,9 @@ from symbackprop.lower.program import (
     with_operands,
 )
 
-# Statements of one part, by target.
-PART = {"numba": 200, "numpy": 2000, "python": 2000}
+# Statements of one part, by target. Of Rosenbrock's function in 300 variables LLVM takes 0.23 s in parts of 200, 0.13 s
+# in parts of 100 and of 50, 0.54 s in one.
+PART = {"numba": 100, "numpy": 2000, "python": 2000}
 WORK = "work"
 _DOORS = (Cast, Measure, Require, Demand, Receive, Allocate)
 
@@ -57,10 +58,10 @@ def split(function: Function, part: int) -> list[Function]:
 
 
 def _is_long(statement: Statement, part: int) -> bool:
-    """Whether this is a loop that is worth cutting: long, and of nothing but numbers."""
+    """Whether this is a loop that is worth cutting: of nothing but numbers, and so long that lanes are given up."""
     return (
         isinstance(statement, For)
-        and len(statement.body) > 2 * part
+        and len(statement.body) > 4 * part
         and all(isinstance(s, Assign | Accumulate | Section) for s in statement.body)
     )
 
