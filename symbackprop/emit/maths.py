@@ -108,7 +108,8 @@ def _reduced(d: _Doubles, x: str) -> tuple[str, str, str]:
     exact = d.fma(down, d.const(_LN2_HIGH), x)
     r = d.fma(down, d.const(_LN2_LOW), exact)
     lost = d.fma(down, d.const(_LN2_LOW), d.two("fsub", exact, r))
-    return k, r, d.fma(d.two("fmul", r, r), d.polynomial(r, _EXP_REST), lost)
+    # exp(r + lost) = exp(r) + lost*(1 + r + ...): without the r expm1 has 1.16 ulp at 0.35.
+    return k, r, d.fma(d.two("fmul", r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
 
 
 def _sum(d: _Doubles, large: str, small: str, rest: str) -> str:
@@ -155,18 +156,21 @@ def _expm1(d: _Doubles, x: str) -> tuple[str, str]:
     """exp(x) - 1 as a sum of two numbers: 2*(2**(k-1)*(exp(r) - 1) + (2**(k-1) - 1/2)); below -42 it is -1."""
     k, r, rest = _reduced(d, _clamped(d, x, -42.0))
     power = _power_of_two(d, d.integer("sub", _exponent(d, k), 1))
-    # Products with a power of two are exact, and for k = 0 so is 1/2 - 1/2.
-    high, lost = _added(d, d.two("fsub", power, d.const(0.5)), d.two("fmul", power, r))
-    low = d.fma(power, rest, lost)
+    # Products with a power of two are exact; beside a large or a small one 1/2 does not fit, and without what is
+    # dropped there the error is 1.07 ulp, and 1.38 ulp in tanh.
+    less, dropped = _added(d, power, d.const(-0.5))
+    high, lost = _added(d, less, d.two("fmul", power, r))
+    low = d.fma(power, rest, d.two("fadd", lost, dropped))
     return d.two("fmul", high, d.const(2.0)), d.two("fmul", low, d.const(2.0))
 
 
 def expm1(d: _Doubles, x: str) -> str:
     high, low = _expm1(d, x)
     total = d.two("fadd", high, low)
-    # Infinity less infinity is in the rest beyond 709; and -0 keeps its sign.
+    # Infinity less infinity is in the rest beyond 709.
     large = d.choose(d.compare("ogt", x, d.const(_LARGEST_LOG)), d.const(math.inf), total)
-    return d.choose(d.compare("oeq", x, d.const(0.0)), x, large)
+    # x + x**2/2 is x; half of a denormal number is none, and -0 keeps its sign.
+    return d.choose(d.compare("olt", d.abs(x), d.const(2.0**-54)), x, large)
 
 
 # log and log1p, as in Sun's fdlibm: log(1 + f) = f - f*f/2 + s*(f*f/2 + R(s)) with s = f/(2 + f).
