@@ -98,7 +98,8 @@ class Body(Values):
 
     def _accumulate(self, target: Any, value: Word, symbol: str) -> None:
         if isinstance(target, Ref) and target.name in self.sums:
-            self._add_in_lanes(self.sums[target.name], value)
+            kind = self._kept(target.name)
+            self._add_in_lanes(self.sums[target.name], kind, self._as(value, kind))
             return
         before = self.value(target)
         after = self.asm.binary(INSTRUCTIONS[before.kind][symbol], before, self._as(value, before.kind))
@@ -122,11 +123,12 @@ class Body(Values):
     def _for_lanes(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
         """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order."""
         asm, outer = self.asm, dict(self.env)
-        own, flags = asm.type("real", True), asm.type("int", True)
+        flags = asm.type("int", True)
         for statement in body:
             if isinstance(statement, Accumulate) and isinstance(statement.target, Ref):
                 self.sums[statement.target.name] = f"%{asm.fresh('sums')}"
-        for pointer in self.sums.values():
+        for name, pointer in self.sums.items():
+            own = asm.type(self._kept(name), True)
             asm.stack.append(f"  {pointer} = alloca {own}")
             asm.do(f"store {own} zeroinitializer, ptr {pointer}")
         numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
@@ -143,15 +145,24 @@ class Body(Values):
         self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
         sums, self.sums = self.sums, {}
         for name, pointer in sums.items():
+            kind = self._kept(name)
+            own = asm.type(kind, True)
             total = asm.emit(f"load {own}, ptr {pointer}")
             for lane in range(asm.width):
-                one = Word(asm.emit(f"extractelement {own} {total}, i64 {lane}"), "real")
+                one = Word(asm.emit(f"extractelement {own} {total}, i64 {lane}"), kind)
                 self._accumulate(Ref(name), one, "+")
 
-    def _add_in_lanes(self, pointer: str, value: Word) -> None:
-        asm, own = self.asm, self.asm.type("real", True)
+    def _kept(self, name: str) -> DType:
+        """What a sum over the turns of a loop is."""
+        found = self.env[name]
+        assert not isinstance(found, Array)
+        return found.kind
+
+    def _add_in_lanes(self, pointer: str, kind: DType, value: Word) -> None:
+        asm, own = self.asm, self.asm.type(kind, True)
         taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {asm.spread(value)}, {own} zeroinitializer")
-        total = asm.emit(f"fadd {own} {asm.emit(f'load {own}, ptr {pointer}')}, {taken}")
+        before = asm.emit(f"load {own}, ptr {pointer}")
+        total = asm.emit(f"{INSTRUCTIONS[kind]['+']} {own} {before}, {taken}")
         asm.do(f"store {own} {total}, ptr {pointer}")
 
     def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1) -> None:
