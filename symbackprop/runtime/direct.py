@@ -50,7 +50,9 @@ class Direct:
 
     def native(self, name: str) -> Native:
         if name not in self.natives:
-            self.natives[name] = Native(self.assembly(name), self._nestings(name))
+            arguments = self.signature.arguments
+            lengths = frozenset(position for position, argument in enumerate(arguments) if argument.dimension)
+            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths)
         return self.natives[name]
 
     def run(self, name: str, values: list[Any]) -> Any:

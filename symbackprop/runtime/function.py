@@ -341,9 +341,11 @@ def _restored(
 
 
 def _plain(array: Any) -> Any:
-    """The array, contiguous and aligned."""
+    """The array, contiguous and aligned, of the very type that NumPy has for its numbers: without metadata."""
     array = np.ascontiguousarray(array)
-    return array if array.flags.aligned else array.copy()
+    array = array if array.flags.aligned else array.copy()
+    own = np.dtype(array.dtype.str)
+    return array if array.dtype is own else array.view(own)
 
 
 def _told(extent: Extent, lengths: Mapping[str, int]) -> str:
