@@ -85,7 +85,7 @@ class Direct:
     def takes_columns(self) -> bool:
         """Whether arrays may be passed for numbers: no argument is an array itself, but for packed ones."""
         arguments = self.signature.arguments
-        return not any(argument.shape or argument.batched or argument.dimension for argument in arguments)
+        return not any(argument.shape or argument.batched for argument in arguments)
 
     def _nestings(self, name: str) -> dict[str, Nesting]:
         """The emitted function's own nesting, and those that users get."""
