@@ -110,7 +110,23 @@ def test_whatever_stands_for_a_number_means_the_same_as_on_the_other_route(posit
 
 def test_lengths_are_looked_over_on_every_call() -> None:
     g, other = warm("length"), compiled("length", "njit")
-    for number in [0, 1, 4, -1, -2, -(2**62), 2**70, -(2**70), True, 3.0, None, "3", np.int8(3), np.int64(-1), Whole(2)]:
+    for number in [
+        0,
+        1,
+        4,
+        -1,
+        -2,
+        -(2**62),
+        2**70,
+        -(2**70),
+        True,
+        3.0,
+        None,
+        "3",
+        np.int8(3),
+        np.int64(-1),
+        Whole(2),
+    ]:
         assert_same(outcome(g, 1.5, number), outcome(other, 1.5, number))
         # No error is left behind.
         assert_same(outcome(g, 1.5, 4), outcome(other, 1.5, 4))
