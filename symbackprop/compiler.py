@@ -42,6 +42,9 @@ _WIDEST = 240
 _SHOWN = 10
 """So many steps and values of a model stand in the header of its module."""
 
+_SPARING = (guard, stabilise, removable)
+"""The passes over derivatives that leave the values as they are, in order."""
+
 Observer = Callable[[str, Graph], Any]
 """Called with the name of each step and the graph after it."""
 
@@ -153,17 +156,17 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
     types = {m: Type("real", variable.shape) for variable in model.wrt for m in variable.members}
     wrt = [(member, types[member]) for member in members]
     directions = signature.arguments[-signature.directions :] if signature.directions else ()
-    tidy, arrays = partial(guard, values=1), has_arrays(model, graph)
+    arrays = has_arrays(model, graph)
     if model.batched:
         return _over_samples(graph, types, model, signature.mode, options)
     if signature.mode == "function":
         return graph
     if signature.mode == "hvp":
-        return modes.hessian_product(graph, wrt, partial(_along, model, directions), kinks, tidy)
+        return modes.hessian_product(graph, wrt, partial(_along, model, directions), kinks, _tidy)
     if signature.mode == "hessian":
         if arrays:
-            return modes.array_hessian(graph, wrt, kinks, tidy, is_flat(model))
-        return modes.hessian(graph, members, kinks, tidy)
+            return modes.array_hessian(graph, wrt, kinks, _tidy, is_flat(model))
+        return modes.hessian(graph, members, kinks, _tidy)
     graph, nodes = _with_inputs(graph, types, members)
     if signature.mode == "grad":
         return _at_places(modes.gradient(graph, nodes, kinks), model)
@@ -176,6 +179,13 @@ def differentiate(graph: Graph, model: Model, signature: Signature, options: Opt
     graph, seeds = _with_inputs(graph, along, list(along))
     sweep = modes.pushforward if signature.mode == "jvp" else modes.pullback
     return sweep(graph, nodes, seeds, kinks)
+
+
+def _tidy(gradient: Graph) -> Graph:
+    """A gradient before it is differentiated again: what cancels in it has a derivative that cancels worse."""
+    for run in _SPARING:
+        gradient = run(gradient, values=1)
+    return gradient
 
 
 def _along(model: Model, directions: tuple[Argument, ...], f: Functions) -> list[int]:
@@ -260,7 +270,9 @@ def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: s
 def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None) -> Graph:
     """The passes after differentiation, in order."""
     steps: list[tuple[str, Callable[[Graph], Graph]]] = [
-        ("guard", partial(guard, values=values)),
+        ("guard", guard),
+        ("stabilise adjoints", stabilise),
+        ("removable adjoints", removable),
         ("contract adjoints", contract),
         ("expand", partial(expand, target=target)),
         ("strength", strength),
@@ -271,8 +283,8 @@ def optimise(graph: Graph, target: str, values: int, observe: Observer | None = 
     ]
     for step, run in steps:
         # What a body gives first is no user value, which would be spared.
-        inside = guard if step == "guard" else run
-        graph = bounds(graph) if run is bounds else run(map_bodies(graph, f"{step} {target}", inside))
+        whole = partial(run, values=values) if run in _SPARING else run
+        graph = bounds(graph) if run is bounds else whole(map_bodies(graph, f"{step} {target}", run))
         if observe:
             observe(step, graph)
     return graph

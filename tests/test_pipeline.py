@@ -41,6 +41,8 @@ def test_every_stage_is_well_formed_and_keeps_the_value(name: str, target: str) 
         "contract",
         "grad",
         "guard",
+        "stabilise adjoints",
+        "removable adjoints",
         "contract adjoints",
         "expand",
         "strength",

@@ -94,8 +94,10 @@ class Assembler:
         return lanes, [self.spread(word) if lanes else word.text for word in words]
 
     def as_real(self, word: Word) -> Word:
-        if word.kind != "int":
+        if word.kind == "real":
             return word
+        if word.kind == "bool":
+            return self.choose(word, self.real(1.0), self.real(0.0))
         if word.constant:
             return self.real(float(int(word.text)))
         own, wanted = self.type("int", word.lanes), self.type("real", word.lanes)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
 from symbackprop.emit.llvm_body import LOOP, Body, reassigned, statements_in
-from symbackprop.emit.llvm_values import BYTES, Array, NotLoweredError, Unit
+from symbackprop.emit.llvm_memory import BYTES, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import (
@@ -248,11 +248,7 @@ class _Driver(Body):
         there = asm.emit(f"load ptr, ptr {place}")
         array = self.whole(result)
         if array is None:
-            word = self.value(result)
-            if word.kind == "bool":
-                own = asm.scalar["real"]
-                word = Word(asm.emit(f"uitofp i1 {word.text} to {own}"), "real")
-            word = asm.as_real(word)
+            word = asm.as_real(self.value(result))
             asm.do(f"store {asm.scalar[word.kind]} {word.text}, ptr {there}")
             self.results.append(Result(word.kind, 0))
             return

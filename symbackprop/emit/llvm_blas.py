@@ -11,7 +11,7 @@ from symbackprop.emit.assembly import Word
 from symbackprop.lower.program import Attribute, Expr
 
 if TYPE_CHECKING:
-    from symbackprop.emit.llvm_values import Array, Values
+    from symbackprop.emit.llvm_memory import Array, Memory
 
 PREFIX = "blas_"
 """Names of BLAS's functions in a module; `jit.native` finds them where SciPy publishes them."""
@@ -36,7 +36,7 @@ class _Matrix(NamedTuple):
         return self.array.extents[1 - self.flipped]
 
 
-def product(body: Values, operands: tuple[Expr, ...]) -> Word | None:
+def product(body: Memory, operands: tuple[Expr, ...]) -> Word | None:
     """``np.dot(a, b)`` of two vectors as a number, or ``np.dot(a, b, out)`` into an array."""
     left, right = (_matrix(body, operand) for operand in operands[:2])
     if len(operands) == 2:
@@ -52,14 +52,14 @@ def product(body: Values, operands: tuple[Expr, ...]) -> Word | None:
     return None
 
 
-def _matrix(body: Values, expr: Expr) -> _Matrix:
+def _matrix(body: Memory, expr: Expr) -> _Matrix:
     flipped = isinstance(expr, Attribute)
     array = body.whole(expr.owner if isinstance(expr, Attribute) else expr)
     assert array is not None
     return _Matrix(array, flipped)
 
 
-def _matrices(body: Values, left: _Matrix, right: _Matrix, out: Array) -> None:
+def _matrices(body: Memory, left: _Matrix, right: _Matrix, out: Array) -> None:
     one, zero = body.asm.real(1.0), body.asm.real(0.0)
     _call(
         body,
@@ -82,7 +82,7 @@ def _matrices(body: Values, left: _Matrix, right: _Matrix, out: Array) -> None:
     )
 
 
-def _matrix_vector(body: Values, matrix: _Matrix, vector: Array, out: Array, transposed: bool) -> None:
+def _matrix_vector(body: Memory, matrix: _Matrix, vector: Array, out: Array, transposed: bool) -> None:
     """out = A x, or A^T x."""
     # Of a matrix without entries BLAS does not write the result.
     name = "llvm.memset.p0.i64"
@@ -109,7 +109,7 @@ def _matrix_vector(body: Values, matrix: _Matrix, vector: Array, out: Array, tra
     )
 
 
-def _vectors(body: Values, left: _Matrix, right: _Matrix) -> Word:
+def _vectors(body: Memory, left: _Matrix, right: _Matrix) -> Word:
     one, own = _count(body, body.asm.integer(1)), body.asm.scalar["real"]
     count = _count(body, left.array.extents[0])
     listed = [count, left.array.pointer, one, right.array.pointer, one]
@@ -117,12 +117,12 @@ def _vectors(body: Values, left: _Matrix, right: _Matrix) -> Word:
     return Word(body.asm.emit(f"call {own} @{symbol}({', '.join(f'ptr {text}' for text in listed)})"), "real")
 
 
-def _call(body: Values, name: str, arguments: list[str]) -> None:
+def _call(body: Memory, name: str, arguments: list[str]) -> None:
     symbol = _symbol(body, name, "void", len(arguments))
     body.asm.do(f"call void @{symbol}({', '.join(f'ptr {text}' for text in arguments)})")
 
 
-def _symbol(body: Values, name: str, result: str, count: int) -> str:
+def _symbol(body: Memory, name: str, result: str, count: int) -> str:
     symbol = f"{PREFIX}{'d' if body.asm.dtype == 'float64' else 's'}{name}"
     body.unit.declared[symbol] = f"declare {result} @{symbol}({', '.join(['ptr'] * count)})"
     body.unit.libraries.add(symbol)
@@ -132,26 +132,26 @@ def _symbol(body: Values, name: str, result: str, count: int) -> str:
 # Arguments, which BLAS takes by address.
 
 
-def _place(body: Values, own: str, text: str) -> str:
+def _place(body: Memory, own: str, text: str) -> str:
     pointer = f"%{body.asm.fresh('slot')}"
     body.asm.stack.append(f"  {pointer} = alloca {own}")
     body.asm.do(f"store {own} {text}, ptr {pointer}")
     return pointer
 
 
-def _flag(body: Values, transposed: bool) -> str:
+def _flag(body: Memory, transposed: bool) -> str:
     return _place(body, "i8", str(ord("T" if transposed else "N")))
 
 
-def _count(body: Values, extent: Word) -> str:
+def _count(body: Memory, extent: Word) -> str:
     return _place(body, "i32", extent.text if extent.constant else body.asm.emit(f"trunc i64 {extent.text} to i32"))
 
 
-def _number(body: Values, word: Word) -> str:
+def _number(body: Memory, word: Word) -> str:
     return _place(body, body.asm.scalar["real"], word.text)
 
 
-def _stride(body: Values, array: Array) -> str:
+def _stride(body: Memory, array: Array) -> str:
     """The length of a row, which must not be 0."""
     length = array.extents[1]
     return _count(body, body.asm.choose(body.asm.compare("sgt", length, Word("0", "int")), length, Word("1", "int")))

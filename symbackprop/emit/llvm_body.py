@@ -11,7 +11,8 @@ from typing import Any
 
 from symbackprop.emit.assembly import INSTRUCTIONS, Word
 from symbackprop.emit.llvm_blas import product
-from symbackprop.emit.llvm_values import Array, NotLoweredError, Slot, Unit, Values
+from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot, Unit
+from symbackprop.emit.llvm_values import Values
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -41,8 +42,8 @@ class Body(Values):
 
     def __init__(self, unit: Unit, function: Function) -> None:
         super().__init__(unit, function)
-        self.sums: dict[str, str] = {}
-        """In a loop that runs in lanes: where the sums over its turns are kept, a lane each."""
+        self.sums: dict[str, Array] = {}
+        """In a loop that runs in lanes: what its sums over turns are kept in, a lane each."""
 
     # Statements.
 
@@ -57,8 +58,10 @@ class Body(Values):
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
             case For(counter, extent, body, lanes):
-                turns = self._for_lanes if lanes and self.asm.width > 1 else self._for
-                turns(counter, self.value(extent), body)
+                if lanes and self.asm.width > 1:
+                    self._for_lanes(statement)
+                else:
+                    self._for(counter, self.value(extent), body)
             case Allocate():
                 self.fill(statement)
             case Call(name, arguments):
@@ -81,33 +84,38 @@ class Body(Values):
             self.env[target.name] = array_of
             return
         word = self.value(value)
-        if target.name in self.slots and self.lane is None:
-            slot = self._slot(target.name, word.kind)
-            self.asm.do(f"store {self.asm.scalar[slot.kind]} {self._as(word, slot.kind).text}, ptr {slot.pointer}")
+        if target.name in self.slots:
+            self._keep(target.name, word)
         else:
             self.env[target.name] = word
 
+    def _keep(self, name: str, word: Word) -> None:
+        """Give a local that is assigned more than once another value."""
+        slot, asm = self._slot(name, word.kind), self.asm
+        value = self.converted(word, slot.kind)
+        text = asm.spread(value) if slot.lanes else value.text
+        asm.do(f"store {asm.type(slot.kind, slot.lanes)} {text}, ptr {slot.pointer}")
+
     def _slot(self, name: str, kind: DType) -> Slot:
-        found = self.env.get(name)
-        if not isinstance(found, Slot):
+        found, lanes = self.env.get(name), self.lane is not None
+        if not isinstance(found, Slot) or found.lanes != lanes:
             # On the stack of the function, wherever the name is first assigned.
             pointer = f"%{self.asm.fresh('slot')}"
-            self.asm.stack.append(f"  {pointer} = alloca {self.asm.scalar[kind]}")
-            found = self.env[name] = Slot(pointer, kind)
+            self.asm.stack.append(f"  {pointer} = alloca {self.asm.type(kind, lanes)}, align 64")
+            found = self.env[name] = Slot(pointer, kind, lanes)
         return found
 
     def _accumulate(self, target: Any, value: Word, symbol: str) -> None:
-        if isinstance(target, Ref) and target.name in self.sums:
-            kind = self._kept(target.name)
-            self._add_in_lanes(self.sums[target.name], kind, self._as(value, kind))
+        name, place = (target.name, ()) if isinstance(target, Ref) else (target.array, target.place)
+        if name in self.sums:
+            self._add_in_lanes(self.sums[name], place, value)
             return
         before = self.value(target)
-        after = self.asm.binary(INSTRUCTIONS[before.kind][symbol], before, self._as(value, before.kind))
+        after = self.asm.binary(INSTRUCTIONS[before.kind][symbol], before, self.converted(value, before.kind))
         if isinstance(target, Item):
             self.put(self.array(target.array), target.place, after)
         else:
-            slot = self._slot(target.name, before.kind)
-            self.asm.do(f"store {self.asm.scalar[slot.kind]} {after.text}, ptr {slot.pointer}")
+            self._keep(target.name, after)
 
     def _for(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
         outer = dict(self.env)
@@ -120,50 +128,90 @@ class Body(Values):
         # What the body names has no value after it, but for what has a place of its own.
         self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
 
-    def _for_lanes(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
+    def _for_lanes(self, loop: For) -> None:
         """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order."""
         asm, outer = self.asm, dict(self.env)
-        flags = asm.type("int", True)
-        for statement in body:
-            if isinstance(statement, Accumulate) and isinstance(statement.target, Ref):
-                self.sums[statement.target.name] = f"%{asm.fresh('sums')}"
-        for name, pointer in self.sums.items():
-            own = asm.type(self._kept(name), True)
-            asm.stack.append(f"  {pointer} = alloca {own}")
-            asm.do(f"store {own} zeroinitializer, ptr {pointer}")
+        flags, extent = asm.type("int", True), self.value(loop.extent)
+        for name in loop.private:
+            array = self.array(name)
+            self.env[name] = array._replace(pointer=self._registers(array), lanes=True)
+        self._sums_of(loop)
         numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
 
         def turn(first: Word) -> None:
-            spread = asm.spread(first)
-            mine = asm.emit(f"add {flags} {spread}, <{numbers}>")
+            mine = asm.emit(f"add {flags} {asm.spread(first)}, <{numbers}>")
             self.mask = asm.emit(f"icmp slt {flags} {mine}, {asm.spread(extent)}")
-            self.lane, self.env[counter] = (counter, first), Word(mine, "int", True)
-            self.run(body)
+            self.lane, self.env[loop.counter] = (loop.counter, first), Word(mine, "int", True)
+            self.run(loop.body)
 
         self.loop(extent, turn, asm.width)
         self.lane, self.mask = None, ""
-        self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
+        self.env = outer
         sums, self.sums = self.sums, {}
-        for name, pointer in sums.items():
-            kind = self._kept(name)
-            own = asm.type(kind, True)
-            total = asm.emit(f"load {own}, ptr {pointer}")
+        for name, mine in sums.items():
+            self._add_up(name, mine)
+
+    def _registers(self, array: Array) -> str:
+        """Room for an entry in every lane, of an array of known size."""
+        size = self.size(array.extents)
+        if not size.constant:
+            raise NotLoweredError("an array of unknown size in each lane")
+        pointer = f"%{self.asm.fresh('slot')}"
+        own = self.asm.type(array.kind, True)
+        self.asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {own}], align 64")
+        return pointer
+
+    def _sums_of(self, loop: For) -> None:
+        """Start the sums over the turns, of numbers and of arrays, in every lane."""
+        asm = self.asm
+        inside = [s for s, _ in statements_in(loop.body)]
+        own = {s.target.name for s in inside if isinstance(s, Assign) and isinstance(s.target, Ref)} | {*loop.private}
+        for statement in inside:
+            target = statement.target if isinstance(statement, Accumulate) else None
+            if isinstance(target, Ref) and target.name not in own:
+                kept = self.env[target.name]
+                self.sums.setdefault(target.name, Array(f"%{asm.fresh('slot')}", (), kept.kind, True))
+            elif isinstance(target, Item) and target.array not in own and Ref(loop.counter) not in target.place:
+                array = self.array(target.array)
+                self.sums.setdefault(target.array, array._replace(pointer=f"%{asm.fresh('slot')}", lanes=True))
+        for mine in self.sums.values():
+            size = self.size(mine.extents)
+            if not size.constant:
+                raise NotLoweredError("a sum of unknown size in each lane")
+            register = asm.type(mine.kind, True)
+            asm.stack.append(f"  {mine.pointer} = alloca [{max(1, int(size.text))} x {register}], align 64")
+
+            def clear(index: Word, mine: Array = mine, register: str = register) -> None:
+                asm.do(f"store {register} zeroinitializer, ptr {self.register(mine, index)}, align 64")
+
+            self.loop(size, clear)
+
+    def _add_up(self, name: str, mine: Array) -> None:
+        """Add the sums of all lanes, in order, to what they are sums of."""
+        asm, register = self.asm, self.asm.type(mine.kind, True)
+
+        def add(index: Word) -> None:
+            total = asm.emit(f"load {register}, ptr {self.register(mine, index)}, align 64")
+            found = self.env[name]
+            before = self.load(found, index) if isinstance(found, Array) else self.value(Ref(name))
             for lane in range(asm.width):
-                one = Word(asm.emit(f"extractelement {own} {total}, i64 {lane}"), kind)
-                self._accumulate(Ref(name), one, "+")
+                one = Word(asm.emit(f"extractelement {register} {total}, i64 {lane}"), mine.kind)
+                before = asm.binary(INSTRUCTIONS[mine.kind]["+"], before, one)
+            if isinstance(found, Array):
+                self.store(found, index, before)
+            else:
+                self._keep(name, before)
 
-    def _kept(self, name: str) -> DType:
-        """What a sum over the turns of a loop is."""
-        found = self.env[name]
-        assert not isinstance(found, Array)
-        return found.kind
+        self.loop(self.size(mine.extents), add)
 
-    def _add_in_lanes(self, pointer: str, kind: DType, value: Word) -> None:
-        asm, own = self.asm, self.asm.type(kind, True)
-        taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {asm.spread(value)}, {own} zeroinitializer")
-        before = asm.emit(f"load {own}, ptr {pointer}")
-        total = asm.emit(f"{INSTRUCTIONS[kind]['+']} {own} {before}, {taken}")
-        asm.do(f"store {own} {total}, ptr {pointer}")
+    def _add_in_lanes(self, mine: Array, place: tuple[Expr, ...], value: Word) -> None:
+        asm, own = self.asm, self.asm.type(mine.kind, True)
+        pointer = self.register(mine, self._flat(place, mine.extents))
+        before = asm.emit(f"load {own}, ptr {pointer}, align 64")
+        instruction = INSTRUCTIONS[mine.kind]["+"]
+        after = asm.emit(f"{instruction} {own} {before}, {asm.spread(self.converted(value, mine.kind))}")
+        taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {after}, {own} {before}")
+        asm.do(f"store {own} {taken}, ptr {pointer}, align 64")
 
     def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1) -> None:
         """Do something for 0, 1, ... up to an extent, or in wider steps."""
@@ -188,7 +236,7 @@ class Body(Values):
         if allocate.fill is None:
             return
         array = self.array(allocate.name)
-        word = self._as(self._number(allocate.fill), array.kind)
+        word = self.converted(self._number(allocate.fill), array.kind)
         self.loop(self.size(array.extents), lambda index: self.store(array, index, word))
 
     # Parts of a big function.

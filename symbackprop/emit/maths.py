@@ -233,7 +233,7 @@ def log1p(d: _Doubles, x: str) -> str:
 
 def tanh(d: _Doubles, x: str) -> str:
     """-m/(2 + m) with m = expm1(-2|x|), all in two parts, and the sign of x."""
-    high, low = _added(d, *_expm1(d, d.two("fmul", d.abs(x), d.const(-2.0))))
+    high, low = _added(d, *_expm1(d, d.negative(d.abs(d.two("fmul", x, d.const(2.0))))))
     below, lost = _added(d, d.const(2.0), high)
     inverse = d.two("fdiv", d.const(1.0), below)
     quotient = d.two("fmul", high, inverse)

@@ -63,7 +63,7 @@ class _Readers:
 
 
 def _marked(statement: Statement, readers: _Readers) -> Statement:
-    if not isinstance(statement, For):
+    if not isinstance(statement, For) or statement.lanes:
         return statement
     if _fits(statement, readers):
         return statement._replace(lanes=True)

@@ -26,6 +26,7 @@ from symbackprop.lower.program import (
     Statement,
     Target,
 )
+from symbackprop.lower.samples import over_samples
 from symbackprop.lower.schedule import Scheduler
 from symbackprop.ops import REGISTRY, DType
 from symbackprop.ops.contraction import ADD_DIAGONAL, DIAGONALIZE
@@ -255,10 +256,42 @@ class LoopScheduler(Scheduler):
 
     def assemble(self) -> None:
         results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
-        statements, borrowing = reuse(self.allocations, self.statements(), results)
+        made = self.statements()
+        if self.target_name == "numba":
+            made = self._over_samples(made, set(results))
+        statements, borrowing = reuse(self.allocations, made, results)
         self.function.body.extend(statements)
         for name in borrowing:
             self.arrays.remove(self.shapes[name])
+
+    def _over_samples(self, statements: list[Statement], results: set[str]) -> list[Statement]:
+        """One loop over the samples of a batch where many would do."""
+        shapes = {name: tuple(self.extent(extent) for extent in shape) for name, shape in self.shapes.items()}
+        for argument, name in zip(self.arguments, self.parameters, strict=True):
+            shapes[name] = tuple(self.extent(extent) for extent in argument.full_shape)
+        counters = [self.counter(depth).name for depth in range(3)]
+        fused = over_samples(statements, self.allocations, shapes, results, counters, self._new_name)
+        if fused is None:
+            return statements
+        statements, self.allocations = fused
+        self._count_again([s for s in self.allocations if isinstance(s, Allocate)])
+        return statements
+
+    def _count_again(self, allocations: list[Allocate]) -> None:
+        """What arrays there are, after some have shrunk to a row, or to a number."""
+        known, self.shapes = self.shapes, {}
+        for shape in known.values():
+            self.arrays.remove(shape)
+        for allocation in allocations:
+            # An array of another size is a row, of known size.
+            shape = known.get(allocation.name, ())
+            if len(shape) != len(allocation.extents):
+                shape = tuple(extent.number for extent in allocation.extents if isinstance(extent, Literal))  # type: ignore[misc]
+            self.shapes[allocation.name] = shape
+            self.arrays.append(shape)
+
+    def _new_name(self, stem: str) -> str:
+        return self.namer.temporary(stem) if stem == "v" else self.namer.allocate(stem)
 
     def statements(self) -> list[Statement]:
         """All nests, one after the other."""

@@ -117,6 +117,8 @@ class For(NamedTuple):
     body: tuple[Statement, ...]
     lanes: bool = False
     """Whether several turns may run at once; see `lower.lanes`."""
+    private: tuple[str, ...] = ()
+    """Arrays that each turn has for itself."""
 
 
 class Allocate(NamedTuple):

@@ -146,10 +146,10 @@ ROWS = (
     ),
     Op(
         name="quotient_near",
-        doc="x / y, given d = x - y (or x + y) without cancellation",
+        doc="x / y, given d = x - y without cancellation",
         arity=3,
-        # x/y is 1 + d/y: the derivative of that has no two terms near 1/y that cancel where d is small. The sign of an
-        # x + y makes no difference.
+        # x/y is 1 + d/y: the derivative of that has no two terms near 1/y that cancel where d is small. Given x + y it
+        # is -1 + d/y, with the same derivatives and another value: what reads the references would be told 2 too much.
         partials=(0, lambda f, z, x, y, d: -(d / y / y), lambda f, z, x, y, d: 1 / y),
         define=lambda f, x, y, d: x / y,
         mpmath=lambda x, y, d: 1 + d / y,

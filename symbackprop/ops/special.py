@@ -129,6 +129,12 @@ def _erfinv_slope(f: Any, x: Any) -> Any:
     return f.select(f.lt(z, 0.6), f.const(_HALF_ROOT_PI) * f.exp(z * z), outer)
 
 
+def _erfcinv(x: Any) -> Any:
+    # 1 - x keeps x only with as many digits more as x is small.
+    with mp.extraprec(max(0, -int(mp.mag(x)) if x else 0)):
+        return mp.erfinv(1 - x)
+
+
 def _lambertw_slope(f: Any, x: Any) -> Any:
     # 1/((1 + w)*exp(w)), since w/(x*(1 + w)) is 0/0 at the origin; the latter for large x, where the exponential would
     # amplify the rounding of w, 500 ulp at 1e256.
@@ -216,6 +222,29 @@ ROWS = (
         ball=lambda x: x.erfinv(),
         cost=SPECIAL,
         domain=((-0.95, 0.95),),
+    ),
+    Op(
+        name="erfcinv_slope",
+        doc="derivative of erfcinv",
+        partials=(lambda f, z, x: 2 * f.erfcinv(x) * z * z,),
+        # As that of erfinv: exp(z*z) amplifies the error of z, erfcx(|z|)/erfc(|z|) does not.
+        define=lambda f, x: -(f.const(_HALF_ROOT_PI) * f.erfcx(f.abs(f.erfcinv(x))) / f.minimum(x, 2 - x)),
+        mpmath=lambda x: -mp.sqrt(mp.pi) / 2 * mp.exp(_erfcinv(x) ** 2),
+        ball=lambda x: -((0 * x).acos() / 2).sqrt() * ((1 - x).erfinv() ** 2).exp(),
+        cost=2 * SPECIAL + DIVISION + 5,
+        domain=((0.05, 0.95),),
+        analytic=False,
+    ),
+    Op(
+        name="erfcinv",
+        doc="inverse complementary error function",
+        partials=(lambda f, z, x: f.erfcinv_slope(x),),
+        numpy=call("special.erfcinv"),
+        numba=compiled_scalar("erfcinv", 1),
+        mpmath=_erfcinv,
+        ball=lambda x: (1 - x).erfinv(),
+        cost=SPECIAL,
+        domain=((0.05, 0.95),),
     ),
     Op(
         name="besselj",

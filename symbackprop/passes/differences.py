@@ -7,7 +7,7 @@ through the difference of the points (`passes.apart`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import product
 
@@ -15,6 +15,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 from symbackprop.passes.apart import apart
+from symbackprop.passes.common_factors import without_common
 from symbackprop.passes.offsets import Offset, Parts, built, identities, minus, offset, square_of, terms, with_term
 from symbackprop.passes.rewrite import Rewriter, Rule
 
@@ -22,6 +23,7 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "log")
 )
 _ONE_MINUS_SQUARE = REGISTRY["one_minus_square"]
+Form = Callable[[Rewriter, Fraction, Parts], int | None]
 _MOST_CHOICES = 64
 _DEEPEST = 2
 
@@ -43,16 +45,26 @@ def _formed(r: Rewriter, x: int, y: int, sign: int) -> int | None:
     if left is None or right is None:
         return None
     (c, a), (d, b) = left, right
-    parts = {n: a.get(n, Fraction(0)) + sign * b.get(n, Fraction(0)) for n in (*a, *(n for n in b if n not in a))}
-    # What both sides have in common cancels here, and not after two roundings.
-    cancelled = len({**a, **b}) > sum(map(bool, parts.values())) or (c and c + sign * d == 0)
-    parts = {node: factor for node, factor in parts.items() if factor}
-    if cancelled and parts:
-        return built(r, c + sign * d, parts)
+    parts = dict(a)
+    for node, factor in b.items():
+        signed = factor if sign > 0 else -factor
+        parts[node] = parts[node] + signed if node in parts else signed
+    constant = (c + d if sign > 0 else c - d) if d else c
+    # What both sides have in common cancels here, and not after two roundings; what they count twice, where the rest
+    # may cancel it: of t/2 - s + t/2 no rule would see both halves.
+    cancelled = not all(parts.values()) or (c and not constant)
+    counted_twice = len(parts) < len(a) + len(b) and min(len(a), len(b)) == 1 and len(parts) == 2
+    if cancelled or (counted_twice and not constant and len({factor > 0 for factor in parts.values()}) == 2):
+        parts = {node: factor for node, factor in parts.items() if factor}
+        if parts:
+            return built(r, constant, parts)
     if not parts:
         return None
-    constant = c + sign * d
-    for form in (_squares, _companions, apart, _rests, _quotient_and_number, _complements):
+    return _in_a_form(r, constant, parts, _FORMS)
+
+
+def _in_a_form(r: Rewriter, constant: Fraction, parts: Parts, forms: Sequence[Form]) -> int | None:
+    for form in forms:
         found = form(r, constant, parts)
         if found is not None:
             return found
@@ -65,6 +77,24 @@ def _add(r: Rewriter, x: int, y: int) -> int | None:
 
 def _sub(r: Rewriter, x: int, y: int) -> int | None:
     return _difference(r, x, y, -1)
+
+
+def _with_common_factor(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """y*exp(u) - y = y*(exp(u) - 1), as adjoints are: what reaches a node by two ways carries one cotangent."""
+    split = None if constant or len(parts) < 2 else without_common(r.nodes, list(parts))
+    if split is None:
+        return None
+    common, others = split
+    number, rest = Fraction(0), dict[int, Fraction]()
+    for quotient, factor in zip(others, parts.values(), strict=True):
+        if quotient.is_number:
+            number += factor * quotient.number
+        else:
+            alone = quotient._replace(number=Fraction(1)).built(r.f).index
+            rest = with_term(rest, alone, factor * quotient.number)
+    rest = {node: factor for node, factor in rest.items() if factor}
+    found = _in_a_form(r, number, rest, _ALONE)
+    return None if found is None else (common.built(r.f) * r.f.wrap(found)).index
 
 
 # Sums of squares with both signs.
@@ -221,6 +251,10 @@ def _over_conjugate(r: Rewriter, root: int, other: int) -> int | None:
             return f.select(f.gt(v, 0), near, f.wrap(r.plain(_SUB, (root, other)))).index
     return None
 
+
+_ALONE: tuple[Form, ...] = (_squares, _companions, apart, _rests, _quotient_and_number, _complements)
+# A factor that is near 1 is no rest where it is common to all terms.
+_FORMS: tuple[Form, ...] = (*_ALONE[:3], _with_common_factor, *_ALONE[3:])
 
 _WIDE = (-700.0, 700.0)
 

@@ -351,15 +351,15 @@ def guard(graph: Graph, values: int = 0) -> Graph:
 
     The first `values` outputs are the user's own expressions: what they are made of keeps IEEE's 0*nan = nan.
     """
-    return sweep(graph, _Guard(), _written(graph, graph.outputs[:values]) if values else None)
+    return sweep(graph, _Guard(), written(graph, values) if values else None)
 
 
-def _written(graph: Graph, outputs: tuple[int, ...]) -> list[bool]:
-    """The nodes that values are made of; the slopes that are attached to one are derivatives."""
+def written(graph: Graph, values: int) -> list[bool]:
+    """The nodes that the first outputs are made of; the slopes that are attached to one are derivatives."""
     needed = [False] * len(graph.nodes)
-    for output in outputs:
+    for output in graph.outputs[:values]:
         needed[output] = True
-    for index in range(max(outputs), -1, -1):
+    for index in range(len(graph.nodes) - 1, -1, -1):
         if needed[index]:
             node = graph.nodes[index]
             for operand in node.operands[:1] if node.op.name == _ATTACHED else node.operands:

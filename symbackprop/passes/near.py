@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from symbackprop.ir import Value
+from symbackprop.ir import Functions, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.offsets import built, identities, offset, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
@@ -74,37 +75,92 @@ def _own_sum(r: Rewriter, x: int) -> int | None:
     return _distance_from_one(r, x) if r.is_op(x, _ADD) or r.is_op(x, _SUB) else None
 
 
-def _acosh(r: Rewriter, x: int) -> int | None:
-    rest = _own_sum(r, x)
-    return None if rest is None else (2 * r.f.asinh(r.f.sqrt(r.f.wrap(rest) / 2))).index
-
-
-def _half_angle(r: Rewriter, x: int) -> tuple[int, Value] | None:
-    """The sign s of an own sum x = s*(1 - d), and acos(1 - d) = 2*asin(sqrt(d/2))."""
-    if not (r.is_op(x, _ADD) or r.is_op(x, _SUB)):
-        return None
+def _beside_one(r: Rewriter, x: int) -> tuple[int | None, Value] | None:
+    """The sign of x where it is near 1 or -1, and 1 - |x| there; of a function that comes near both, no sign."""
+    f, name = r.f, r.nodes[x].op.name
+    if name in ("tanh", "erf"):
+        size = f.abs(f.wrap(r.operands(x)[0]))
+        return None, 2 * f.logistic(-2 * size) if name == "tanh" else f.erfc(size)
     found = offset(r, x)
-    if found is None or abs(found[0]) != 1:
-        return None
-    sign, f = int(found[0]), r.f
-    return sign, 2 * f.asin(f.sqrt(-sign * f.wrap(found[1]) / 2))
+    if found is not None and abs(found[0]) != 1:
+        found = None
+    for value, rest in () if found else identities(r, x):
+        if abs(value) == 1:
+            found = value, rest
+            break
+    return None if found is None else (int(found[0]), -int(found[0]) * f.wrap(found[1]))
 
 
-def _acos(r: Rewriter, x: int) -> int | None:
-    found = _half_angle(r, x)
-    if found is None:
-        return None
-    sign, angle = found
-    return angle.index if sign > 0 else (r.f.const("pi") - angle).index
+Near = Callable[[Functions, Value, int | None, Value], Value]
+"""What an inverse function of x is near 1 and -1, given x, its sign there and 1 - |x|."""
 
 
-def _asin(r: Rewriter, x: int) -> int | None:
-    found = _half_angle(r, x)
-    if found is None:
-        return None
-    sign, angle = found
-    quarter = r.f.const("pi") / 2
-    return (quarter - angle if sign > 0 else angle - quarter).index
+def _acos_near(f: Functions, x: Value, sign: int | None, distance: Value) -> Value:
+    """acos(1 - w) = 2*asin(sqrt(w/2))."""
+    angle = 2 * f.asin(f.sqrt(distance / 2))
+    if sign is None:
+        return f.select(f.gt(x, 0), angle, f.const("pi") - angle)
+    return angle if sign > 0 else f.const("pi") - angle
+
+
+def _odd(near: Callable[[Functions, Value], Value]) -> Near:
+    """Of an odd function, by its form near 1."""
+    return lambda f, x, sign, distance: (f.sign(x) if sign is None else sign) * near(f, distance)
+
+
+_asin_near = _odd(lambda f, w: f.const("pi") / 2 - 2 * f.asin(f.sqrt(w / 2)))
+_atanh_near = _odd(lambda f, w: (f.log(2 - w) - f.log(w)) / 2)
+_erfinv_near = _odd(lambda f, w: f.erfcinv(w))
+
+
+def _inverse(name: str, near: Near) -> Callable[[Rewriter, int], int | None]:
+    """An inverse function that is steep at 1 and -1, of what comes near these."""
+
+    def inverse(r: Rewriter, x: int) -> int | None:
+        of_size = r.nodes[x].op.name == "abs"
+        found = _beside_one(r, r.operands(x)[0] if of_size else x)
+        if found is None:
+            return None
+        # |x| is near 1 alone, and as far from it as x is from 1 or -1.
+        return _chosen(r, name, near, x, 1 if of_size else found[0], found[1])
+
+    return inverse
+
+
+def _chosen(r: Rewriter, name: str, near: Near, x: int, sign: int | None, distance: Value) -> int:
+    f, u = r.f, r.f.wrap(x)
+    is_near = f.lt(distance, _NEAR)
+    # The function itself sees nothing that is near: neither its infinite slope, nor this rule once more.
+    direct = f.wrap(r.plain(REGISTRY[name], (f.select(is_near, 0, u).index,)))
+    return f.select(is_near, near(f, u, sign, distance), direct).index
+
+
+def _acosh(r: Rewriter, x: int) -> int | None:
+    found = _beside_one(r, x)
+    return None if found is None or found[0] != 1 else (2 * r.f.asinh(r.f.sqrt(-found[1] / 2))).index
+
+
+def _of_reciprocal(name: str, near: Near) -> Callable[[Rewriter, int], int | None]:
+    """asec(x) = acos(1/x) and acsc(x) = asin(1/x), for |x| = 1 + d: |1/x| is 1 - d/|x|."""
+
+    def inverse(r: Rewriter, x: int) -> int | None:
+        found = _beside_one(r, x)
+        if found is None:
+            return None
+        sign, distance = found
+        # A function that comes near both ends comes from inside: it has no inverse of this kind.
+        if sign is None:
+            return None
+        u = r.f.wrap(x)
+        return _chosen(r, name, near, (1 / u).index, sign, -distance / (u if sign > 0 else -u))
+
+    return inverse
+
+
+def _asech(r: Rewriter, x: int) -> int | None:
+    """asech(1 - w) = acosh(1 + w/(1 - w))."""
+    found = _beside_one(r, x)
+    return None if found is None or found[0] != 1 else (2 * r.f.asinh(r.f.sqrt(found[1] / r.f.wrap(x) / 2))).index
 
 
 def _power(r: Rewriter, x: int, y: int) -> int | None:
@@ -116,6 +172,8 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     return None if rest is None else r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
 
 
+# Beyond, the functions themselves do: below 1/2 their conditions are at most 1.2.
+_NEAR = Fraction(1, 2)
 _POSITIVE, _SMALL = (1e-3, 1e6), (-0.9, 1e3)
 
 RULES = (
@@ -158,20 +216,65 @@ RULES = (
     Rule(
         "acos(1 - x) -> 2*asin(sqrt(x/2))",
         "acos",
-        _acos,
+        _inverse("acos", _acos_near),
         lambda f, x, y, c: f.acos(1 - x),
         domain=((1e-9, 1.9),),
         before=5e7,
         after=4,
     ),
     Rule(
-        "asin(1 - x) -> pi/2 - 2*asin(sqrt(x/2))",
+        "asin(cos(x)) -> pi/2 - 2*asin(sqrt(-cosm1(x)/2)) near 1",
         "asin",
-        _asin,
-        lambda f, x, y, c: f.asin(1 - x),
-        domain=((1e-9, 1.9),),
-        before=8e7,
-        after=50,
+        _inverse("asin", _asin_near),
+        lambda f, x, y, c: f.asin(f.cos(x)),
+        domain=((1e-9, 1.5),),
+        before=math.inf,
+        after=3,
+    ),
+    Rule(
+        "atanh(tanh(x)) -> log((2 - w)/w)/2 near 1, w = 1 - |tanh(x)|",
+        "atanh",
+        _inverse("atanh", _atanh_near),
+        lambda f, x, y, c: f.atanh(f.tanh(x)),
+        domain=((-300, 300),),
+        before=math.inf,
+        after=2,
+    ),
+    Rule(
+        "erfinv(exp(-x)) -> erfcinv(-expm1(-x)) near 1",
+        "erfinv",
+        _inverse("erfinv", _erfinv_near),
+        lambda f, x, y, c: f.erfinv(f.exp(-x)),
+        domain=((1e-9, 3),),
+        before=1.7e8,
+        after=5,
+    ),
+    Rule(
+        "asec(1 + x) -> acos(1 - x/(1 + x))",
+        "asec",
+        _of_reciprocal("acos", _acos_near),
+        lambda f, x, y, c: f.asec(f.cosh(x)),
+        domain=((1e-9, 300),),
+        before=math.inf,
+        after=4,
+    ),
+    Rule(
+        "acsc(1 + x) -> asin(1 - x/(1 + x))",
+        "acsc",
+        _of_reciprocal("asin", _asin_near),
+        lambda f, x, y, c: f.acsc(f.cosh(x)),
+        domain=((1e-9, 300),),
+        before=math.inf,
+        after=4,
+    ),
+    Rule(
+        "asech(1 - x) -> acosh(1 + x/(1 - x))",
+        "asech",
+        _asech,
+        lambda f, x, y, c: f.asech(f.exp(-x)),
+        domain=((1e-9, 300),),
+        before=5.7e7,
+        after=3,
     ),
     Rule(
         "(1 + x)**y -> pow1p(x, y)",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from math import isqrt
+from typing import Any
 
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.passes.rewrite import Rewriter
@@ -16,13 +17,14 @@ from symbackprop.passes.rewrite import Rewriter
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt")
 )
-_ONE_MINUS_SQUARE, _POW1P = REGISTRY["one_minus_square"], REGISTRY["pow1p"]
+_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE = (REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope"))
 DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
 
 Parts = dict[int, Fraction]
 """Terms of a sum, with their coefficients."""
+_UNKNOWN: Any = object()
 Offset = tuple[Fraction, int]
 """The constant, and the node of the rest."""
 
@@ -36,6 +38,13 @@ def _of_row(names: str) -> dict[Op, Op]:
 _ONE_AND = _of_row("exp:expm1 cos:cosm1 cosh:coshm1")
 # f(u) = 1/(1 + g(u)) = 1 - g(u)*f(u).
 _RECIPROCALS = _of_row("sec:cosm1 sech:coshm1")
+# f(u) = 1 + s*u**2*f(u), and 1 + s*(u*f(u))**2/(1 + f(u)): the derivatives of inverse functions.
+_BY_SQUARE = {REGISTRY["atan_slope"]: -1, REGISTRY["atanh_slope"]: 1}
+_BY_ROOT_OF_SQUARE = {REGISTRY["asin_slope"]: 1, REGISTRY["asinh_slope"]: -1}
+# f(u)/u = 1 + (f(u) - u)/u, which has a series.
+_LIKE_THEIR_ARGUMENT = {
+    REGISTRY[name] for name in ("sin", "tan", "sinh", "tanh", "asin", "atan", "asinh", "atanh", "expm1", "log1p")
+}
 _SQUARED = {
     REGISTRY["sin"]: (-1, REGISTRY["cos"]),
     REGISTRY["cos"]: (-1, REGISTRY["sin"]),
@@ -46,8 +55,16 @@ _SQUARED = {
 }
 
 
-def terms(r: Rewriter, index: int) -> tuple[Fraction, dict[int, Fraction]] | None:
+def terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
     """A sum as its constant and the coefficients of its other terms; None where there are more than a few."""
+    question = ("terms", index)
+    if question not in r.memo:
+        r.memo[question] = _terms(r, index)
+    known: tuple[Fraction, Parts] | None = r.memo[question]
+    return known
+
+
+def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
     constant = Fraction(0)
     found: Parts = {}
     stack: list[tuple[int, Fraction]] = [(index, Fraction(1))]
@@ -60,6 +77,14 @@ def terms(r: Rewriter, index: int) -> tuple[Fraction, dict[int, Fraction]] | Non
         if number is not None:
             constant += factor * number
         elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
+            inner = r.memo.get(("terms", node), _UNKNOWN)
+            if inner is None:
+                return None
+            if inner is not _UNKNOWN:
+                constant += factor * inner[0]
+                for term, coefficient in inner[1].items():
+                    _count(found, term, factor * coefficient)
+                continue
             stack += [(operands[1], -factor if r.is_op(node, _SUB) else factor), (operands[0], factor)]
         elif r.is_op(node, _NEG):
             stack.append((operands[0], -factor))
@@ -68,9 +93,16 @@ def terms(r: Rewriter, index: int) -> tuple[Fraction, dict[int, Fraction]] | Non
         elif r.is_op(node, _DIV) and r.number(operands[1]):
             stack.append((operands[0], factor / (r.number(operands[1]) or 1)))
         else:
-            total = found.get(node, Fraction(0)) + factor
-            found = {**found, node: total} if total else {k: v for k, v in found.items() if k != node}
+            _count(found, node, factor)
     return None
+
+
+def _count(found: Parts, term: int, factor: Fraction) -> None:
+    total = found[term] + factor if term in found else factor
+    if total:
+        found[term] = total
+    else:
+        found.pop(term, None)
 
 
 def built(r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]) -> int:
@@ -92,6 +124,11 @@ def built(r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]) -> int
 def with_term(parts: Parts, node: int, factor: Fraction) -> Parts:
     """A rest may itself be a number times a node, or a sum."""
     return {**parts, node: parts.get(node, Fraction(0)) + factor}
+
+
+def is_like(r: Rewriter, index: int, u: int) -> bool:
+    """Whether this is sin(u) or another function whose quotient by u is near 1."""
+    return r.nodes[index].op in _LIKE_THEIR_ARGUMENT and r.operands(index) == (u,)
 
 
 def square_of(r: Rewriter, index: int) -> int | None:
@@ -135,6 +172,10 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
     if node.op in _RECIPROCALS:
         f = r.f
         return Fraction(1), (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
+    if node.op in _BY_SQUARE or node.op in _BY_ROOT_OF_SQUARE:
+        return _of_inverse_slope(r, index)
+    if node.op is _SQRT_SLOPE:
+        return _of_root_slope(r, index, depth)
     if node.op is _ONE_MINUS_SQUARE:
         return Fraction(1), r.add(_NEG, (r.add(_MUL, (operands[0], operands[0])),))
     if node.op is _POW1P:
@@ -148,6 +189,11 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _of_root(r, index, depth)
     if node.op is _POW:
         return _of_power(r, index, depth)
+    if node.op is REGISTRY["sinc"]:
+        u = r.f.wrap(operands[0])
+        return Fraction(1), ((r.f.sin(u) - u) / u).index
+    if node.op is _DIV and is_like(r, operands[0], operands[1]):
+        return Fraction(1), r.add(_DIV, (r.add(_SUB, operands), operands[1]))
     if node.op is _MUL or node.op is _DIV:
         return _of_product(r, index, depth)
     return None
@@ -178,6 +224,27 @@ def _of_root(r: Rewriter, index: int, depth: int) -> Offset | None:
     if root * root != square:
         return None
     return root, r.add(REGISTRY["root_near"], (r.operands(index)[0], rest, r.const(root)))
+
+
+def _of_inverse_slope(r: Rewriter, index: int) -> Offset | None:
+    # Of atan_slope(3 + sin(x)) the rest is larger than the whole; the rests of products of such grew to 1e14.
+    own = terms(r, r.operands(index)[0])
+    if own is None or own[0]:
+        return None
+    node, z = r.nodes[index], r.f.wrap(index)
+    u = r.f.wrap(node.operands[0])
+    rest = u * z * (u if node.op in _BY_SQUARE else u * z / (1 + z))
+    sign = _BY_SQUARE[node.op] if node.op in _BY_SQUARE else _BY_ROOT_OF_SQUARE[node.op]
+    return Fraction(1), (rest if sign > 0 else -rest).index
+
+
+def _of_root_slope(r: Rewriter, index: int, depth: int) -> Offset | None:
+    """1/(2*sqrt(u)) = 1/(2*c) - (sqrt(u) - c)/(2*c*sqrt(u))."""
+    root = _of_root(r, index, depth)
+    if root is None:
+        return None
+    c, rest = root
+    return 1 / (2 * c), (r.f.wrap(rest) * r.f.wrap(index) / -c).index
 
 
 def _of_power(r: Rewriter, index: int, depth: int) -> Offset | None:
@@ -247,6 +314,9 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
     elif name == "erf":
         yield Fraction(1), (-f.erfc(u)).index
         yield Fraction(-1), f.erfc(-u).index
+    elif name == "coth":
+        yield Fraction(1), (2 / f.expm1(2 * u)).index
+        yield Fraction(-1), (-2 / f.expm1(-2 * u)).index
     elif name == "erfc":
         yield Fraction(1), (-f.erf(u)).index
         yield Fraction(2), (-f.erfc(-u)).index

@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import built, minus, terms
+from symbackprop.passes.offsets import built, is_like, minus, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.strength import LONGEST_CHAIN
 
@@ -46,16 +46,17 @@ def _components(r: Rewriter, index: int, most_constant: bool = True) -> list[Val
     found = terms(r, index)
     if found is None or found[0] < 0 or (found[0] and not most_constant):
         return None
+    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
+    # and a molecule's distances took 1.6 times as long.
+    if len(found[1]) + bool(found[0]) > 2:
+        return None
     components = []
     for node, factor in found[1].items():
         root = _square_root_of(r, node)
         if root is None or factor < 0:
             return None
         components.append(root if factor == 1 else _root(r, factor) * root)
-    components += [_root(r, found[0])] if found[0] else []
-    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
-    # and a molecule's distances took 1.6 times as long.
-    return components if len(components) <= 2 else None
+    return components + ([_root(r, found[0])] if found[0] else [])
 
 
 def _root(r: Rewriter, number: Fraction) -> Value:
@@ -275,15 +276,20 @@ def _share(r: Rewriter, x: int, y: int) -> Value | None:
 
 
 def _near(r: Rewriter, x: int, y: int) -> Value | None:
-    """(u + v)/(u + w) = 1 + (v - w)/(u + w), and -1 + ... of the opposite signs."""
+    """(u + v)/(u + w) = 1 + (v - w)/(u + w), and (v - u)/(u + w) = -(u - v)/(u + w)."""
     f = r.f
     if (r.is_op(y, _ADD) or r.is_op(y, _SUB)) and _parts(r, y) is None:
         return None
-    for sign in (1, -1):
-        below = y if sign > 0 else r.add(_NEG, (y,))
-        apart = minus(r, x, below)
-        if apart is not None and r.number(apart) != 0:
-            return f.quotient_near(f.wrap(x), f.wrap(y), f.wrap(apart))
+    for turned in (False, True):
+        above = r.add(_NEG, (x,)) if turned else x
+        apart = minus(r, above, y)
+        if apart is None or r.number(apart) == 0:
+            continue
+        # (u - sin(u))/u vanishes, and is nowhere near 1.
+        if is_like(r, r.operands(apart)[0] if r.is_op(apart, _NEG) else apart, y):
+            return None
+        quotient = f.quotient_near(f.wrap(above), f.wrap(y), f.wrap(apart))
+        return -quotient if turned else quotient
     return None
 
 

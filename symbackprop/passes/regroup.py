@@ -1,7 +1,8 @@
-"""Products and quotients of several variables, in which factors of one variable vanish together.
+"""Products, quotients and sums of several variables, in which what is of one variable vanishes together.
 
-y*cosm1(u)/u**2 is y*(cosm1(u)/u**2), and near 0 (1 - cos(k*x))/x**2 is k**2*((1 - cos(u))/u**2) with u = k*x: what
-vanishes together is divided first. Of the former `passes.removable` finds the series; of the latter it is put here.
+y*cosm1(u)/u**2 is y*(cosm1(u)/u**2), near 0 (1 - cos(k*x))/x**2 is k**2*((1 - cos(u))/u**2) with u = k*x, and
+y*sinh(u) - y*u is y*(sinh(u) - u): what vanishes together is put together first. Of the first and the last
+`passes.removable` finds the series; of the second it is put here.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from fractions import Fraction
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
+from symbackprop.passes.common_factors import without_common
 from symbackprop.passes.dominators import chain_of, dominators_of, extend
+from symbackprop.passes.guard import written
 from symbackprop.passes.regions import between, regions_of, steps_of
 from symbackprop.passes.series import Series, chosen, series_of
 
-_MUL, _DIV, _POW, _LOGISTIC = (REGISTRY[name] for name in ("mul", "div", "pow", "logistic"))
+_ADD, _SUB, _MUL, _DIV, _POW = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow"))
+_LOGISTIC = REGISTRY["logistic"]
 _MOST_FACTORS = 8
 _MOST_STEPS = 8
 """A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
@@ -25,19 +29,27 @@ Powers = dict[int, int]
 """A product: its factors, each with a power that is not 0."""
 
 
-def regrouped(graph: Graph) -> Graph:
-    """The graph with such products taken apart; the graph itself where there are none."""
+def regrouped(graph: Graph, values: int = 0) -> Graph:
+    """The graph with these taken apart, but for what its first outputs are made of; itself where there are none."""
     builder = GraphBuilder(graph)
     dominators = dominators_of(graph.nodes)
     needed = graph.reaching()
     new = list(range(len(graph.nodes)))
     changed = False
+    done = written(graph, values) if values else [False] * len(graph.nodes)
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
         if changed and any(new[operand] != operand for operand in node.operands):
             new[index] = builder.copy(node, tuple([new[operand] for operand in node.operands]))
-        if node.op is _DIV or node.op is _MUL:
+        if done[index]:
+            continue
+        if node.op is _ADD or node.op is _SUB:
+            extend(dominators, builder.nodes)
+            found = _without_common_factor(builder, dominators, new[index])
+            if found is not None:
+                new[index], changed = found, True
+        elif node.op is _DIV or node.op is _MUL:
             beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
             if beside:
                 new[index], changed = beside, True
@@ -91,6 +103,18 @@ def _by_softplus(builder: GraphBuilder, index: int) -> int | None:
 
 def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
     return any(series_of(steps_of(nodes, c, inner)) for c, inner in regions_of(nodes, site, dominators))
+
+
+def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+    """y*g(u) - y*h(u) as y*(g(u) - h(u)), if that has a series."""
+    f, node = Functions(builder), builder.nodes[index]
+    split = without_common(builder.nodes, node.operands) if dominators[index] == -1 else None
+    if split is None:
+        return None
+    common, others = split
+    rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
+    extend(dominators, builder.nodes)
+    return (common.built(f) * f.wrap(rest)).index if _has_series(builder.nodes, dominators, rest) else None
 
 
 def _parted(factors: list[int], dominators: list[int], node: int) -> tuple[list[int], list[int]]:

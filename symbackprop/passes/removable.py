@@ -10,26 +10,33 @@ from __future__ import annotations
 from symbackprop.ir import Functions, Graph, GraphBuilder
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.dominators import dominators_of
+from symbackprop.passes.guard import written
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
 from symbackprop.passes.series import Series, chosen, series_of
 
+_SELECT, _NOT = REGISTRY["select"], REGISTRY["logical_not"]
 _SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
 
 
-def removable(graph: Graph) -> Graph:
-    """Put a series beside every site that needs one, from the outermost inwards."""
-    graph = regrouped(graph)
+def removable(graph: Graph, values: int = 0) -> Graph:
+    """Put a series beside every site that needs one, from the outermost inwards.
+
+    The first `values` outputs of a gradient have been through this, and stay what they are.
+    """
+    graph = regrouped(graph, values)
+    done = written(graph, values) if values else [False] * len(graph.nodes)
     found: dict[int, tuple[int, Series]] = {}
     inside: set[int] = set()
     users = _users(graph)
+    direct = _served(graph, users)
     dominators = dominators_of(graph.nodes)
     for site in range(len(graph.nodes) - 1, -1, -1):
         # What only the direct arm of a series reads is computed where it does not cancel.
-        if site not in users or (site in inside and users[site] <= inside | set(found)):
+        if site not in users or site in direct or (site in inside and users[site] <= inside | set(found)):
             continue
         inside.discard(site)
-        if graph.nodes[site].op not in _SITES:
+        if graph.nodes[site].op not in _SITES or done[site]:
             continue
         for argument, inner in regions_of(graph.nodes, site, dominators):
             series = series_of(steps_of(graph.nodes, argument, inner))
@@ -48,6 +55,33 @@ def _users(graph: Graph) -> dict[int, set[int]]:
             for operand in graph.nodes[index].operands:
                 users.setdefault(operand, set()).add(index)
     return users
+
+
+def _served(graph: Graph, users: dict[int, set[int]]) -> set[int]:
+    """What only the direct arms of series read, of values and of their derivatives: there nothing cancels.
+
+    A derivative of a series has the series' own condition as its gate.
+    """
+    nodes = graph.nodes
+    near = {
+        node.operands[0] for node in nodes if node.op is _SELECT and nodes[node.operands[1]].op.name == "polynomial"
+    }
+    served: set[int] = set()
+
+    def is_direct(user: int, index: int) -> bool:
+        if user in served:
+            return True
+        if user < 0 or nodes[user].op is not _SELECT:
+            return False
+        c, *arms = nodes[user].operands
+        if nodes[c].op is _NOT:
+            c, arms = nodes[c].operands[0], arms[::-1]
+        return c in near and index == arms[1] and index not in (c, arms[0])
+
+    for index in range(len(nodes) - 1, -1, -1) if near else ():
+        if index in users and all(is_direct(user, index) for user in users[index]):
+            served.add(index)
+    return served
 
 
 def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:

@@ -13,6 +13,7 @@ from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
@@ -59,7 +60,14 @@ FIRST_RULES = (
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
 
 
-def stabilise(graph: Graph) -> Graph:
-    """Recognise the families above, simplifying on the way."""
+def stabilise(graph: Graph, values: int = 0) -> Graph:
+    """Recognise the families above, simplifying on the way.
+
+    A gradient, whose first `values` outputs have been through this already, has differences of its own: that of
+    exp(x) - x is exp(x) - 1. The values stay what they are.
+    """
+    if values:
+        # Norms and shares are no longer written out: one sweep does.
+        return sweep(graph, Rewriter(RULES + SIMPLIFY_RULES, fold, spared=SIMPLIFY_RULES), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))

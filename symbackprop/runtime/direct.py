@@ -7,6 +7,7 @@ structure of their model; they serve calls whose arguments need no casting witho
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
@@ -22,7 +23,7 @@ EACH = "_each"
 
 
 class Direct:
-    """The functions of a program. Raises NotLoweredError at once if one of them has no form in LLVM's assembly."""
+    """The functions of a program."""
 
     def __init__(
         self,
@@ -34,7 +35,15 @@ class Direct:
         self.signature, self.dtype, self.program = signature, dtype, program
         self.assemblies = assemblies or {}
         self.natives: dict[str, Native] = {}
-        self.assembly(self.main)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether the program has a form in LLVM's assembly."""
+        try:
+            self.assembly(self.main)
+        except NotLoweredError:
+            return False
+        return True
 
     @property
     def main(self) -> str:
@@ -110,13 +119,10 @@ class Direct:
 
 
 def direct_route(program: Program, signature: Signature, options: Options) -> Direct | None:
-    """The direct route, where it is wanted and can be had."""
+    """The direct route, where it is wanted and this Python has it."""
     if options.target != "numba" or options.route != "direct" or not available():
         return None
-    try:
-        return Direct(signature, options.dtype, program)
-    except NotLoweredError:
-        return None
+    return Direct(signature, options.dtype, program)
 
 
 def _nesting(structure: Structure, positions: Any) -> Nesting | None:

@@ -49,7 +49,7 @@ class CompiledFunction:
         self.backend, self.dtype = target, dtype
         self._title = title
         self._respell = respell
-        self._direct = direct
+        self._machine_code = direct
         # What serves calls whose arguments need no casting, once a first call has gone the long way.
         self._quick: dict[str, Callable[..., Any]] = {}
         self._scope: dict[str, Any] | None = None
@@ -180,6 +180,12 @@ class CompiledFunction:
     def _out(self, named: dict[str, Any]) -> Any:
         """What `out=` was given, unless an argument is called so."""
         return None if any(argument.name == "out" for argument in self.signature.arguments) else named.pop("out", None)
+
+    @property
+    def _direct(self) -> Direct | None:
+        """The direct route; None where another backend or route is wanted, or the program has no form there."""
+        direct = self._machine_code
+        return direct if direct is not None and direct.is_whole else None
 
     def _module(self) -> dict[str, Any]:
         if self._scope is None:

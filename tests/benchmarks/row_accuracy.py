@@ -52,6 +52,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("asin", "acos", "asin_slope", "atanh", "atanh_slope", "erfinv", "erfinv_slope"), ((-1.0, 1.0),)),
     "log1p": ((-1.0, math.inf),),
     "over_softplus": ((-350.0, math.inf),),
+    **dict.fromkeys(("erfcinv", "erfcinv_slope"), ((0.0, 2.0),)),
     **dict.fromkeys(("acosh", "acosh_slope"), ((1.0, math.inf),)),
     **dict.fromkeys(("asech", "asech_slope"), ((0.0, 1.0),)),
     **dict.fromkeys(("lambertw", "lambertw_slope"), ((-0.3, math.inf),)),

@@ -42,7 +42,7 @@ def marked(*body: Statement, after: tuple[Statement, ...] = (), results: tuple[E
         For("i", n, body),
         *after,
     ]
-    found = [s for s in in_lanes(Function("f", ["a", "b"], statements, list(results))).body if isinstance(s, For)][0]
+    found = next(s for s in in_lanes(Function("f", ["a", "b"], statements, list(results))).body if isinstance(s, For))
     return found.lanes
 
 

@@ -260,6 +260,8 @@ TOLERANCES: dict[str, Tolerance] = {
     "erfcx": _library("SciPy: 7.9; a difference of terms of 1.1", 9.0, 5.0, 5.0, d0=lambda x: 1.1 + 0 * x),
     "erfinv": _library("SciPy's erfcx, 5.9; its square, 14.5", 4.0, 7.0, 16.0),
     "erfinv_slope": _library("as erfinv", 7.0, 16.0, 4.0),
+    "erfcinv": _library("SciPy's own, 4.5 around 0.2, and its erfcx", 5.0, 7.0, 16.0),
+    "erfcinv_slope": _library("as erfcinv", 7.0, 16.0, 4.0),
     "gamma": _library(
         "SciPy: 4.5; digamma vanishes between poles", 5.0, 10.0, 12.0, d0=lambda x: 3 * np.abs(special.gamma(x))
     ),

@@ -142,25 +142,24 @@ def everything() -> Graph:
     """All examples of all passes in one graph, an output each."""
     f = Functions(GraphBuilder())
     x, y, c = f.input("x"), f.input("y"), f.lt(f.input("t"), 0)
-    rules = [rule for _, rules in PASSES.values() for rule in rules]
+    # The standard library has no erfinv.
+    rules = [rule for _, rules in PASSES.values() for rule in rules if rule.op != "erfinv"]
     return f.builder.graph([rule.example(f, x, y, c).index for rule in rules])
 
 
-def _expanded(graph: Graph) -> Graph:
-    """For target numpy: target python has no digamma function."""
-    return expand(graph, "numpy")
+def expand_for_numpy(graph: Graph) -> Graph:
+    return expand(graph, "numpy")  # target python has no digamma function
 
 
-@pytest.mark.parametrize(
-    "run",
-    [simplify, guard, strength, dead, _expanded],
-    ids=["simplify", "guard", "strength", "dead", "expand"],
-)
+# A power becomes several products, and a row what it is defined by.
+GROWING = (strength, expand_for_numpy)
+
+
+@pytest.mark.parametrize("run", [simplify, guard, dead, *GROWING], ids=lambda run: run.__name__)
 def test_passes_keep_all_values_and_well_formed_graphs(run: Pass, samples) -> None:
     before = verify(everything())
     after = verify(run(before))
-    # Powers and rows that are made of others are written out.
-    assert len(after) <= len(before) or run in (strength, _expanded)
+    assert len(after) <= len(before) or run in GROWING
     for got, want in zip(after.outputs, before.outputs, strict=True):
         assert_same(Graph(after.nodes, (got,)), Graph(before.nodes, (want,)), samples, POWER_ULP)
 

@@ -30,11 +30,8 @@ ROUNDINGS = 64.0
 # Seeds of cases that lose more than their condition explains, and why.
 KNOWN = {
     110000004: "y*beta(y*t, y*t) for small y, which does not depend on y but for rounding",
-    110000177: "acsc at a square of sec that rounds to 1",
-    110000938: "asin of a sinc that rounds to 1",
     110001460: "y*beta(y, 3 - y) for small y, 1 and a slope that cancels",
     110001726: "beta far below 1, under a polygamma function",
-    110002716: "erfinv of a cosine that rounds to 1",
 }
 
 

@@ -1,0 +1,316 @@
+"""One loop over samples instead of many.
+
+What is lowered for a batch is a row of loops over its samples, with products of matrices between them, each of which
+reads what the one before has written, N rows long. Where a sample reads nothing of other samples but sums over all, the
+loops are one: a sample goes all the way forward and back while what it needs is in the cache, and arrays of N rows that
+only it reads shrink to a row. Products become loops inside; so this is for models small enough that no BLAS would gain.
+
+Programs are single-assignment here: an array is written by one loop, or summed up by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
+from symbackprop.lower.program import (
+    Accumulate,
+    Allocate,
+    Assign,
+    Effect,
+    Expr,
+    For,
+    Invoke,
+    Item,
+    Literal,
+    Ref,
+    Section,
+    Statement,
+    operands_of,
+    with_operands,
+)
+
+MOST_SUMMED = 512
+"""Entries of all sums over samples: in eight lanes they take 32 kB, a first-level cache."""
+
+
+def over_samples(
+    statements: list[Statement],
+    allocations: list[Statement],
+    shapes: Shapes,
+    results: set[str],
+    counters: list[str],
+    name: Namer,
+) -> tuple[list[Statement], list[Statement]] | None:
+    """Statements and allocations with the loops over samples fused; None where they stay as they are.
+
+    `counters` are the names of loop counters by depth, three at least; `name` makes a new name.
+    """
+    length = _samples(statements)
+    if length is None:
+        return None
+    fused = _Fused(counters[0], length)
+    for statement in statements:
+        loops = opened(statement, shapes, length, counters, name)
+        if loops is None:
+            return None
+        fused.take(statement, loops)
+    if fused.loops < 2 or not fused.is_safe(shapes):
+        return None
+    return _written(fused, allocations, shapes, results, counters, name)
+
+
+def _samples(statements: list[Statement]) -> Expr | None:
+    """The length that most loops run over which is no number."""
+    lengths = [s.extent for s in statements if isinstance(s, For) and not isinstance(s.extent, Literal)]
+    return max(lengths, key=lengths.count) if lengths else None
+
+
+# Fusing.
+
+
+@dataclass(slots=True)
+class _Fused:
+    """The loop, and what stands before and behind it."""
+
+    counter: str
+    length: Expr
+    before: list[Statement] = field(default_factory=list)
+    body: list[Statement] = field(default_factory=list)
+    after: list[Statement] = field(default_factory=list)
+    loops: int = 0
+    rows: set[str] = field(default_factory=set)
+    """Arrays that the loop writes, a row a sample."""
+    sums: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+    """Numbers that a turn assigns."""
+    late: set[str] = field(default_factory=set)
+    """What is written behind the loop."""
+
+    def take(self, statement: Statement, loops: list[Statement]) -> None:
+        """Place a statement; `loops` are what it is as a loop over samples, after what that loop starts from."""
+        *first, loop = loops
+        if isinstance(statement, Section):
+            (self.after or self.body or self.before).append(statement)
+            return
+        reads, writes = _touched(statement)
+        if isinstance(loop, For) and loop.extent == self.length and self._joins(loop):
+            self.loops += 1
+            self.before += first
+            self.body += loop.body
+        elif reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
+            self.after.append(statement)
+            self.late |= writes
+        else:
+            self.before.append(statement)
+
+    def _joins(self, loop: For) -> bool:
+        """Whether a loop does for each sample what only that sample, and sums so far, allow; if so it is noted."""
+        found = _Turn(self.counter)
+        if not found.read(loop.body):
+            return False
+        reads, _ = _touched(loop)
+        if reads & (self.sums | self.late | found.sums) or found.sums & (self.rows | self.own):
+            return False
+        everything = self.rows | found.rows
+        if any(name in everything and place[:1] != (Ref(self.counter),) for name, place in found.items):
+            return False
+        self.rows |= found.rows
+        self.sums |= found.sums
+        self.own |= found.own
+        return True
+
+    def is_safe(self, shapes: Shapes) -> bool:
+        """Whether the sums fit the first-level cache."""
+        total = 0
+        for name in self.sums:
+            size = product_of(number_of(extent) for extent in shapes.get(name, ()))
+            if not size:
+                return False
+            total += size
+        return total <= MOST_SUMMED
+
+
+class _Turn:
+    """What one turn of a loop reads and writes."""
+
+    def __init__(self, counter: str) -> None:
+        self.counter = counter
+        self.rows: set[str] = set()
+        self.sums: set[str] = set()
+        self.own: set[str] = set()
+        self.items: list[tuple[str, tuple[Expr, ...]]] = []
+
+    def read(self, statements: Iterable[Statement]) -> bool:
+        """Whether all statements are of a kind that can be fused."""
+        return all(self._read(statement) for statement in statements)
+
+    def _read(self, statement: Statement) -> bool:
+        match statement:
+            case Section():
+                return True
+            case For(_, extent, body):
+                return isinstance(extent, Literal) and self.read(body)
+            case Assign(target, value):
+                self.look(value)
+                if isinstance(target, Ref):
+                    self.own.add(target.name)
+                    return not isinstance(value, Invoke)
+                return isinstance(target, Item) and self._row(target)
+            case Accumulate(target, value, _, symbol):
+                self.look(value)
+                if isinstance(target, Ref):
+                    if target.name not in self.own:
+                        self.sums.add(target.name)
+                    return symbol == "+" or target.name in self.own
+                if not isinstance(target, Item):
+                    return False
+                if target.place[:1] == (Ref(self.counter),):
+                    return self._row(target)
+                self.sums.add(target.array)
+                return symbol == "+" and not any(_names(place) & {self.counter} for place in target.place)
+        return False
+
+    def _row(self, target: Item) -> bool:
+        self.rows.add(target.array)
+        self.items.append((target.array, target.place))
+        return target.place[:1] == (Ref(self.counter),)
+
+    def look(self, expr: Expr) -> None:
+        stack = [expr]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Item):
+                self.items.append((item.array, item.place))
+            stack.extend(operands_of(item))
+
+
+# The loop as it is written.
+
+
+def _written(
+    fused: _Fused,
+    allocations: list[Statement],
+    shapes: Shapes,
+    results: set[str],
+    counters: list[str],
+    name: Namer,
+) -> tuple[list[Statement], list[Statement]]:
+    outside: set[str] = set(results)
+    for statement in [*fused.before, *fused.after]:
+        outside |= set().union(*_touched(statement))
+    filled = {s.name for s in allocations if isinstance(s, Allocate) and s.fill is not None}
+    private = {
+        row for row in fused.rows - outside - filled if all(number_of(extent) is not None for extent in shapes[row][1:])
+    }
+    copies, copied = _copies(fused, shapes, counters, name)
+    body = [*copies, *[_rewritten(s, private, copied, fused.counter) for s in fused.body]]
+    arrays = {row: shapes[row][1:] for row in private if len(shapes[row]) > 1}
+    made: list[Statement] = []
+    for statement in allocations:
+        if isinstance(statement, Allocate) and statement.name in private:
+            if statement.name in arrays:
+                made.append(statement._replace(extents=arrays[statement.name]))
+        elif isinstance(statement, Allocate) and statement.name in fused.sums and statement.fill is None:
+            made.append(statement._replace(fill=0))
+        else:
+            made.append(statement)
+    made += [Allocate(copy, shapes[array][1:]) for array, copy in copied.items()]
+    local = (*sorted(arrays), *copied.values())
+    loop = For(fused.counter, fused.length, tuple(body), True, local)
+    return [*fused.before, loop, *fused.after], made
+
+
+def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> tuple[list[Statement], dict[str, str]]:
+    """Rows of inputs that a turn reads, brought together once: entry by entry they are far apart in lanes."""
+    copied: dict[str, str] = {}
+    statements: list[Statement] = []
+    for array, place in _reads(fused.body):
+        if array in fused.rows or array in copied or place[:1] != (Ref(fused.counter),) or array not in shapes:
+            continue
+        width = number_of(shapes[array][1]) if len(shapes[array]) == 2 else None
+        if width is None or width < 2 or width > MOST_SUMMED:
+            continue
+        copied[array] = name(f"{array}_row")
+        inner = Ref(counters[1])
+        entry = Assign(Item(copied[array], (inner,)), Item(array, (Ref(fused.counter), inner)))
+        statements.append(For(inner.name, shapes[array][1], (entry,)))
+    return statements, copied
+
+
+def _reads(statements: Iterable[Statement]) -> list[tuple[str, tuple[Expr, ...]]]:
+    found: list[tuple[str, tuple[Expr, ...]]] = []
+    for statement in statements:
+        if isinstance(statement, For):
+            found += _reads(statement.body)
+        elif isinstance(statement, Assign | Accumulate):
+            turn = _Turn("")
+            turn.look(statement.value)
+            found += turn.items
+    return found
+
+
+def _rewritten(statement: Statement, private: set[str], copied: dict[str, str], counter: str) -> Statement:
+    """Over rows of one sample instead of arrays of all."""
+    if isinstance(statement, For):
+        return statement._replace(body=tuple([_rewritten(s, private, copied, counter) for s in statement.body]))
+    if isinstance(statement, Assign | Accumulate):
+        target = _own_row(statement.target, private, {}, counter)
+        assert isinstance(target, Ref | Item)
+        return statement._replace(target=target, value=_own_row(statement.value, private, copied, counter))
+    return statement
+
+
+def _own_row(expr: Expr, private: set[str], copied: dict[str, str], counter: str) -> Expr:
+    inner = operands_of(expr)
+    made = with_operands(expr, tuple([_own_row(o, private, copied, counter) for o in inner])) if inner else expr
+    if isinstance(made, Item) and made.place[:1] == (Ref(counter),):
+        if made.array in private:
+            return Item(made.array, made.place[1:]) if len(made.place) > 1 else Ref(made.array)
+        if made.array in copied:
+            return Item(copied[made.array], made.place[1:])
+    return made
+
+
+def _names(expr: Expr) -> set[str]:
+    found: set[str] = set()
+    stack = [expr]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Ref):
+            found.add(item.name)
+        elif isinstance(item, Item):
+            found.add(item.array)
+        stack.extend(operands_of(item))
+    return found
+
+
+def _touched(statement: Statement) -> tuple[set[str], set[str]]:
+    """The names that a statement reads, and those that it writes."""
+    match statement:
+        case For(_, extent, body):
+            reads, writes = _names(extent), set()
+            for inner in body:
+                more, written = _touched(inner)
+                reads |= more
+                writes |= written
+            return reads, writes
+        case Assign(target, value):
+            places = _names(target) - {target.array} if isinstance(target, Item) else set()
+            return _names(value) | places, {target.array if isinstance(target, Item) else next(iter(_names(target)))}
+        case Accumulate(target, value):
+            places = _names(target) - {target.array} if isinstance(target, Item) else set()
+            return _names(value) | places, {target.array if isinstance(target, Item) else next(iter(_names(target)))}
+        case Effect(value):
+            names = _names(value)
+            return names, names
+    names = set()
+    stack: list[object] = list(statement)
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            names.add(item)
+        elif isinstance(item, tuple):
+            stack.extend(item)
+    return names, names

@@ -1,0 +1,88 @@
+"""What the terms of a sum have in common as factors: y*exp(u)/v and y/v are y/v times exp(u) and 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from symbackprop.ir import Functions, Node, Value
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
+
+_MUL, _DIV, _NEG = (REGISTRY[name] for name in ("mul", "div", "neg"))
+_MOST_FACTORS = 8
+
+
+class Quotient(NamedTuple):
+    """A number times a product over a product."""
+
+    number: Fraction
+    above: list[int]
+    below: list[int]
+
+    @property
+    def is_number(self) -> bool:
+        return not self.above and not self.below
+
+    def built(self, f: Functions) -> Value:
+        total = _product(f, self.above)
+        total = total / _product(f, self.below) if self.below else total
+        return total if self.number == 1 else self.number * total
+
+
+def _product(f: Functions, factors: Sequence[int]) -> Value:
+    total = f.wrap(factors[0]) if factors else f.const(1)
+    for factor in factors[1:]:
+        total = total * f.wrap(factor)
+    return total
+
+
+def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
+    """A node as a quotient of products, squares taken apart as well."""
+    number = Fraction(1)
+    above: list[int] = []
+    below: list[int] = []
+    stack = [(index, True)]
+    while stack:
+        current, is_above = stack.pop()
+        node = nodes[current]
+        few = len(above) + len(below) + len(stack) < _MOST_FACTORS
+        if node.op is _MUL and few:
+            stack += [(operand, is_above) for operand in node.operands[::-1]]
+        elif node.op is _DIV and few:
+            stack += [(node.operands[1], not is_above), (node.operands[0], is_above)]
+        elif node.op is _NEG:
+            number = -number
+            stack.append((node.operands[0], is_above))
+        elif node.op is CONST and type(node.attributes) is Fraction and node.attributes:
+            number = number * node.attributes if is_above else number / node.attributes
+        else:
+            (above if is_above else below).append(current)
+    return Quotient(number, above, below)
+
+
+def without_common(nodes: Sequence[Node], terms: Sequence[int]) -> tuple[Quotient, list[Quotient]] | None:
+    """What all terms are multiples of, and each divided by that; None where they share nothing but numbers."""
+    split = [factors_of(nodes, terms[0])]
+    above, below = Counter(split[0].above), Counter(split[0].below)
+    for term in terms[1:]:
+        split.append(factors_of(nodes, term))
+        above &= Counter(split[-1].above)
+        below &= Counter(split[-1].below)
+        if not above and not below:
+            return None
+    rest = [Quotient(part.number, _without(part.above, above), _without(part.below, below)) for part in split]
+    return Quotient(Fraction(1), list(above.elements()), list(below.elements())), rest
+
+
+def _without(factors: list[int], common: Counter[int]) -> list[int]:
+    left = common.copy()
+    kept = []
+    for factor in factors:
+        if left[factor]:
+            left[factor] -= 1
+        else:
+            kept.append(factor)
+    return kept
