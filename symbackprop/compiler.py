@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -112,6 +112,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
     graph = optimise(graph, options.target, signature.value_count, observe)
+    signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
     program = lower(graph, signature, options.target)
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     header = Header(

@@ -224,15 +224,38 @@ def _log_of_sum(b: Assembler, x: Word, y: Word) -> Word:
 
 
 def _int_quotient(b: Assembler, x: Word, y: Word) -> Word:
-    """Rounded down, for a positive y."""
-    quotient, rest = b.binary("sdiv", x, y), b.binary("srem", x, y)
-    down = b.choose(b.compare("slt", rest, b.integer(0)), b.integer(1), b.integer(0))
-    return b.binary("sub", quotient, down)
+    """Rounded down; 0 where y is 0, as Numba has it."""
+    divisor = _divisor(b, y)
+    quotient, rest = b.binary("sdiv", x, divisor), b.binary("srem", x, divisor)
+    down = b.choose(_on_the_other_side(b, rest, y), b.integer(1), b.integer(0))
+    found = b.binary("sub", quotient, down)
+    if divisor is y:
+        return found
+    turned = b.choose(b.compare("eq", y, b.integer(-1)), b.binary("sub", b.integer(0), x), found)
+    return b.choose(b.compare("eq", y, b.integer(0)), b.integer(0), turned)
 
 
 def _int_rest(b: Assembler, x: Word, y: Word) -> Word:
-    rest = b.binary("srem", x, y)
-    return b.choose(b.compare("slt", rest, b.integer(0)), b.binary("add", rest, y), rest)
+    """Of the sign of y, as Python's; 0 where y is 0, as Numba has it."""
+    rest = b.binary("srem", x, _divisor(b, y))
+    return b.choose(_on_the_other_side(b, rest, y), b.binary("add", rest, y), rest)
+
+
+def _divisor(b: Assembler, y: Word) -> Word:
+    """y, or 1 where the processor would trap: by 0, which a lane without a turn to do may hold as well, and by -1."""
+    if y.constant and int(y.text) > 0:
+        return y
+    # y + 1 is 0 or 1, without a sign.
+    trap = b.compare("ult", b.binary("add", y, b.integer(1)), b.integer(2))
+    return b.choose(trap, b.integer(1), y)
+
+
+def _on_the_other_side(b: Assembler, rest: Word, y: Word) -> Word:
+    """Whether a remainder is not 0 and has another sign than y."""
+    if y.constant and int(y.text) > 0:
+        return b.compare("slt", rest, b.integer(0))
+    apart = b.compare("slt", b.binary("xor", rest, y), b.integer(0))
+    return b.binary("and", apart, b.compare("ne", rest, b.integer(0)))
 
 
 INSTRUCTIONS = {

@@ -39,6 +39,8 @@ __all__ = ["LOOP", "Assembly", "NotLoweredError", "Parameter", "Result", "assemb
 _DOORS = (Cast, Measure, Require, Demand)
 _STACK = 1024
 """Arrays of up to so many entries stand on the stack; larger ones come from malloc."""
+_STACK_IN_ALL = 8 * _STACK
+"""Together they take no more, since a thread's stack may be small: 256 KiB are not unusual."""
 _ATTRIBUTES = """attributes #0 = { nounwind }
 attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind noinline }"""
@@ -92,6 +94,7 @@ class _Driver(Body):
         self.parameters: list[Parameter] = []
         self.results: list[Result] = []
         self.freed: list[str] = []
+        self.room = _STACK_IN_ALL
         statements = self._with_inputs(function.body)
         self.doors = [s for s in statements if isinstance(s, _DOORS)]
         self.rest: list[Statement] = [s for s in statements if not isinstance(s, _DOORS)]
@@ -226,7 +229,8 @@ class _Driver(Body):
             place = asm.emit(f"getelementptr ptr, ptr %out, i64 {self.owners[allocate.name]}")
             return asm.emit(f"load ptr, ptr {place}")
         size = self.size(extents)
-        if size.constant and int(size.text) <= _STACK:
+        if size.constant and int(size.text) <= min(_STACK, self.room):
+            self.room -= int(size.text)
             pointer = f"%{asm.fresh('slot')}"
             asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {element}], align 64")
             return pointer

@@ -169,15 +169,16 @@ class Body(Values):
         for statement in inside:
             target = statement.target if isinstance(statement, Accumulate) else None
             if isinstance(target, Ref) and target.name not in own:
-                self.sums.setdefault(target.name, Array(f"%{asm.fresh('slot')}", (), "real", True))
+                kept = self.env[target.name]
+                self.sums.setdefault(target.name, Array(f"%{asm.fresh('slot')}", (), kept.kind, True))
             elif isinstance(target, Item) and target.array not in own and Ref(loop.counter) not in target.place:
-                extents = self.array(target.array).extents
-                self.sums.setdefault(target.array, Array(f"%{asm.fresh('slot')}", extents, "real", True))
+                array = self.array(target.array)
+                self.sums.setdefault(target.array, array._replace(pointer=f"%{asm.fresh('slot')}", lanes=True))
         for mine in self.sums.values():
             size = self.size(mine.extents)
             if not size.constant:
                 raise NotLoweredError("a sum of unknown size in each lane")
-            register = asm.type("real", True)
+            register = asm.type(mine.kind, True)
             asm.stack.append(f"  {mine.pointer} = alloca [{max(1, int(size.text))} x {register}], align 64")
 
             def clear(index: Word, mine: Array = mine, register: str = register) -> None:
@@ -187,15 +188,15 @@ class Body(Values):
 
     def _add_up(self, name: str, mine: Array) -> None:
         """Add the sums of all lanes, in order, to what they are sums of."""
-        asm, register = self.asm, self.asm.type("real", True)
+        asm, register = self.asm, self.asm.type(mine.kind, True)
 
         def add(index: Word) -> None:
             total = asm.emit(f"load {register}, ptr {self.register(mine, index)}, align 64")
             found = self.env[name]
             before = self.load(found, index) if isinstance(found, Array) else self.value(Ref(name))
             for lane in range(asm.width):
-                one = Word(asm.emit(f"extractelement {register} {total}, i64 {lane}"), "real")
-                before = asm.binary("fadd", before, one)
+                one = Word(asm.emit(f"extractelement {register} {total}, i64 {lane}"), mine.kind)
+                before = asm.binary(INSTRUCTIONS[mine.kind]["+"], before, one)
             if isinstance(found, Array):
                 self.store(found, index, before)
             else:
@@ -204,10 +205,11 @@ class Body(Values):
         self.loop(self.size(mine.extents), add)
 
     def _add_in_lanes(self, mine: Array, place: tuple[Expr, ...], value: Word) -> None:
-        asm, own = self.asm, self.asm.type("real", True)
+        asm, own = self.asm, self.asm.type(mine.kind, True)
         pointer = self.register(mine, self._flat(place, mine.extents))
         before = asm.emit(f"load {own}, ptr {pointer}, align 64")
-        after = asm.emit(f"fadd {own} {before}, {asm.spread(value)}")
+        instruction = INSTRUCTIONS[mine.kind]["+"]
+        after = asm.emit(f"{instruction} {own} {before}, {asm.spread(self.converted(value, mine.kind))}")
         taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {after}, {own} {before}")
         asm.do(f"store {own} {taken}, ptr {pointer}, align 64")
 

@@ -16,7 +16,7 @@ from symbackprop.emit.assembly import (
 )
 from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_memory import Array, Memory, NotLoweredError, Slot
-from symbackprop.emit.maths import FUNCTIONS, inlined
+from symbackprop.emit.maths import FUNCTIONS, elementary
 from symbackprop.ir.node import NAMED_NUMBERS, to_float
 from symbackprop.lower.program import (
     Apply,
@@ -107,7 +107,7 @@ class Values(Memory):
         name = c_function(callee)
         if name is None or (spelling.operator and callee != "**"):
             raise NotLoweredError(op.name)
-        return inlined(asm, name, *words) if name in FUNCTIONS else asm.c_call(name, *words)
+        return elementary(asm, name, *words) if name in FUNCTIONS else asm.c_call(name, *words)
 
     def _helper(self, spelling: Spelling, words: list[Word]) -> Word:
         """A call of a function that is loaded beside the module: over doubles, whatever the program's type."""

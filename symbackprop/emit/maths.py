@@ -108,7 +108,8 @@ def _reduced(d: _Doubles, x: str) -> tuple[str, str, str]:
     exact = d.fma(down, d.const(_LN2_HIGH), x)
     r = d.fma(down, d.const(_LN2_LOW), exact)
     lost = d.fma(down, d.const(_LN2_LOW), d.two("fsub", exact, r))
-    return k, r, d.fma(d.two("fmul", r, r), d.polynomial(r, _EXP_REST), lost)
+    # exp(r + lost) = exp(r) + lost*(1 + r + ...): without the r expm1 has 1.16 ulp at 0.35.
+    return k, r, d.fma(d.two("fmul", r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
 
 
 def _sum(d: _Doubles, large: str, small: str, rest: str) -> str:
@@ -155,18 +156,21 @@ def _expm1(d: _Doubles, x: str) -> tuple[str, str]:
     """exp(x) - 1 as a sum of two numbers: 2*(2**(k-1)*(exp(r) - 1) + (2**(k-1) - 1/2)); below -42 it is -1."""
     k, r, rest = _reduced(d, _clamped(d, x, -42.0))
     power = _power_of_two(d, d.integer("sub", _exponent(d, k), 1))
-    # Products with a power of two are exact, and for k = 0 so is 1/2 - 1/2.
-    high, lost = _added(d, d.two("fsub", power, d.const(0.5)), d.two("fmul", power, r))
-    low = d.fma(power, rest, lost)
+    # Products with a power of two are exact; beside a large or a small one 1/2 does not fit, and without what is
+    # dropped there the error is 1.07 ulp, and 1.38 ulp in tanh.
+    less, dropped = _added(d, power, d.const(-0.5))
+    high, lost = _added(d, less, d.two("fmul", power, r))
+    low = d.fma(power, rest, d.two("fadd", lost, dropped))
     return d.two("fmul", high, d.const(2.0)), d.two("fmul", low, d.const(2.0))
 
 
 def expm1(d: _Doubles, x: str) -> str:
     high, low = _expm1(d, x)
     total = d.two("fadd", high, low)
-    # Infinity less infinity is in the rest beyond 709; and -0 keeps its sign.
+    # Infinity less infinity is in the rest beyond 709.
     large = d.choose(d.compare("ogt", x, d.const(_LARGEST_LOG)), d.const(math.inf), total)
-    return d.choose(d.compare("oeq", x, d.const(0.0)), x, large)
+    # x + x**2/2 is x; half of a denormal number is none, and -0 keeps its sign.
+    return d.choose(d.compare("olt", d.abs(x), d.const(2.0**-54)), x, large)
 
 
 # log and log1p, as in Sun's fdlibm: log(1 + f) = f - f*f/2 + s*(f*f/2 + R(s)) with s = f/(2 + f).
@@ -327,11 +331,29 @@ def cos(d: _Doubles, x: str) -> str:
 FUNCTIONS = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sin": sin, "cos": cos}
 
 
-def inlined(b: Assembler, name: str, x: Word) -> Word:
-    """One of these functions of a number of the program, or of one in each lane."""
+def elementary(b: Assembler, name: str, x: Word) -> Word:
+    """One of these functions of a number of the program, or of one in each lane.
+
+    In lanes it is written in place. Alone it is a function of the module: of the gradient of 2,000 sines and
+    exponentials the code in place takes 8.5 s to compile and 12 ns each to run, calls take 1.0 s and 7 ns; where
+    there is a loop LLVM puts it in place by itself.
+    """
+    if x.lanes:
+        return Word(_spelled(b, name, x), "real", True)
+    symbol, own = f"own_{name}", b.type("real", False)
+    if symbol not in b.declared:
+        inner = Assembler(b.dtype)
+        inner.declared = b.declared
+        found = _spelled(inner, name, Word("%x", "real"))
+        head = f"define internal {own} @{symbol}({own} %x) #1 {{"
+        b.declared[symbol] = "\n".join([head, "entry:", *inner.lines, f"  ret {own} {found}", "}"])
+    return b.called(symbol, x)
+
+
+def _spelled(b: Assembler, name: str, x: Word) -> str:
     d = _Doubles(b, x.lanes)
     if b.dtype == "float64":
-        return Word(FUNCTIONS[name](d, x.text), "real", x.lanes)
+        return FUNCTIONS[name](d, x.text)
     own = b.type("real", x.lanes)
     wide = b.emit(f"fpext {own} {x.text} to {d.own}")
-    return Word(b.emit(f"fptrunc {d.own} {FUNCTIONS[name](d, wide)} to {own}"), "real", x.lanes)
+    return b.emit(f"fptrunc {d.own} {FUNCTIONS[name](d, wide)} to {own}")

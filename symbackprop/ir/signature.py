@@ -102,6 +102,8 @@ class Signature:
     """Lengths that a model needs to be so big, and why."""
     value_shapes: tuple[Shape, ...] = ()
     """Those of the values, of one sample where there is a batch."""
+    numbers_alone: bool = False
+    """Whether the program has no array, neither outside nor inside: NumPy's broadcasting then works entry by entry."""
 
     @property
     def value_count(self) -> int:

@@ -34,6 +34,8 @@ _HEADER = f"""@constants = global [{len(CONSTANTS)} x ptr] zeroinitializer
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyLong_FromLong(i64)
 declare i64 @PyLong_AsLongLong(ptr)
+declare ptr @PyErr_Occurred()
+declare void @PyErr_Clear()
 declare ptr @PyTuple_New(i64)
 declare i32 @PyTuple_SetItem(ptr, i64, ptr)
 declare ptr @PyList_New(i64)
@@ -49,9 +51,12 @@ _UNROLLED = 4
 _TYPE_NUMBERS = {("real", "float64"): 12, ("real", "float32"): 11, ("int", "float64"): 7, ("int", "float32"): 7}
 
 
-def entries(assembly: Assembly, nestings: dict[str, Nesting], lock: bool) -> str:
-    """The text of the builtins ``entry_name``, one for each nesting of the results; `lock` keeps Python's lock."""
-    unpack = _Unpack(assembly).text()
+def entries(assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int], lock: bool) -> str:
+    """The text of the builtins ``entry_name``, one for each nesting of the results.
+
+    `lengths` are the positions of those integers that are lengths; `lock` keeps Python's lock.
+    """
+    unpack = _Unpack(assembly, lengths).text()
     return "\n\n".join(
         [_HEADER, unpack, *[_Entry(assembly, n, nesting, lock).text() for n, nesting in nestings.items()]]
     )
@@ -108,6 +113,10 @@ class _Writer:
 class _Unpack(_Writer):
     """What all entries share: the arguments looked over, and put into their slots."""
 
+    def __init__(self, assembly: Assembly, lengths: frozenset[int]) -> None:
+        super().__init__(assembly)
+        self.lengths = lengths
+
     def require(self, condition: str) -> None:
         """Go on only if a condition holds; else the arguments are not for us."""
         good = self.fresh("good")
@@ -120,14 +129,10 @@ class _Unpack(_Writer):
         while position < len(parameters):
             end = position + 1
             if not parameters[position].rank:
-                while (
-                    end < len(parameters)
-                    and parameters[end].kind == parameters[position].kind
-                    and not parameters[end].rank
-                ):
+                while end < len(parameters) and self._alike(position, end):
                     end += 1
-                take = self._integer if parameters[position].kind == "int" else self._real
-                self.repeat(position, end, take)
+                integer = partial(self._integer, position in self.lengths)
+                self.repeat(position, end, integer if parameters[position].kind == "int" else self._real)
             else:
                 self._array(position, parameters[position], axis)
                 axis += parameters[position].rank
@@ -135,16 +140,29 @@ class _Unpack(_Writer):
         head = "define internal i1 @unpack(ptr %args, i64 %count, ptr %in, ptr %shapes) noinline {\nentry:"
         return "\n".join([head, *self.lines, "  ret i1 true", "other:", "  ret i1 false", "}"])
 
+    def _alike(self, one: int, other: int) -> bool:
+        """Whether two arguments are numbers that are looked over in the same way."""
+        a, b = self.assembly.parameters[one], self.assembly.parameters[other]
+        return not b.rank and a.kind == b.kind and (one in self.lengths) == (other in self.lengths)
+
     def _given(self, position: str | int) -> tuple[str, str]:
         given = self.emit(f"load ptr, ptr {self.slot('args', position)}")
         return given, self.field(given, _TYPE, "ptr")
 
-    def _integer(self, position: str) -> None:
+    def _integer(self, length: bool, position: str) -> None:
         given, own = self._given(position)
         self.require(self.emit(f"icmp eq ptr {own}, {self.constant('int')}"))
         number = self.emit(f"call i64 @PyLong_AsLongLong(ptr {given})")
-        # -1 is also what an error gives; neither is a length or an index.
-        self.require(self.emit(f"icmp ne i64 {number}, -1"))
+        # Of an integer of more than 64 bits it is -1, with an error that is not for our caller.
+        lost, fits = self.fresh("lost"), self.fresh("fits")
+        failed = self.emit("call ptr @PyErr_Occurred()")
+        self.do(f"br i1 {self.emit(f'icmp eq ptr {failed}, null')}, label %{fits}, label %{lost}")
+        self.lines.append(f"{lost}:")
+        self.do("call void @PyErr_Clear()")
+        self.do("br label %other")
+        self.lines.append(f"{fits}:")
+        if length:
+            self.require(self.emit(f"icmp sge i64 {number}, 0"))
         self.do(f"store i64 {number}, ptr {self.slot('in', position)}")
 
     def _real(self, position: str) -> None:

@@ -23,7 +23,7 @@ from symbackprop.jit.entry import CONSTANTS, Nesting, entries
 from symbackprop.ops import Spelling
 
 _QUICK = 400
-"""A function of up to so many instructions and no loop keeps Python's lock: giving it up and back costs 50 ns."""
+"""A function of up to so many instructions, no loop and no BLAS keeps Python's lock: giving it back costs 50 ns."""
 # Slots in the table of NumPy's C interface: PyArray_New and PyArray_Scalar.
 _NEW_ARRAY, _NEW_SCALAR = 93, 60
 
@@ -154,11 +154,14 @@ def _helper(symbol: str, spelling: Spelling, arity: int) -> tuple[int, Any]:
 
 
 class Native:
-    """The entries of one function of a program, each a builtin that returns results in another nesting."""
+    """The entries of one function of a program, each a builtin that returns results in another nesting.
 
-    def __init__(self, assembly: Assembly, nestings: dict[str, Nesting]) -> None:
-        quick = assembly.text.count("\n") < _QUICK and LOOP not in assembly.text
-        text = f"{assembly.text}\n{entries(assembly, nestings, quick)}\n"
+    They leave to their caller what is no length in one of the positions `lengths`.
+    """
+
+    def __init__(self, assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int] = frozenset()) -> None:
+        quick = assembly.text.count("\n") < _QUICK and LOOP not in assembly.text and not assembly.libraries
+        text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick)}\n"
         self.errors = assembly.errors
         self.loaded = Loaded(object_code(text), assembly.helpers, assembly.libraries)
         self._fill(assembly.dtype)

@@ -22,6 +22,7 @@ from symbackprop.lower.program import (
     Receive,
     Ref,
     Require,
+    Section,
     Statement,
     Subscript,
     operands_of,
@@ -34,8 +35,8 @@ _LENGTH, _COUNTER = "all entries", "this entry"
 def each(program: Program, name: str) -> Program:
     """The program with one more function, `name` with the suffix ``_each``.
 
-    It takes a 1-D array for every number, all of one length, and what is packed as it is; it returns an array for every
-    result, with an axis of entries in front.
+    It takes a 1-D array for every real number, all of one length, and lengths and what is packed as they are; it
+    returns an array for every result, with an axis of entries in front.
     """
     functions = {function.name: function for function in program.functions}
     function = functions[name]
@@ -43,9 +44,9 @@ def each(program: Program, name: str) -> Program:
     for statement in function.body:
         body += functions[INPUTS].body if isinstance(statement, Receive) else [statement]
     casts = [s for s in body if isinstance(s, Cast)]
-    columns = [cast for cast in casts if cast.length is None]
+    columns = [cast for cast in casts if cast.length is None and cast.dtype == "real"]
     doors: list[Statement] = [
-        cast if cast.length is not None else cast._replace(name=_column(cast.name), rank=1) for cast in casts
+        cast._replace(name=_column(cast.name), rank=1) if cast in columns else cast for cast in casts
     ]
     first = _column(columns[0].name)
     doors.append(Measure(_LENGTH, first, 0, Literal(0)))
@@ -79,16 +80,35 @@ def _loop(function: Function, body: list[Statement], arguments: list[str]) -> tu
         allocated = own.get(result.name) if isinstance(result, Ref) else None
         extents: tuple[Expr, ...] = allocated.extents if allocated is not None else ()
         arrays.append(Allocate(column, (Ref(_LENGTH), *extents), allocated.fill if allocated is not None else None))
-        if allocated is not None and allocated.name not in rows:
+        if allocated is None:
+            last.append(Assign(Item(column, (counter,)), result))
+        elif allocated.name in rows:
+            last.append(_copied(column, allocated))
+        else:
             # An array of results is a row of the array of all of them.
             rows[allocated.name] = column
-        else:
-            last.append(Assign(Item(column, (counter,)), result))
-    rest = [_in_row(s, rows) for s in body if not (isinstance(s, Allocate) and s.name in rows)]
+    rest: list[Statement] = [s for s in body if not (isinstance(s, Allocate) and s.name in rows)]
+    if all(isinstance(s, Assign | Accumulate | Section) for s in rest):
+        rest = [_in_row(s, rows) for s in rest]
+        last = [_in_row(s, rows) for s in last]
+    else:
+        turn += [Assign(Ref(name), Item(column, (counter,))) for name, column in rows.items()]
     return For(_COUNTER, Ref(_LENGTH), (*turn, *rest, *last)), arrays
 
 
+def _copied(column: str, source: Allocate) -> Statement:
+    """A row as a copy of another array: of two results that are one array each gets its own."""
+    counters = [f"axis {axis}" for axis in range(len(source.extents))]
+    place = tuple(map(Ref, counters))
+    copied: Statement = Assign(Item(column, (Ref(_COUNTER), *place)), Item(source.name, place))
+    for counter, extent in reversed(list(zip(counters, source.extents, strict=True))):
+        copied = For(counter, extent, (copied,))
+    return copied
+
+
 def _in_row(statement: Statement, rows: dict[str, str]) -> Statement:
+    if isinstance(statement, For):
+        return statement._replace(body=tuple([_in_row(inner, rows) for inner in statement.body]))
     if isinstance(statement, Assign | Accumulate):
         target = _row(statement.target, rows)
         assert isinstance(target, Ref | Item | Subscript)

@@ -111,7 +111,8 @@ def _reads_its_own(loop: For, own: set[str], sums: set[str], written: dict[str, 
     for statement in loop.body:
         if not isinstance(statement, Assign | Accumulate):
             continue
-        if not all(_reads_alone(item, own - known, sums, written) for item in _parts(statement.value)):
+        read = [statement.value, *(statement.target.place if isinstance(statement.target, Item) else ())]
+        if not all(_reads_alone(item, own - known, sums, written) for expr in read for item in _parts(expr)):
             return False
         if isinstance(statement.target, Ref):
             if isinstance(statement, Assign) and isinstance(statement.value, Ref) and statement.value.name in written:

@@ -59,7 +59,9 @@ class Direct:
 
     def native(self, name: str) -> Native:
         if name not in self.natives:
-            self.natives[name] = Native(self.assembly(name), self._nestings(name))
+            arguments = self.signature.arguments
+            lengths = frozenset(position for position, argument in enumerate(arguments) if argument.dimension)
+            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths)
         return self.natives[name]
 
     def run(self, name: str, values: list[Any]) -> Any:
@@ -92,7 +94,7 @@ class Direct:
     def takes_columns(self) -> bool:
         """Whether arrays may be passed for numbers: no argument is an array itself, but for packed ones."""
         arguments = self.signature.arguments
-        return not any(argument.shape or argument.batched or argument.dimension for argument in arguments)
+        return not any(argument.shape or argument.batched for argument in arguments)
 
     def _nestings(self, name: str) -> dict[str, Nesting]:
         """The emitted function's own nesting, and those that users get."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +284,8 @@ class CompiledFunction:
         scalars = [argument.is_scalar for argument in arguments]
         shape = _common_shape([(a.name, v) for a, v in zip(arguments, values, strict=True) if a.is_scalar])
         bare = (signature.values.kind == "leaf", signature.structure.kind == "leaf")
-        if self.backend == "numpy" and all(scalars) and not any(leaf.shape for leaf in leaves):
+        shapes = [*signature.value_shapes, *[leaf.shape for leaf in leaves]]
+        if self.backend == "numpy" and all(scalars) and signature.numbers_alone and not any(shapes):
             found = _flat(self._run(name, values), derivative, *bare)
             full = [np.array(np.broadcast_to(np.asarray(result, self.dtype), shape)) for result in found]
             return _nested(full, signature.value_count, derivative, *bare)
@@ -293,19 +294,21 @@ class CompiledFunction:
             for value, scalar in zip(values, scalars, strict=True)
         ]
         length = math.prod(shape)
-        if self.backend == "numba" and not any(argument.shape for argument in arguments):
-            outs = self._looped(name, length, columns, scalars, leaves)
+        known = all(isinstance(extent, int) for shape in shapes for extent in shape)
+        if self.backend == "numba" and known and not any(argument.shape for argument in arguments):
+            outs = self._looped(name, length, columns, scalars, shapes)
         else:
             outs = self._one_by_one(name, length, columns, scalars, bare)
         full = [out.reshape(shape + out.shape[1:]) for out in outs]
         return _nested(full, signature.value_count, derivative, *bare)
 
-    def _looped(self, name: str, length: int, columns: list[Any], scalars: list[bool], leaves: Any) -> list[Any]:
+    def _looped(
+        self, name: str, length: int, columns: list[Any], scalars: list[bool], shapes: Sequence[Any]
+    ) -> list[Any]:
         """All entries in one compiled loop."""
         if self._direct is not None:
-            return self._direct.columns(name, [_plain(column) for column in columns])
+            return self._direct.columns(name, [_plain(c) if isinstance(c, np.ndarray) else c for c in columns])
         signature = self.signature
-        shapes = [*[()] * signature.value_count, *[leaf.shape for leaf in leaves]]
         outs = [np.empty((length, *own), self.dtype) for own in shapes]
         if name not in self._loops:
             self._loops[name] = elementwise_loop(
@@ -347,9 +350,11 @@ def _restored(
 
 
 def _plain(array: Any) -> Any:
-    """The array, contiguous and aligned."""
+    """The array, contiguous and aligned, of the very type that NumPy has for its numbers: without metadata."""
     array = np.ascontiguousarray(array)
-    return array if array.flags.aligned else array.copy()
+    array = array if array.flags.aligned else array.copy()
+    own = np.dtype(array.dtype.str)
+    return array if array.dtype is own else array.view(own)
 
 
 def _told(extent: Extent, lengths: Mapping[str, int]) -> str:

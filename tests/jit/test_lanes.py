@@ -1,0 +1,93 @@
+"""Which loops may run in lanes, on programs that a wrong answer would be told by."""
+
+from __future__ import annotations
+
+import pytest
+
+from symbackprop.lower.lanes import in_lanes
+from symbackprop.lower.program import (
+    Accumulate,
+    Allocate,
+    Apply,
+    Assign,
+    Expr,
+    For,
+    Function,
+    Item,
+    Literal,
+    Ref,
+    Statement,
+)
+from symbackprop.ops import REGISTRY
+
+ADD, SIN = REGISTRY["int_add"], REGISTRY["sin"]
+i, j, n, total, t, s = (Ref(name) for name in ("i", "j", "n", "total", "t", "s"))
+NEXT = Apply(ADD, (i, Literal(1)))
+
+
+def a(*place: Expr) -> Item:
+    return Item("a", place)
+
+
+def b(*place: Expr) -> Item:
+    return Item("b", place)
+
+
+def marked(*body: Statement, after: tuple[Statement, ...] = (), results: tuple[Expr, ...] = (total,)) -> bool:
+    """Whether a loop of this body over i is marked."""
+    statements: list[Statement] = [
+        Allocate("a", (n,)),
+        Allocate("b", (n,)),
+        Assign(total, Literal(0)),
+        For("i", n, body),
+        *after,
+    ]
+    found = next(s for s in in_lanes(Function("f", ["a", "b"], statements, list(results))).body if isinstance(s, For))
+    return found.lanes
+
+
+SAFE: dict[str, tuple[Statement, ...]] = {
+    "a sum": (Accumulate(total, a(i)),),
+    "two sums": (Accumulate(total, a(i)), Accumulate(s, b(i)), Accumulate(total, b(i))),
+    "own entries": (Assign(a(i), Apply(SIN, (b(i),))),),
+    "own entries read again": (Assign(a(i), b(i)), Accumulate(a(i), b(i)), Accumulate(total, a(i))),
+    "own names": (Assign(t, a(i)), Assign(b(i), t)),
+    "others' entries of what is only read": (Assign(a(i), b(NEXT)),),
+    "a place that every turn computes": (Assign(t, b(i)), Assign(a(t, i), t)),
+}
+UNSAFE: dict[str, tuple[Statement, ...]] = {
+    "the next entry of what is written": (Assign(a(i), a(NEXT)),),
+    "the first entry of what is written": (Assign(a(i), a(Literal(0))),),
+    "scatter": (Accumulate(a(b(i)), t),),
+    "one entry for all": (Assign(a(Literal(0)), b(i)),),
+    "an entry of the next turn": (Assign(a(NEXT), b(i)),),
+    "a diagonal": (Assign(a(i, i), b(i)),),
+    "two places of one array": (Assign(a(i), b(i)), Assign(a(NEXT), b(i))),
+    "a name of the turn before": (Assign(a(i), t), Assign(t, b(i))),
+    "a name assigned twice": (Assign(t, a(i)), Assign(t, b(i))),
+    "a running sum": (Accumulate(total, a(i)), Assign(b(i), total)),
+    "a sum of itself": (Accumulate(total, Apply(REGISTRY["mul"], (total, a(i)))),),
+    "a running product": (Accumulate(total, a(i), symbol="*"),),
+    "a sum that restarts": (Assign(total, Literal(0)), Accumulate(total, a(i))),
+    "an array written by another name": (Assign(t, Ref("a")), Assign(a(i), b(i))),
+    "a place read from what is written": (Assign(a(i), t), Assign(b(a(Literal(0)), i), t)),
+    "a loop inside": (For("j", n, (Accumulate(total, a(j)),)),),
+}
+
+
+@pytest.mark.parametrize("name", SAFE)
+def test_turns_of_their_own_run_in_lanes(name: str) -> None:
+    assert marked(*SAFE[name])
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_turns_that_meet_do_not(name: str) -> None:
+    assert not marked(*UNSAFE[name])
+
+
+def test_names_that_are_read_behind_the_loop_keep_it_out_of_lanes() -> None:
+    body = (Assign(t, a(i)), Assign(b(i), t))
+    assert not marked(*body, after=(Assign(s, t),))
+    assert not marked(*body, after=(Assign(b(t), Literal(0)),))
+    assert not marked(*body, results=(t,))
+    assert marked(*body, after=(Assign(s, total),))
