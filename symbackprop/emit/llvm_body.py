@@ -12,7 +12,7 @@ from typing import Any
 from symbackprop.emit.assembly import INSTRUCTIONS, Word
 from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot, Unit
-from symbackprop.emit.llvm_values import Values
+from symbackprop.emit.llvm_values import KINK_CHECKS, Values
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -298,7 +298,7 @@ def _may_fail(statement: Statement) -> bool:
     stack: list[Any] = [statement]
     while stack:
         item = stack.pop()
-        if isinstance(item, Apply) and item.op is IN_RANGE:
+        if isinstance(item, Apply) and (item.op is IN_RANGE or item.op.name in KINK_CHECKS):
             return True
         if isinstance(item, tuple):
             stack.extend(part for part in item if isinstance(part, tuple))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +30,8 @@ from symbackprop.lower.program import (
 from symbackprop.ops import REGISTRY, DType, Op, Spelling
 from symbackprop.ops.indexing import IN_RANGE, TO_REAL
 
+KINK_CHECKS = ("off_kink", "off_jump")
+"""Rows that raise where a kink decides a derivative."""
 _SELECTS = frozenset(REGISTRY[name] for name in ("select", "int_select"))
 
 
@@ -82,6 +85,8 @@ class Values(Memory):
             return words[0]
         if op is IN_RANGE:
             return self._in_range(*words)
+        if op.name in KINK_CHECKS:
+            return self._off_kink(op, *words)
         spelling = op.numba
         if spelling is None or not op.elementwise:
             raise NotLoweredError(op.name)
@@ -112,8 +117,6 @@ class Values(Memory):
     def _helper(self, spelling: Spelling, words: list[Word]) -> Word:
         """A call of a function that is loaded beside the module: over doubles, whatever the program's type."""
         asm, symbol = self.asm, spelling.callee
-        if "'" in spelling.trailing or '"' in spelling.trailing:
-            raise NotLoweredError(symbol)
         self.unit.helpers[symbol] = spelling, len(words)
         trailing = f"i32 {spelling.trailing}" if spelling.trailing else ""
         types = ["double"] * len(words) + ["i32"] * bool(trailing)
@@ -122,14 +125,24 @@ class Values(Memory):
 
     def _in_range(self, index: Word, length: Word) -> Word:
         # Below 0 is beyond every length, without a sign.
-        text, asm = "an index is out of range of its array", self.asm
-        if not index.lanes:
-            self.check(asm.compare("ult", index, length), IndexError, text)
-            return index
-        beyond = asm.compare("uge", index, length)
-        wrong = asm.emit(f"and {asm.type('bool', True)} {beyond.text}, {self.mask}")
-        self.check(Word(asm.emit(f"xor i1 {asm.any(wrong)}, true"), "bool"), IndexError, text)
+        beyond = self.asm.compare("uge", index, length)
+        self._refuse(beyond, IndexError, "an index is out of range of its array")
         return index
+
+    def _off_kink(self, op: Op, derivative: Word, at: Word) -> Word:
+        """The derivative that arrives at a kink or a jump, if it is 0; that of a jump is 0 (see `ops.nonsmooth`)."""
+        assert op.numba is not None
+        zero = self.asm.real(0.0)
+        decided = self.asm.binary("and", at, self.asm.compare("une", derivative, zero))
+        self._refuse(decided, ValueError, ast.literal_eval(op.numba.trailing))
+        return derivative if op.name == "off_kink" else zero
+
+    def _refuse(self, wrong: Word, kind: type[Exception], text: str) -> None:
+        """Leave with an error where a condition holds, in any lane that has a turn to do."""
+        asm, flag = self.asm, wrong.text
+        if wrong.lanes:
+            flag = asm.any(asm.emit(f"and {asm.type('bool', True)} {wrong.text}, {self.mask}"))
+        self.check(Word(asm.emit(f"xor i1 {flag}, true"), "bool"), kind, text)
 
     def check(self, good: Word, kind: type[Exception], text: str) -> None:
         """Leave with an error unless a condition holds."""

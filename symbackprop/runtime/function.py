@@ -14,6 +14,7 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, DomainError, OutOfRange, ShapeMismatch
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.jit import elementwise_loop, explained, load
+from symbackprop.jit.native import available
 from symbackprop.ops.extents import Extent, Shape, dimensions, measured
 from symbackprop.runtime.buffers import write
 from symbackprop.runtime.direct import Direct
@@ -306,8 +307,16 @@ class CompiledFunction:
         self, name: str, length: int, columns: list[Any], scalars: list[bool], shapes: Sequence[Any]
     ) -> list[Any]:
         """All entries in one compiled loop."""
-        if self._direct is not None:
-            return self._direct.columns(name, [_plain(c) if isinstance(c, np.ndarray) else c for c in columns])
+        try:
+            if self._direct is not None:
+                return self._direct.columns(name, [_plain(c) if isinstance(c, np.ndarray) else c for c in columns])
+            return self._looped_by_numba(name, length, columns, scalars, shapes)
+        except ValueError as error:
+            raise _at_kink(error) or error from error
+
+    def _looped_by_numba(
+        self, name: str, length: int, columns: list[Any], scalars: list[bool], shapes: Sequence[Any]
+    ) -> list[Any]:
         signature = self.signature
         outs = [np.empty((length, *own), self.dtype) for own in shapes]
         if name not in self._loops:
@@ -319,10 +328,7 @@ class CompiledFunction:
                 name != "value",
                 (signature.values.kind == "leaf", signature.structure.kind == "leaf"),
             )
-        try:
-            self._loops[name](length, *columns, *outs)
-        except ValueError as error:
-            raise _at_kink(error) or error from error
+        self._loops[name](length, *columns, *outs)
         return outs
 
     def _one_by_one(
@@ -345,7 +351,7 @@ def _restored(
     source: str, signature: Signature, target: str, dtype: str, stats: dict[str, Any], title: str, code: Any
 ) -> CompiledFunction:
     """A function out of a pickle."""
-    direct = None if code is None else Direct(signature, dtype, assemblies=code)
+    direct = None if code is None or not available() else Direct(signature, dtype, assemblies=code)
     return CompiledFunction(source, signature, target, dtype, stats, title, None, direct)
 
 

@@ -191,11 +191,13 @@ def test_a_standalone_module_raises_a_value_error() -> None:
     assert scope["grad"](-2.0) == -1.0
 
 
-def test_all_of_it_on_numba() -> None:
-    """Few kernels, since each takes seconds to compile."""
+@pytest.mark.parametrize("route", ["direct", "njit"])
+def test_all_of_it_on_numba(route: str) -> None:
+    """Few kernels, since each takes seconds to compile through Numba's front end."""
     model = sp.Abs(X) * Y + P((sp.floor(Y), X > 1), (P((Y, Eq(X, 0)), (Y * sp.sin(X) / X, True)), True))
     for dtype in ("float64", "float32"):
-        g = sb.compile_grad(model, [X, Y], backend="numba", kinks="raise", dtype=dtype)
+        g = sb.compile_grad(model, [X, Y], backend="numba", kinks="raise", dtype=dtype, route=route)
+        assert g.route == route
         for x in (0.0, np.array([0.5, 0.0])):
             with pytest.raises(sb.DomainError, match="abs"):
                 g(x, 2.0)
