@@ -54,6 +54,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
             kinks=options.get("kinks", "zero"),
             reduce=options.get("reduce"),
             route=options.get("route", "direct"),
+            cache=options.get("cache", True),
         ),
         options.get("name"),
         regenerate,
@@ -89,8 +90,9 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     or `wrt` is one 1-D array. With `batch=[x, y]`, `expr` is the loss of one sample, x and y carry one entry a sample,
     and `reduce` is "sum", "mean", or None for one gradient a sample. `backend` is "python", "numpy" or "numba", `dtype`
     "float64" or "float32", `kinks` (what a derivative is at a kink) "zero", "left", "right" or "raise". `name` is a
-    title for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. `cache` and
-    `parallel` belong to the interface; in this version nothing is cached, and `parallel=True` is refused.
+    title for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. With
+    `backend="numba"`, `route` is "direct" (LLVM alone) or "njit" (Numba's front end), and `cache` keeps machine code in
+    the user's cache folder, or in that of the environment variable SYMBACKPROP_CACHE. `parallel=True` is refused.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
 

@@ -24,6 +24,8 @@ class Options:
     reduce: str | None = None
     route: str = "direct"
     """How programs of target numba become machine code: past Numba's front end, or through it."""
+    cache: bool = True
+    """Whether machine code is kept on disk."""
 
     def __post_init__(self) -> None:
         _one_of("backend", self.target, TARGETS)

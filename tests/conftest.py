@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Tests compile what they test, and leave nothing in the user's cache.
+os.environ["SYMBACKPROP_CACHE"] = ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

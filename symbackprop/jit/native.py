@@ -7,10 +7,10 @@ The code is made by llvmlite, which Numba brings, past Numba's own front end: 10
 from __future__ import annotations
 
 import ctypes
+import functools
 import platform
 import sys
 from collections.abc import Callable
-from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from symbackprop.emit.llvm import LOOP, Assembly
 from symbackprop.emit.llvm_blas import PREFIX
 from symbackprop.errors import JitError
+from symbackprop.jit import cache
 from symbackprop.jit.entry import CONSTANTS, Nesting, entries
 from symbackprop.ops import Spelling
 
@@ -38,7 +39,7 @@ def available() -> bool:
     )
 
 
-@cache
+@functools.cache
 def _machine(effort: int) -> Any:
     """What makes code for this processor, at this level of effort."""
     return _new_machine(effort)
@@ -52,6 +53,28 @@ def _new_machine(effort: int) -> Any:
     target = llvm.Target.from_default_triple()
     features = llvm.get_host_cpu_features().flatten()
     return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=effort, jit=True)
+
+
+def code_of(text: str, cached: bool) -> bytes:
+    """The machine code of a module: from the cache, if it may serve, or made now."""
+    if not cached:
+        return object_code(text)
+    key = cache.key_of(text, _processor())
+    code = cache.load(key)
+    if code is None:
+        code = object_code(text)
+        cache.store(key, code)
+    return code
+
+
+@functools.cache
+def _processor() -> str:
+    """What machine code depends on."""
+    import llvmlite.binding as llvm
+
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    return f"{version} {llvm.get_process_triple()} {llvm.get_host_cpu_name()} {features}"
 
 
 def object_code(text: str) -> bytes:
@@ -75,7 +98,7 @@ def object_code(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-@cache
+@functools.cache
 def width(dtype: str) -> int:
     """How many numbers a vector register of this processor holds."""
     import llvmlite.binding as llvm
@@ -159,11 +182,17 @@ class Native:
     They leave to their caller what is no length in one of the positions `lengths`.
     """
 
-    def __init__(self, assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        nestings: dict[str, Nesting],
+        lengths: frozenset[int] = frozenset(),
+        cached: bool = False,
+    ) -> None:
         quick = assembly.text.count("\n") < _QUICK and LOOP not in assembly.text and not assembly.libraries
         text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick)}\n"
         self.errors = assembly.errors
-        self.loaded = Loaded(object_code(text), assembly.helpers, assembly.libraries)
+        self.loaded = Loaded(code_of(text, cached), assembly.helpers, assembly.libraries)
         self._fill(assembly.dtype)
         self.entries = {name: self._builtin(name) for name in nestings}
 
@@ -208,7 +237,7 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-@cache
+@functools.cache
 def _numpy_interface() -> Any:
     """The table of NumPy's C interface."""
     from numpy._core import multiarray

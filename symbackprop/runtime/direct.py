@@ -31,7 +31,9 @@ class Direct:
         dtype: str,
         program: Program | None = None,
         assemblies: dict[str, Assembly] | None = None,
+        cached: bool = True,
     ) -> None:
+        self.cached = cached
         self.signature, self.dtype, self.program = signature, dtype, program
         self.assemblies = assemblies or {}
         self.natives: dict[str, Native] = {}
@@ -61,7 +63,7 @@ class Direct:
         if name not in self.natives:
             arguments = self.signature.arguments
             lengths = frozenset(position for position, argument in enumerate(arguments) if argument.dimension)
-            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths)
+            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths, self.cached)
         return self.natives[name]
 
     def run(self, name: str, values: list[Any]) -> Any:
@@ -122,7 +124,7 @@ def direct_route(program: Program, signature: Signature, options: Options) -> Di
     """The direct route, where it is wanted and this Python has it."""
     if options.target != "numba" or options.route != "direct" or not available():
         return None
-    return Direct(signature, options.dtype, program)
+    return Direct(signature, options.dtype, program, cached=options.cache)
 
 
 def _nesting(structure: Structure, positions: Any) -> Nesting | None:
