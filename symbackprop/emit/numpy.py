@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from symbackprop.emit.spell import Dialect, scipy_imports, shape_text
-from symbackprop.lower.program import Cast, Function
+from symbackprop.lower.program import Apply, Cast, Expr, Function, Invoke, Literal, Ref
 from symbackprop.lower.split import WORK
+from symbackprop.ops import REGISTRY, Op
+
+_DIV = REGISTRY["div"]
 
 
 class Numpy(Dialect):
@@ -45,6 +48,18 @@ class Numpy(Dialect):
         else:
             return lines
         return [*lines, f"{indent}if {problem[0]}:", f'{indent}    raise ValueError("{cast.name} {problem[1]}")']
+
+    def _apply(self, op: Op, operands: tuple[Expr, ...]) -> tuple[str, int]:
+        if op is _DIV and all(self._is_python(operand) for operand in operands):
+            # Python's own numbers, of which it refuses a division by zero: a mean over no samples is nan.
+            return self._text(Invoke("np.divide", operands))
+        return super()._apply(op, operands)
+
+    def _is_python(self, expr: Expr) -> bool:
+        """Whether a value is a Python number: made of literals and lengths alone."""
+        if isinstance(expr, Apply):
+            return all(self._is_python(operand) for operand in expr.operands)
+        return isinstance(expr, Literal) or (isinstance(expr, Ref) and expr.name in self.integers)
 
     def literal(self, text: str, argument: bool) -> str:
         # As an operand a Python float takes the array's type; two of them in np.where would make a float64.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY
-from symbackprop.ops.leaves import CONST
+from symbackprop.ops.leaves import CONST, LENGTH
 from symbackprop.ops.row import SPECIAL
 from symbackprop.passes.series import RATIONAL, Step
 
@@ -22,6 +22,9 @@ def regions_of(nodes: list[Node], site: int, dominators: list[int]) -> list[tupl
     while argument >= 0 and len(regions) < MOST_ARGUMENTS:
         inner = between(nodes, site, argument)
         if inner is None:
+            break
+        # A length is a whole number, and no variable that something cancels in.
+        if nodes[argument].op is LENGTH:
             break
         if nodes[site].op is _DIV or any(nodes[index].op not in RATIONAL for index in inner):
             regions.append((argument, inner))

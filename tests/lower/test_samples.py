@@ -152,3 +152,16 @@ def test_a_softmax_is_over_classes_and_stays_one_loop() -> None:
     for size in (1, 8, 13):
         values = point(direct, size)
         np.testing.assert_allclose(direct(*values), reference(*values), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "python", "numba"])
+@pytest.mark.parametrize("loss", [(a * x - k) ** 2, a * k, a + x, a**2 * x**2 + a])
+def test_a_mean_over_no_samples_is_nan(loss: sp.Expr, backend: str) -> None:
+    """And no error, nor a polynomial: a length is no variable in which something cancels."""
+    g = compile_grad(loss, [a], args=[a, k, x], batch=[x], reduce="mean", backend=backend)
+    value, (slope,) = g.value_and_grad(0.5, 2.0, np.empty(0))
+    assert np.isnan(value) and np.isnan(slope)
+    assert "series" not in g.source
+    value, (slope,) = g.value_and_grad(0.5, 2.0, np.array([3.0, 5.0]))
+    want = sum(float(sp.diff(loss, a).subs({a: 0.5, k: 2.0, x: at})) for at in (3, 5)) / 2
+    assert float(slope) == pytest.approx(want, rel=1e-14)
