@@ -47,6 +47,8 @@ def opened(
     lengths: dict[str, Expr] = dict(zip(a_labels, a_shape, strict=True)) | dict(zip(b_labels, b_shape, strict=True))
     if length not in lengths.values():
         return [statement]
+    if list(lengths.values()).count(length) > 1:
+        return None
     own = [label for label in "ij" if label in lengths]
     return _product(out.name, (a, a_labels), (b, b_labels), own, lengths, length, counters, name, statement.note)
 

@@ -31,6 +31,8 @@ from symbackprop.lower.program import (
     with_operands,
 )
 
+FEWEST = 64
+"""Turns of a loop of known length, from which on it may be one over samples."""
 MOST_SUMMED = 512
 """Entries of all sums over samples: in eight lanes they take 32 kB, a first-level cache."""
 
@@ -62,8 +64,8 @@ def over_samples(
 
 
 def _samples(statements: list[Statement]) -> Expr | None:
-    """The length that most loops run over which is no number."""
-    lengths = [s.extent for s in statements if isinstance(s, For) and not isinstance(s.extent, Literal)]
+    """The length that most loops run over, if it is a dimension or a large number."""
+    lengths = [s.extent for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
     return max(lengths, key=lengths.count) if lengths else None
 
 
