@@ -76,7 +76,7 @@ def _compile(request: Request) -> CompiledFunction:
         compiled.stats,
         request.name or "",
         respell,
-        direct_route(compiled.program, compiled.signature, options),
+        direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
     )
 
 
