@@ -225,9 +225,10 @@ class Native:
 
     def improve(self) -> None:
         """Make the code once more, with effort. Builtins that somebody holds stay what they are, and return
-        NotImplemented; `entries` are new ones.
+        NotImplemented; `entries` are new ones. Nothing happens where that is done already.
         """
-        self._load(hasty=False)
+        if self._hasty:
+            self._load(hasty=False)
 
     def _fill(self, dtype: str) -> None:
         """The constants of the entries: objects that live as long as the process."""
