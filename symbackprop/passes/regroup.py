@@ -145,10 +145,11 @@ def _by_product(builder: GraphBuilder, dominators: list[int], index: int) -> int
 
 
 def _arguments(nodes: list[Node], dominators: list[int], index: int) -> Iterator[int]:
-    """The products and quotients that a node is a function of."""
+    """The products and quotients that a node is a function of, entry by entry: what is moved has another shape."""
+    shape = nodes[index].type.shape
     for _ in range(_MOST_STEPS):
         index = dominators[index]
-        if index < 0:
+        if index < 0 or nodes[index].type.shape != shape:
             return
         if nodes[index].op is _MUL or nodes[index].op is _DIV:
             yield index
