@@ -29,6 +29,7 @@ from symbackprop.passes.exponential_sums import (
 )
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.stable_sums import has_weighted_sum, share_of_sum
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _EXP, _EXPM1 = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "exp", "expm1")
@@ -86,6 +87,9 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     tangent = _hyperbolic_tangent(r, x, parts)
     if tangent is not None:
         return tangent.index
+    if is_positive(parts) and has_weighted_sum(r, x):
+        total = logarithm_of_sum(r, parts)
+        return None if total is None else share_of_sum(r, x, total.index)
     if len(parts) == 2:
         found = _over_two(r, x, *parts)
         if found is not None:
