@@ -76,6 +76,24 @@ WEIGHTED: dict[str, tuple[sp.Expr, str]] = {
 }
 
 
+TEMPERATURES: dict[str, sp.Expr] = {
+    "Planck": p**3 / (q**2 * (exp(p / q) - 1)),
+    "Fermi": p / (q * (exp(p / q) + 1)),
+    "Einstein": (p / q) ** 2 * exp(p / q) / (exp(p / q) - 1) ** 2,
+    "Einstein by sinh": (p / (2 * q)) ** 2 / sinh(p / (2 * q)) ** 2,
+    "Schottky": (p / q) ** 2 * exp(p / q) / (exp(p / q) + 1) ** 2,
+    "thermal broadening": 1 / (4 * q * cosh(p / (2 * q)) ** 2),
+    "cube": p * exp(p / q) / (exp(p / q) - 1) ** 3,
+}
+"""Quotients in which an exponential is one factor among others, and overflows at low temperatures."""
+
+
+@pytest.mark.parametrize("name", TEMPERATURES)
+def test_an_exponential_among_factors(name: str) -> None:
+    for point in ((47.0, 0.12), (0.5, 1e-4), (5.0, 1e-5), (3.0, 4.0), (2e-3, 40.0), (1e-9, 0.3), (60.0, 0.09)):
+        assert_right(TEMPERATURES[name], dict(zip((p, q), point, strict=True)), "numpy")
+
+
 @pytest.mark.parametrize("name", ONE)
 def test_forms_of_one_variable(name: str) -> None:
     expr, row, points = ONE[name]
