@@ -12,7 +12,7 @@ from symbackprop.passes.offsets import built, identities, offset, square_of, ter
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
-_ONE_MINUS_SQUARE = REGISTRY["one_minus_square"]
+_ONE_MINUS_SQUARE, _SELECT = REGISTRY["one_minus_square"], REGISTRY["select"]
 
 
 def _distance_from_one(r: Rewriter, index: int) -> int | None:
@@ -25,9 +25,8 @@ def _distance_from_one(r: Rewriter, index: int) -> int | None:
 
 def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
     """log(v + sqrt(v**2 + 1)) = asinh(v), and acosh(v) with -1."""
-    if not r.is_op(x, _ADD):
-        return None
-    for root, v in (r.operands(x), r.operands(x)[::-1]):
+    parts = _root_and_other(r, x)
+    for root, v in () if parts is None else (parts, parts[::-1]):
         if r.is_op(root, REGISTRY["hypot"]) and set(r.operands(root)) == {v, r.const(1)}:
             return r.add(REGISTRY["asinh"], (v,))
         if not r.is_op(root, _SQRT):
@@ -41,6 +40,15 @@ def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
             if factor == 1 and square_of(r, square) == v:
                 return r.add(REGISTRY["asinh"], (v,))
     return None
+
+
+def _root_and_other(r: Rewriter, x: int) -> tuple[int, int] | None:
+    """The two terms of a sum, also of root + v as `passes.differences` has it where v < 0."""
+    if r.is_op(x, _SELECT):
+        x = r.operands(x)[2]
+        root, v = r.operands(x) if r.is_op(x, _ADD) else (x, x)
+        return (root, r.operands(v)[2]) if r.is_op(v, _SELECT) and r.number(r.operands(v)[1]) == 0 else None
+    return (r.operands(x)[0], r.operands(x)[1]) if r.is_op(x, _ADD) else None
 
 
 def _logarithm(r: Rewriter, x: int) -> int | None:
