@@ -73,7 +73,8 @@ def _grows(r: Rewriter, index: int) -> bool:
 
 
 def _grows_alone(r: Rewriter, index: int) -> bool:
-    return r.nodes[index].op in _GROWING or logarithm_of_positive(r, index) is not None
+    op = r.nodes[index].op
+    return op in _GROWING or (op in SUMS and logarithm_of_positive(r, index) is not None)
 
 
 def _expanded(

@@ -72,31 +72,40 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
                 if row is None:
                     continue
                 u = r.operands(function)[0]
-                (scale, base), (number, same) = _scaled(r, u), _scaled(r, factor)
-                if base == same and scale:
+                ratio = _ratio(r, factor, u)
+                if ratio is not None:
                     found = r.add(REGISTRY[row], (u,))
-                    for other in others if number == scale else (*others, r.const(number / scale)):
+                    for other in others if ratio == 1 else (*others, r.const(ratio)):
                         found = r.add(_MUL, (other, found))
                     return found
     return None
 
 
 def _softplus(r: Rewriter, x: int, y: int) -> int | None:
-    """u/softplus(u), or one over it, among other factors."""
+    """u/softplus(u), or one over it, u up to a number, among other factors."""
     for above, others in _along(r, x):
         for below, rest in _along(r, y):
-            if r.is_op(below, _SOFTPLUS) and r.operands(below) == (above,):
-                found = r.add(_OVER_SOFTPLUS, (above,))
-            elif r.is_op(above, _SOFTPLUS) and r.operands(above) == (below,):
-                found = r.add(_DIV, (r.const(1), r.add(_OVER_SOFTPLUS, (below,))))
-            else:
-                continue
-            for other in others:
-                found = r.add(_MUL, (other, found))
-            for other in rest:
-                found = r.add(_DIV, (found, other))
-            return found
+            for function, factor in ((below, above), (above, below)):
+                ratio = _ratio(r, factor, r.operands(function)[0]) if r.is_op(function, _SOFTPLUS) else None
+                if ratio is None:
+                    continue
+                found = r.add(_OVER_SOFTPLUS, r.operands(function))
+                if function == above:
+                    found = r.add(_DIV, (r.const(1 / ratio), found))
+                elif ratio != 1:
+                    found = r.add(_MUL, (r.const(ratio), found))
+                for other in others:
+                    found = r.add(_MUL, (other, found))
+                for other in rest:
+                    found = r.add(_DIV, (found, other))
+                return found
     return None
+
+
+def _ratio(r: Rewriter, x: int, y: int) -> Fraction | None:
+    """x/y, where that is a number."""
+    (number, base), (scale, same) = _scaled(r, x), _scaled(r, y)
+    return number / scale if base == same and number and scale else None
 
 
 def _along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
