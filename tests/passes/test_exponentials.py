@@ -94,6 +94,27 @@ def test_an_exponential_among_factors(name: str) -> None:
         assert_right(TEMPERATURES[name], dict(zip((p, q), point, strict=True)), "numpy")
 
 
+POLES: dict[str, tuple[sp.Expr, str]] = {
+    "u*beta(u, v)": (p * sp.beta(p, q), "beta1p"),
+    "the other operand": (q * sp.beta(p, q) / 3, "beta1p"),
+    "constant sum": (p * sp.beta(p, 3 - p), "beta1p"),
+    "W(u)/u": (sp.LambertW(p) / p, "lambertw_share"),
+    "u/W(u)": (q * p / sp.LambertW(2 * p), "lambertw_share"),
+    "loggamma at 1": (sp.loggamma(1 + x**2) * p, "loggamma_near"),
+    "loggamma at 2": (sp.loggamma(2 + p * q), "loggamma_near"),
+    "loggamma of what is near 1": (sp.loggamma(cosh(p)) + q, "loggamma_near"),
+}
+
+
+@pytest.mark.parametrize("name", POLES)
+def test_poles_and_zeros_of_special_functions(name: str) -> None:
+    expr, row = POLES[name]
+    assert row in rows(expr)
+    for point in ((1.2, 0.7), (0.5, 1e-4), (1e-3, 2.5), (1e-9, 0.3), (1e-12, 2.0), (2.5, 1e-7)):
+        given = dict(zip((p, q), point, strict=True)) | {x: point[0]}
+        assert_right(expr, {symbol: value for symbol, value in given.items() if expr.has(symbol)}, "numpy")
+
+
 @pytest.mark.parametrize("name", ONE)
 def test_forms_of_one_variable(name: str) -> None:
     expr, row, points = ONE[name]
