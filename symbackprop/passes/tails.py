@@ -72,7 +72,9 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
                 if row is None:
                     continue
                 operands = r.operands(function)
-                for ordered in {operands, operands[::-1]}:
+                # Of u*beta(u, u) both slopes have a pole.
+                alike = len(set(operands)) < len(operands)
+                for ordered in () if alike else (operands, operands[::-1]):
                     ratio = _ratio(r, factor, ordered[0])
                     if ratio is None:
                         continue
