@@ -252,6 +252,7 @@ RULES = (
         "log",
         _of_product,
         lambda f, x, y, c: f.log(f.reduce_prod(x, (1,))),
+        needs=("reduce_prod",),
         on_arrays=True,
     ),
     Rule(
