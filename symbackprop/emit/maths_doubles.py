@@ -1,0 +1,117 @@
+"""Arithmetic of doubles that numbers and lanes share, and sums and products without an error."""
+
+from __future__ import annotations
+
+from symbackprop.emit.assembly import Assembler
+
+# log(2) in two parts: of the first the last 20 bits are zero, so that its product with an exponent is exact.
+LN2_HIGH, LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
+
+
+class Doubles:
+    """Arithmetic of doubles as text, of one or of one in each lane, over an assembler whose own type may be float32."""
+
+    def __init__(self, b: Assembler, lanes: bool = False) -> None:
+        self.b, self.lanes = b, lanes
+        self.own, self.long, self.short, self.flag = (
+            f"<{b.width} x {scalar}>" if lanes else scalar for scalar in ("double", "i64", "i32", "i1")
+        )
+        self.suffix = f"v{b.width}f64" if lanes else "f64"
+
+    def const(self, value: float) -> str:
+        text = self.b.bits(value)
+        return f"splat (double {text})" if self.lanes else text
+
+    def whole(self, number: int) -> str:
+        return f"splat (i64 {number})" if self.lanes else str(number)
+
+    def add(self, x: str, y: str) -> str:
+        return self.b.emit(f"fadd {self.own} {x}, {y}")
+
+    def sub(self, x: str, y: str) -> str:
+        return self.b.emit(f"fsub {self.own} {x}, {y}")
+
+    def mul(self, x: str, y: str) -> str:
+        return self.b.emit(f"fmul {self.own} {x}, {y}")
+
+    def div(self, x: str, y: str) -> str:
+        return self.b.emit(f"fdiv {self.own} {x}, {y}")
+
+    def negative(self, x: str) -> str:
+        return self.b.emit(f"fneg {self.own} {x}")
+
+    def fma(self, x: str, y: str, z: str) -> str:
+        return self._intrinsic("fma", x, y, z)
+
+    def rint(self, x: str) -> str:
+        return self._intrinsic("rint", x)
+
+    def abs(self, x: str) -> str:
+        return self._intrinsic("fabs", x)
+
+    def sign_of(self, x: str, y: str) -> str:
+        return self._intrinsic("copysign", x, y)
+
+    def _intrinsic(self, name: str, *operands: str) -> str:
+        full = f"llvm.{name}.{self.suffix}"
+        self.b.declared[full] = f"declare {self.own} @{full}({', '.join([self.own] * len(operands))})"
+        return self.b.emit(f"call {self.own} @{full}({', '.join(f'{self.own} {x}' for x in operands)})")
+
+    def compare(self, relation: str, x: str, y: str) -> str:
+        return self.b.emit(f"fcmp {relation} {self.own} {x}, {y}")
+
+    def choose(self, condition: str, x: str, y: str) -> str:
+        return self.b.emit(f"select {self.flag} {condition}, {self.own} {x}, {self.own} {y}")
+
+    def integer(self, instruction: str, x: str, y: str | int) -> str:
+        other = self.whole(y) if isinstance(y, int) else y
+        return self.b.emit(f"{instruction} {self.long} {x}, {other}")
+
+    def as_bits(self, x: str) -> str:
+        return self.b.emit(f"bitcast {self.own} {x} to {self.long}")
+
+    def from_bits(self, x: str) -> str:
+        return self.b.emit(f"bitcast {self.long} {x} to {self.own}")
+
+    def to_integer(self, x: str) -> str:
+        """Of a whole number that fits 32 bits."""
+        return self.b.emit(f"sext {self.short} {self.b.emit(f'fptosi {self.own} {x} to {self.short}')} to {self.long}")
+
+    def to_double(self, x: str) -> str:
+        """Of an integer that fits 32 bits."""
+        return self.b.emit(f"sitofp {self.short} {self.b.emit(f'trunc {self.long} {x} to {self.short}')} to {self.own}")
+
+    def lowest_bit(self, x: str) -> str:
+        return self.b.emit(f"trunc {self.long} {x} to {self.flag}")
+
+    def polynomial(self, x: str, coefficients: list[float]) -> str:
+        """By Horner's rule, the highest power first."""
+        total = self.const(coefficients[0])
+        for coefficient in coefficients[1:]:
+            total = self.fma(total, x, self.const(coefficient))
+        return total
+
+
+def sum_of(d: Doubles, large: str, small: str, rest: str) -> str:
+    """large + small + rest, where the first two are added exactly."""
+    total, lost = added(d, large, small)
+    return d.add(total, d.add(lost, rest))
+
+
+def added(d: Doubles, x: str, y: str) -> tuple[str, str]:
+    """A sum and what rounding took from it (Knuth, TAOCP 2, 4.2.2, theorem B)."""
+    total = d.add(x, y)
+    back = d.sub(total, x)
+    left = d.sub(x, d.sub(total, back))
+    return total, d.add(left, d.sub(y, back))
+
+
+def power_of_two(d: Doubles, k: str) -> str:
+    """2**k for an integer k from -1022 to 1023."""
+    return d.from_bits(d.integer("shl", d.integer("add", k, 1023), 52))
+
+
+def exponent(d: Doubles, k: str) -> str:
+    """A whole double as an integer; 0 for nan."""
+    known = d.choose(d.compare("ord", k, k), k, d.const(0.0))
+    return d.to_integer(known)
