@@ -46,6 +46,9 @@ class Doubles:
     def rint(self, x: str) -> str:
         return self._intrinsic("rint", x)
 
+    def sqrt(self, x: str) -> str:
+        return self._intrinsic("sqrt", x)
+
     def abs(self, x: str) -> str:
         return self._intrinsic("fabs", x)
 
@@ -59,6 +62,19 @@ class Doubles:
 
     def compare(self, relation: str, x: str, y: str) -> str:
         return self.b.emit(f"fcmp {relation} {self.own} {x}, {y}")
+
+    def is_negative(self, x: str) -> str:
+        """Whether the sign is set, of -0 too."""
+        return self.b.emit(f"icmp slt {self.long} {self.as_bits(x)}, {self.whole(0)}")
+
+    def both(self, p: str, q: str) -> str:
+        return self.b.emit(f"and {self.flag} {p}, {q}")
+
+    def either(self, p: str, q: str) -> str:
+        return self.b.emit(f"or {self.flag} {p}, {q}")
+
+    def one_of(self, p: str, q: str) -> str:
+        return self.b.emit(f"xor {self.flag} {p}, {q}")
 
     def choose(self, condition: str, x: str, y: str) -> str:
         return self.b.emit(f"select {self.flag} {condition}, {self.own} {x}, {self.own} {y}")
@@ -85,17 +101,20 @@ class Doubles:
         return self.b.emit(f"trunc {self.long} {x} to {self.flag}")
 
     def polynomial(self, x: str, coefficients: list[float]) -> str:
-        """By Horner's rule, the highest power first."""
+        """The highest power first. Of a long one the even and the odd powers are summed apart, since each step of
+        Horner's rule waits four cycles for the one before it; the last step is Horner's, for its accuracy."""
+        if len(coefficients) < 7:
+            return self._horner(x, coefficients)
+        *upper, last = coefficients
+        square = self.mul(x, x)
+        even, odd = (self._horner(square, upper[k::2]) for k in ((len(upper) - 1) % 2, len(upper) % 2))
+        return self.fma(x, self.fma(x, odd, even), self.const(last))
+
+    def _horner(self, x: str, coefficients: list[float]) -> str:
         total = self.const(coefficients[0])
         for coefficient in coefficients[1:]:
             total = self.fma(total, x, self.const(coefficient))
         return total
-
-
-def sum_of(d: Doubles, large: str, small: str, rest: str) -> str:
-    """large + small + rest, where the first two are added exactly."""
-    total, lost = added(d, large, small)
-    return d.add(total, d.add(lost, rest))
 
 
 def added(d: Doubles, x: str, y: str) -> tuple[str, str]:
@@ -104,6 +123,27 @@ def added(d: Doubles, x: str, y: str) -> tuple[str, str]:
     back = d.sub(total, x)
     left = d.sub(x, d.sub(total, back))
     return total, d.add(left, d.sub(y, back))
+
+
+def fast_added(d: Doubles, x: str, y: str) -> tuple[str, str]:
+    """The same where x is 0 or at least as large as y (Dekker)."""
+    total = d.add(x, y)
+    return total, d.sub(y, d.sub(total, x))
+
+
+def multiplied(d: Doubles, x: str, y: str) -> tuple[str, str]:
+    """A product and what rounding took from it."""
+    product = d.mul(x, y)
+    return product, d.fma(x, y, d.negative(product))
+
+
+def divided(d: Doubles, x: tuple[str, str], y: tuple[str, str]) -> tuple[str, str]:
+    """The quotient of two numbers, each the sum of two, as such a sum; with one division."""
+    inverse = d.div(d.const(1.0), y[0])
+    quotient = d.mul(x[0], inverse)
+    down = d.negative(quotient)
+    rest = d.add(d.fma(down, y[0], x[0]), d.fma(down, y[1], x[1]))
+    return quotient, d.mul(rest, inverse)
 
 
 def power_of_two(d: Doubles, k: str) -> str:

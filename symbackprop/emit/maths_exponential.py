@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from symbackprop.emit.maths_doubles import LN2_HIGH, LN2_LOW, Doubles, added, exponent, power_of_two, sum_of
+from symbackprop.emit.maths_doubles import (
+    LN2_HIGH,
+    LN2_LOW,
+    Doubles,
+    added,
+    divided,
+    exponent,
+    fast_added,
+    multiplied,
+    power_of_two,
+)
 
 _LOG2_E = 1.4426950408889634
 _LOWEST, _HIGHEST = -746.0, 710.0
@@ -15,13 +25,20 @@ _LARGEST_LOG = 709.782712893384
 _EXP_REST = [float(Fraction(1, math.factorial(k))) for k in range(13, 1, -1)]
 
 
-def _reduced(d: Doubles, x: str) -> tuple[str, str, str]:
-    """k, r and exp(r) - 1 - r with x = k*log(2) + r, |r| <= log(2)/2; the last holds the rounding of r as well."""
+def _multiple(d: Doubles, x: str, low: str | None = None) -> tuple[str, str, str]:
+    """k, r and its rounding, with x + low = k*log(2) + r, |r| <= log(2)/2."""
     k = d.rint(d.mul(x, d.const(_LOG2_E)))
     down = d.negative(k)
     exact = d.fma(down, d.const(LN2_HIGH), x)
+    if low is not None:
+        return k, *fast_added(d, exact, d.fma(down, d.const(LN2_LOW), low))
     r = d.fma(down, d.const(LN2_LOW), exact)
-    lost = d.fma(down, d.const(LN2_LOW), d.sub(exact, r))
+    return k, r, d.fma(down, d.const(LN2_LOW), d.sub(exact, r))
+
+
+def _reduced(d: Doubles, x: str, low: str | None = None) -> tuple[str, str, str]:
+    """k, r and exp(r) - 1 - r with x + low = k*log(2) + r; the last holds the rounding of r as well."""
+    k, r, lost = _multiple(d, x, low)
     # exp(r + lost) = exp(r) + lost*(1 + r + ...): without the r expm1 has 1.16 ulp at 0.35.
     return k, r, d.fma(d.mul(r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
 
@@ -31,13 +48,20 @@ def _clamped(d: Doubles, x: str, lowest: float) -> str:
     return d.choose(d.compare("ogt", low, d.const(_HIGHEST)), d.const(_HIGHEST), low)
 
 
-def exp(d: Doubles, x: str) -> str:
-    """2**k*exp(r), the power in two factors, since it may be too small or too large for one."""
-    k, r, rest = _reduced(d, _clamped(d, x, _LOWEST))
+def exp_inside(d: Doubles, x: str, low: str) -> tuple[str, str]:
+    """2**k and exp(r) - 1, where exp(x + low), a normal number, is 2**k*exp(r)."""
+    k, r, rest = _reduced(d, x, low)
+    return power_of_two(d, exponent(d, k)), d.add(r, rest)
+
+
+def exp(d: Doubles, x: str, low: str | None = None) -> str:
+    """exp(x + low) is 2**k*exp(r), the power in two factors, since it may be too small or too large for one."""
+    k, r, rest = _reduced(d, _clamped(d, x, _LOWEST), low)
     number = exponent(d, k)
     half = d.integer("ashr", number, 1)
     other = d.integer("sub", number, half)
-    grown = d.mul(sum_of(d, d.const(1.0), r, rest), power_of_two(d, half))
+    total, lost = fast_added(d, d.const(1.0), r)
+    grown = d.mul(d.add(total, d.add(lost, rest)), power_of_two(d, half))
     return d.mul(grown, power_of_two(d, other))
 
 
@@ -66,9 +90,53 @@ def tanh(d: Doubles, x: str) -> str:
     """-m/(2 + m) with m = expm1(-2|x|), all in two parts, and the sign of x."""
     high, low = added(d, *_expm1(d, d.negative(d.abs(d.mul(x, d.const(2.0))))))
     below, lost = added(d, d.const(2.0), high)
-    inverse = d.div(d.const(1.0), below)
-    quotient = d.mul(high, inverse)
-    # The remainder of the division: m - q*(2 + m), of which the low parts are m's and those of the sum.
-    down = d.negative(quotient)
-    rest = d.add(d.fma(down, below, high), d.fma(down, d.add(lost, low), low))
-    return d.sign_of(d.fma(rest, inverse, quotient), x)
+    quotient, rest = divided(d, (high, low), (below, d.add(lost, low)))
+    return d.sign_of(d.add(quotient, rest), x)
+
+
+# sinh and cosh: with x = k*log(2) + r, K and M half the difference and half the sum of 2**k and 2**-k,
+# sinh(x) = K*cosh(r) + M*sinh(r) and cosh(x) = M*cosh(r) + K*sinh(r).
+
+# (sinh(r) - r)/r**3 and (cosh(r) - 1)/r**2 in r*r, by Taylor's series: the first omitted terms are 2e-20 and 2e-18.
+_SINH_REST = [float(Fraction(1, math.factorial(k))) for k in range(15, 1, -2)]
+_COSH_REST = [float(Fraction(1, math.factorial(k))) for k in range(14, 0, -2)]
+_LARGEST = 710.475860073943942
+"""sinh and cosh of the next larger double overflow."""
+
+
+def _hyperbolic(d: Doubles, x: str, odd: bool) -> str:
+    """sinh or cosh of x >= 0. All is halved once more, so that nothing overflows before the end."""
+    capped = d.choose(d.compare("ogt", x, d.const(_LARGEST)), d.const(_LARGEST), x)
+    k, r, lost = _multiple(d, capped)
+    number = exponent(d, k)
+    # 2**(k - 2) and 2**(-k - 2), which beyond 500 is too small to count.
+    up = power_of_two(d, d.integer("sub", number, 2))
+    far = d.compare("ogt", k, d.const(500.0))
+    down = d.choose(far, d.const(0.0), power_of_two(d, d.integer("sub", d.whole(-2), number)))
+    plus, plus_lost = fast_added(d, up, down)
+    minus, minus_lost = fast_added(d, up, d.negative(down))
+    (main, main_lost), side = ((minus, minus_lost), plus) if odd else ((plus, plus_lost), minus)
+    # main*cosh(r) + side*sinh(r), the largest parts, main and side*r, added exactly.
+    z = d.mul(r, r)
+    cosh_rest = d.fma(z, d.polynomial(z, _COSH_REST), d.mul(r, lost))
+    sinh_rest = d.fma(d.mul(z, r), d.polynomial(z, _SINH_REST), d.fma(z, d.mul(d.const(0.5), lost), lost))
+    linear, linear_lost = multiplied(d, side, r)
+    total, total_lost = added(d, main, linear)
+    rest = d.fma(main, cosh_rest, d.fma(side, sinh_rest, d.add(main_lost, linear_lost)))
+    return d.mul(d.add(total, d.add(total_lost, rest)), d.const(2.0))
+
+
+def _overflowing(d: Doubles, size: str, result: str) -> str:
+    return d.choose(d.compare("ogt", size, d.const(_LARGEST)), d.const(math.inf), result)
+
+
+def sinh(d: Doubles, x: str) -> str:
+    size = d.abs(x)
+    large = _overflowing(d, size, _hyperbolic(d, size, True))
+    # Half of a denormal number is none.
+    return d.sign_of(d.choose(d.compare("olt", size, d.const(2.0**-30)), size, large), x)
+
+
+def cosh(d: Doubles, x: str) -> str:
+    size = d.abs(x)
+    return _overflowing(d, size, _hyperbolic(d, size, False))

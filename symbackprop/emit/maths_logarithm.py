@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from symbackprop.emit.maths_doubles import LN2_HIGH, LN2_LOW, Doubles
+from symbackprop.emit.maths_doubles import LN2_HIGH, LN2_LOW, Doubles, divided, fast_added, multiplied
 
 _LOG_EVEN = [0.1531383769920937332, 0.2222219843214978396, 0.3999999999940941908]
 _LOG_ODD = [0.1479819860511658591, 0.1818357216161805012, 0.2857142874366239149, 0.6666666666666735130]
@@ -12,14 +12,21 @@ _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 
 
 def _parts(d: Doubles, bits: str) -> tuple[str, str]:
-    """k as a double, and f, with x = 2**k*(1 + f), sqrt(1/2) <= 1 + f < sqrt(2)."""
+    """k as a double, and m, with x = 2**k*m, sqrt(1/2) <= m < sqrt(2)."""
     k = d.integer("ashr", d.integer("sub", bits, _SQRT_HALF_BITS), 52)
-    mantissa = d.from_bits(d.integer("sub", bits, d.integer("shl", k, 52)))
-    return d.to_double(k), d.sub(mantissa, d.const(1.0))
+    return d.to_double(k), d.from_bits(d.integer("sub", bits, d.integer("shl", k, 52)))
 
 
-def _logarithm(d: Doubles, k: str, f: str, lost: str) -> str:
-    """k*log(2) + log(1 + f) + lost."""
+def _scaled_parts(d: Doubles, x: str) -> tuple[str, str]:
+    """The same of a positive x. Denormal numbers are scaled by 2**54 first."""
+    small = d.compare("olt", x, d.const(2.0**-1022))
+    k, m = _parts(d, d.as_bits(d.choose(small, d.mul(x, d.const(2.0**54)), x)))
+    return d.choose(small, d.sub(k, d.const(54.0)), k), m
+
+
+def _logarithm(d: Doubles, k: str, m: str, lost: str) -> str:
+    """k*log(2) + log(m) + lost."""
+    f = d.sub(m, d.const(1.0))
     s = d.div(f, d.add(f, d.const(2.0)))
     z = d.mul(s, s)
     w = d.mul(z, z)
@@ -39,24 +46,73 @@ def _special(d: Doubles, x: str, pole: float, result: str) -> str:
 
 
 def log(d: Doubles, x: str) -> str:
-    """Denormal numbers are scaled by 2**54 first."""
-    small = d.compare("olt", x, d.const(2.0**-1022))
-    scaled = d.choose(small, d.mul(x, d.const(2.0**54)), x)
-    k, f = _parts(d, d.as_bits(scaled))
-    moved = d.choose(small, d.sub(k, d.const(54.0)), k)
-    return _special(d, x, 0.0, _logarithm(d, moved, f, d.const(0.0)))
+    return _special(d, x, 0.0, short_log(d, x))
+
+
+def short_log(d: Doubles, x: str) -> str:
+    """log(x) for 0 < x < inf."""
+    return _logarithm(d, *_scaled_parts(d, x), d.const(0.0))
 
 
 def log1p(d: Doubles, x: str) -> str:
     """log of u = 1 + x, and what rounding took from u, divided by it."""
     u = d.add(d.const(1.0), x)
-    k, f = _parts(d, d.as_bits(u))
+    k, m = _parts(d, d.as_bits(u))
     large = d.compare("ogt", u, d.const(2.0))
     lost = d.choose(
         large,
         d.sub(d.const(1.0), d.sub(u, x)),
         d.sub(x, d.sub(u, d.const(1.0))),
     )
-    result = _logarithm(d, k, f, d.div(lost, u))
+    result = _logarithm(d, k, m, d.div(lost, u))
     tiny = d.compare("olt", d.abs(x), d.const(2.0**-54))
     return d.choose(tiny, x, _special(d, x, -1.0, result))
+
+
+# Factors that bring sqrt(1/2) <= m < sqrt(2) near 1, each with the bound below which it serves and minus its logarithm
+# in two parts, of which the first has the last bits of multiples of the first part of log(2).
+_FACTORS = (
+    (0.9, 1.25, -0.22314355138223618, 6.802642692337166e-11),
+    (1.155, 1.0, 0.0, 0.0),
+    (math.inf, 0.75, 0.28768207237590104, 7.587988402414942e-11),
+)
+# (atanh(s)/s - 1 - s**2/3)/s**4 in s*s, for |s| < 0.072, minimax (tests/benchmarks/minimax.py): 2**-71.5 of atanh(s)/s.
+_ATANH = [
+    0.06001266287887915, 0.06665569564689673, 0.07692313045358044, 0.09090909076127744, 0.11111111111133914,
+    0.14285714285714268, 0.2,
+]  # fmt: skip
+_THIRD_HIGH, _THIRD_LOW = 0.3333333333333333, 1.850371707708594e-17
+
+
+def long_log(d: Doubles, x: str) -> tuple[str, str]:
+    """log(x) for 0 < x < inf to 2**-68, as the sum of two numbers, of which the second may be 2**-17 of the first.
+
+    k*log(2) - log(factor) + 2*atanh(s) with s = f/(2 + f), and 2*atanh(s) = 2s + 2s*s**2/3 + 2s*s**4*P(s**2). Nothing
+    but the last term waits for the polynomial.
+    """
+    k, m = _scaled_parts(d, x)
+    factor, high, low = (_by_size(d, m, column) for column in (1, 2, 3))
+    # 1 + f is m times the factor.
+    one = d.const(1.0)
+    product, lost = multiplied(d, m, factor)
+    below, below_lost = fast_added(d, one, product)
+    s, s_low = divided(d, (d.sub(product, one), lost), (below, d.add(below_lost, lost)))
+    twice, twice_low = d.add(s, s), d.add(s_low, s_low)
+    z, z_lost = multiplied(d, s, s)
+    third, third_lost = multiplied(d, z, d.const(_THIRD_HIGH))
+    z_low = d.fma(twice, s_low, z_lost)
+    third_low = d.fma(z, d.const(_THIRD_LOW), d.fma(z_low, d.const(_THIRD_HIGH), third_lost))
+    cube, cube_lost = multiplied(d, twice, third)
+    total, lost = fast_added(d, d.fma(k, d.const(LN2_HIGH), high), twice)
+    total, again = fast_added(d, total, cube)
+    small = d.add(d.fma(k, d.const(LN2_LOW), low), d.fma(twice_low, third, twice_low))
+    rest = d.add(d.add(lost, again), d.add(small, cube_lost))
+    fourth = d.fma(d.mul(z, z), d.polynomial(z, _ATANH), third_low)
+    return total, d.fma(twice, fourth, rest)
+
+
+def _by_size(d: Doubles, m: str, column: int) -> str:
+    found = d.const(_FACTORS[-1][column])
+    for row in reversed(_FACTORS[:-1]):
+        found = d.choose(d.compare("olt", m, d.const(row[0])), d.const(row[column]), found)
+    return found
