@@ -76,6 +76,9 @@ class Doubles:
     def one_of(self, p: str, q: str) -> str:
         return self.b.emit(f"xor {self.flag} {p}, {q}")
 
+    def negation(self, p: str) -> str:
+        return self.b.emit(f"xor {self.flag} {p}, {'splat (i1 true)' if self.lanes else 'true'}")
+
     def choose(self, condition: str, x: str, y: str) -> str:
         return self.b.emit(f"select {self.flag} {condition}, {self.own} {x}, {self.own} {y}")
 

@@ -43,8 +43,8 @@ def _reduced(d: Doubles, x: str, low: str | None = None) -> tuple[str, str, str]
     return k, r, d.fma(d.mul(r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
 
 
-def _clamped(d: Doubles, x: str, lowest: float) -> str:
-    low = d.choose(d.compare("olt", x, d.const(lowest)), d.const(lowest), x)
+def _clamped(d: Doubles, x: str) -> str:
+    low = d.choose(d.compare("olt", x, d.const(_LOWEST)), d.const(_LOWEST), x)
     return d.choose(d.compare("ogt", low, d.const(_HIGHEST)), d.const(_HIGHEST), low)
 
 
@@ -56,7 +56,7 @@ def exp_inside(d: Doubles, x: str, low: str) -> tuple[str, str]:
 
 def exp(d: Doubles, x: str, low: str | None = None) -> str:
     """exp(x + low) is 2**k*exp(r), the power in two factors, since it may be too small or too large for one."""
-    k, r, rest = _reduced(d, _clamped(d, x, _LOWEST), low)
+    k, r, rest = _reduced(d, _clamped(d, x), low)
     number = exponent(d, k)
     half = d.integer("ashr", number, 1)
     other = d.integer("sub", number, half)
@@ -66,13 +66,20 @@ def exp(d: Doubles, x: str, low: str | None = None) -> str:
 
 
 def _expm1(d: Doubles, x: str) -> tuple[str, str]:
-    """exp(x) - 1 as a sum of two numbers: 2*(2**(k-1)*(exp(r) - 1) + (2**(k-1) - 1/2)); below -42 it is -1."""
-    k, r, rest = _reduced(d, _clamped(d, x, -42.0))
-    power = power_of_two(d, d.integer("sub", exponent(d, k), 1))
+    """exp(x) - 1 as a sum of two numbers: 2*(2**(k-1)*(exp(r) - 1) + (2**(k-1) - 1/2)).
+
+    The reduction is that of exp to the letter, so that LLVM computes one where both are wanted of one number, as tanh
+    and its slope want them.
+    """
+    k, r, rest = _reduced(d, _clamped(d, x))
+    # From 2**-64 down it is -1.
+    shown = d.choose(d.compare("olt", k, d.const(-64.0)), d.const(-64.0), k)
+    power = power_of_two(d, d.integer("sub", exponent(d, shown), 1))
     # Products with a power of two are exact; beside a large or a small one 1/2 does not fit, and without what is
     # dropped there the error is 1.07 ulp, and 1.38 ulp in tanh.
     less, dropped = added(d, power, d.const(-0.5))
-    high, lost = added(d, less, d.mul(power, r))
+    # 2**(k-1) - 1/2 is 0 or larger than 2**(k-1)*r.
+    high, lost = fast_added(d, less, d.mul(power, r))
     low = d.fma(power, rest, d.add(lost, dropped))
     return d.mul(high, d.const(2.0)), d.mul(low, d.const(2.0))
 
@@ -88,8 +95,8 @@ def expm1(d: Doubles, x: str) -> str:
 
 def tanh(d: Doubles, x: str) -> str:
     """-m/(2 + m) with m = expm1(-2|x|), all in two parts, and the sign of x."""
-    high, low = added(d, *_expm1(d, d.negative(d.abs(d.mul(x, d.const(2.0))))))
-    below, lost = added(d, d.const(2.0), high)
+    high, low = fast_added(d, *_expm1(d, d.negative(d.abs(d.mul(x, d.const(2.0))))))
+    below, lost = fast_added(d, d.const(2.0), high)
     quotient, rest = divided(d, (high, low), (below, d.add(lost, low)))
     return d.sign_of(d.add(quotient, rest), x)
 
@@ -121,7 +128,7 @@ def _hyperbolic(d: Doubles, x: str, odd: bool) -> str:
     cosh_rest = d.fma(z, d.polynomial(z, _COSH_REST), d.mul(r, lost))
     sinh_rest = d.fma(d.mul(z, r), d.polynomial(z, _SINH_REST), d.fma(z, d.mul(d.const(0.5), lost), lost))
     linear, linear_lost = multiplied(d, side, r)
-    total, total_lost = added(d, main, linear)
+    total, total_lost = fast_added(d, main, linear)
     rest = d.fma(main, cosh_rest, d.fma(side, sinh_rest, d.add(main_lost, linear_lost)))
     return d.mul(d.add(total, d.add(total_lost, rest)), d.const(2.0))
 

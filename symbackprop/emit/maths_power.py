@@ -26,22 +26,21 @@ def power(d: Doubles, x: str, y: str) -> str:
     size, zero, one = d.abs(x), d.const(0.0), d.const(1.0)
     # Exponents of 2**70 and more all overflow or vanish, but for 1; all are even.
     capped = d.choose(d.compare("olt", d.abs(y), d.const(2.0**70)), y, d.sign_of(d.const(2.0**70), y))
-    value = _positive_power(d, size, capped)
-    # 0 and infinity, to a power above and below 0.
-    usual = d.both(d.compare("ogt", size, zero), d.compare("olt", size, d.const(math.inf)))
-    upward = d.one_of(d.compare("ogt", size, one), d.compare("olt", y, zero))
-    value = d.choose(usual, value, d.choose(upward, d.const(math.inf), zero))
-    # The sign, where x is negative.
+    negative = d.is_negative(x)
     half = d.mul(capped, d.const(0.5))
     whole = d.compare("oeq", d.rint(capped), capped)
     odd = d.both(whole, d.compare("une", d.rint(half), half))
-    negative = d.is_negative(x)
-    value = d.choose(d.both(negative, odd), d.negative(value), value)
-    # A negative number to a power that is not whole has none; -0 and -inf have.
-    unreal = d.both(d.both(negative, usual), d.compare("one", d.rint(capped), capped))
-    value = d.choose(d.either(unreal, d.compare("uno", x, y)), d.const(math.nan), value)
-    # Of 1 and to the power of 0 all is 1, nan too.
-    return d.choose(d.either(d.compare("oeq", y, zero), d.compare("oeq", x, one)), one, value)
+    # What is known without the logarithm: 0 and infinity to a power; a negative number to one that is not whole has
+    # none, but -0 and -inf have; and of 1 and to the power of 0 all is 1, nan too.
+    upward = d.one_of(d.compare("ogt", size, one), d.compare("olt", y, zero))
+    usual = d.both(d.compare("ogt", size, zero), d.compare("olt", size, d.const(math.inf)))
+    nothing = d.either(d.both(d.both(negative, usual), d.negation(whole)), d.compare("uno", x, y))
+    unit = d.either(d.compare("oeq", y, zero), d.compare("oeq", x, one))
+    known = d.choose(nothing, d.const(math.nan), d.choose(upward, d.const(math.inf), zero))
+    known = d.choose(unit, one, known)
+    computed = d.both(d.both(usual, d.negation(nothing)), d.negation(unit))
+    sign = d.choose(d.both(d.both(negative, odd), d.negation(unit)), d.const(-1.0), one)
+    return d.mul(d.choose(computed, _positive_power(d, size, capped), known), sign)
 
 
 def hypot(d: Doubles, x: str, y: str) -> str:
