@@ -7,27 +7,47 @@ computed in doubles.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from symbackprop.emit.assembly import Assembler, Word
 from symbackprop.emit.maths_arcs import acos, asin, atan, atan2
+from symbackprop.emit.maths_areas import acosh, asinh, atanh
 from symbackprop.emit.maths_circular import cos, sin, tan
 from symbackprop.emit.maths_doubles import Doubles
 from symbackprop.emit.maths_error import erf
-from symbackprop.emit.maths_exponential import cosh, exp, expm1, sinh, tanh
-from symbackprop.emit.maths_logarithm import log, log1p
+from symbackprop.emit.maths_exponential import cosh, exp, exp2, expm1, sinh, tanh
+from symbackprop.emit.maths_logarithm import log, log1p, log2, log10
 from symbackprop.emit.maths_power import hypot, power
+
+
+def logaddexp(d: Doubles, x: str, y: str) -> str:
+    """log(exp(x) + exp(y)): the larger one, and log1p(exp(-|x - y|)); log(2) where they are equal, infinities too.
+
+    Right to 2 ulp of the larger one.
+    """
+    beyond = log1p(d, exp(d, d.negative(d.abs(d.sub(x, y)))))
+    shift = d.choose(d.compare("oeq", x, y), d.const(math.log(2.0)), beyond)
+    return d.add(d.choose(d.compare("ogt", x, y), x, y), shift)
+
 
 FUNCTIONS: dict[str, Callable[..., str]] = {
     "exp": exp,
     "expm1": expm1,
+    "exp2": exp2,
     "log": log,
+    "log2": log2,
+    "log10": log10,
     "log1p": log1p,
+    "logaddexp": logaddexp,
     "pow": power,
     "hypot": hypot,
     "sinh": sinh,
     "cosh": cosh,
     "tanh": tanh,
+    "asinh": asinh,
+    "acosh": acosh,
+    "atanh": atanh,
     "sin": sin,
     "cos": cos,
     "tan": tan,

@@ -18,6 +18,7 @@ from symbackprop.emit.maths_doubles import (
 )
 
 _LOG2_E = 1.4426950408889634
+_LN2, _LN2_REST = 0.6931471805599453, 2.3190468138462996e-17
 _LOWEST, _HIGHEST = -746.0, 710.0
 _LARGEST_LOG = 709.782712893384
 """exp of the next larger double overflows."""
@@ -39,8 +40,13 @@ def _multiple(d: Doubles, x: str, low: str | None = None) -> tuple[str, str, str
 def _reduced(d: Doubles, x: str, low: str | None = None) -> tuple[str, str, str]:
     """k, r and exp(r) - 1 - r with x + low = k*log(2) + r; the last holds the rounding of r as well."""
     k, r, lost = _multiple(d, x, low)
+    return k, r, _rest(d, r, lost)
+
+
+def _rest(d: Doubles, r: str, lost: str) -> str:
+    """exp(r + lost) - 1 - r."""
     # exp(r + lost) = exp(r) + lost*(1 + r + ...): without the r expm1 has 1.16 ulp at 0.35.
-    return k, r, d.fma(d.mul(r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
+    return d.fma(d.mul(r, r), d.polynomial(r, _EXP_REST), d.fma(lost, r, lost))
 
 
 def _clamped(d: Doubles, x: str) -> str:
@@ -55,8 +61,21 @@ def exp_inside(d: Doubles, x: str, low: str) -> tuple[str, str]:
 
 
 def exp(d: Doubles, x: str, low: str | None = None) -> str:
-    """exp(x + low) is 2**k*exp(r), the power in two factors, since it may be too small or too large for one."""
-    k, r, rest = _reduced(d, _clamped(d, x), low)
+    """exp(x + low)."""
+    return _grown(d, *_reduced(d, _clamped(d, x), low))
+
+
+def exp2(d: Doubles, x: str) -> str:
+    low = d.choose(d.compare("olt", x, d.const(-1080.0)), d.const(-1080.0), x)
+    inside = d.choose(d.compare("ogt", low, d.const(1024.0)), d.const(1024.0), low)
+    k = d.rint(inside)
+    part = d.sub(inside, k)
+    r, lost = multiplied(d, part, d.const(_LN2))
+    return _grown(d, k, r, _rest(d, r, d.fma(part, d.const(_LN2_REST), lost)))
+
+
+def _grown(d: Doubles, k: str, r: str, rest: str) -> str:
+    """2**k*(1 + r + rest), the power in two factors, since it may be too small or too large for one."""
     number = exponent(d, k)
     half = d.integer("ashr", number, 1)
     other = d.integer("sub", number, half)

@@ -54,6 +54,12 @@ def short_log(d: Doubles, x: str) -> str:
     return _logarithm(d, *_scaled_parts(d, x), d.const(0.0))
 
 
+def log_of_sum(d: Doubles, x: str, lost: str, doublings: str) -> str:
+    """log((x + lost)*2**doublings) for 1 <= x < inf."""
+    k, m = _parts(d, d.as_bits(x))
+    return _logarithm(d, d.add(k, doublings), m, d.div(lost, x))
+
+
 def log1p(d: Doubles, x: str) -> str:
     """log of u = 1 + x, and what rounding took from u, divided by it."""
     u = d.add(d.const(1.0), x)
@@ -116,3 +122,20 @@ def _by_size(d: Doubles, m: str, column: int) -> str:
     for row in reversed(_FACTORS[:-1]):
         found = d.choose(d.compare("olt", m, d.const(row[0])), d.const(row[column]), found)
     return found
+
+
+def _to_base(d: Doubles, x: str, high: float, low: float) -> str:
+    """log(x) times a constant in two parts."""
+    if d.b.dtype == "float32":
+        return _special(d, x, 0.0, d.mul(short_log(d, x), d.const(high)))
+    log, log_low = long_log(d, x)
+    result, lost = multiplied(d, log, d.const(high))
+    return _special(d, x, 0.0, d.add(result, d.fma(log_low, d.const(high), d.fma(log, d.const(low), lost))))
+
+
+def log2(d: Doubles, x: str) -> str:
+    return _to_base(d, x, 1.4426950408889634, 2.0355273740931033e-17)
+
+
+def log10(d: Doubles, x: str) -> str:
+    return _to_base(d, x, 0.4342944819032518, 1.098319650216765e-17)

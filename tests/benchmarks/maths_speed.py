@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 import sympy as sp
-from sympy.codegen.cfunctions import hypot
+from sympy.codegen.cfunctions import exp2, hypot, log2, log10
 
 from symbackprop import compile_function
 from symbackprop.emit import llvm_values
@@ -21,8 +21,9 @@ X, Y = sp.IndexedBase("X", shape=(N,), real=True), sp.IndexedBase("Y", shape=(N,
 x, y = X[i], Y[i]
 MODELS = {
     "exp": sp.exp(x), "expm1": sp.exp(x) - 1, "log": sp.log(x), "log1p": sp.log(1 + x), "pow": x**y,
-    "hypot": hypot(x, y), "sinh": sp.sinh(x), "cosh": sp.cosh(x), "tanh": sp.tanh(x), "sin": sp.sin(x),
-    "cos": sp.cos(x), "tan": sp.tan(x), "asin": sp.asin(x), "acos": sp.acos(x), "atan": sp.atan(x),
+    "hypot": hypot(x, y), "sinh": sp.sinh(x), "cosh": sp.cosh(x), "tanh": sp.tanh(x), "asinh": sp.asinh(x),
+    "acosh": sp.acosh(x + 1), "atanh": sp.atanh(x), "exp2": exp2(x), "log2": log2(x), "log10": log10(x),
+    "sin": sp.sin(x), "cos": sp.cos(x), "tan": sp.tan(x), "asin": sp.asin(x), "acos": sp.acos(x), "atan": sp.atan(x),
     "atan2": sp.atan2(y, x), "erf": sp.erf(x),
 }  # fmt: skip
 
