@@ -8,6 +8,10 @@ from symbackprop.emit.maths_doubles import LN2_HIGH, LN2_LOW, Doubles, divided, 
 
 _LOG_EVEN = [0.1531383769920937332, 0.2222219843214978396, 0.3999999999940941908]
 _LOG_ODD = [0.1479819860511658591, 0.1818357216161805012, 0.2857142874366239149, 0.6666666666666735130]
+_LOG2_E = (1.4426950408889634, 2.0355273740931033e-17)
+_LOG10_E = (0.4342944819032518, 1.098319650216765e-17)
+# Of the first part the last 20 bits are zero.
+_LOG10_2 = (0.30102999560767785, 5.630334806675098e-11)
 _SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 
 
@@ -24,8 +28,8 @@ def _scaled_parts(d: Doubles, x: str) -> tuple[str, str]:
     return d.choose(small, d.sub(k, d.const(54.0)), k), m
 
 
-def _logarithm(d: Doubles, k: str, m: str, lost: str) -> str:
-    """k*log(2) + log(m) + lost."""
+def _series(d: Doubles, m: str) -> tuple[str, str, str, str]:
+    """f, f*f/2, s and f*f/2 + R, with log(m) = f - f*f/2 + s*(f*f/2 + R)."""
     f = d.sub(m, d.const(1.0))
     s = d.div(f, d.add(f, d.const(2.0)))
     z = d.mul(s, s)
@@ -33,7 +37,13 @@ def _logarithm(d: Doubles, k: str, m: str, lost: str) -> str:
     even = d.mul(w, d.polynomial(w, _LOG_EVEN))
     r = d.fma(z, d.polynomial(w, _LOG_ODD), even)
     half = d.mul(d.mul(d.const(0.5), f), f)
-    small = d.fma(s, d.add(half, r), d.fma(k, d.const(LN2_LOW), lost))
+    return f, half, s, d.add(half, r)
+
+
+def _logarithm(d: Doubles, k: str, m: str, lost: str) -> str:
+    """k*log(2) + log(m) + lost."""
+    f, half, s, inner = _series(d, m)
+    small = d.fma(s, inner, d.fma(k, d.const(LN2_LOW), lost))
     return d.fma(k, d.const(LN2_HIGH), d.add(d.sub(small, half), f))
 
 
@@ -124,18 +134,20 @@ def _by_size(d: Doubles, m: str, column: int) -> str:
     return found
 
 
-def _to_base(d: Doubles, x: str, high: float, low: float) -> str:
-    """log(x) times a constant in two parts."""
-    if d.b.dtype == "float32":
-        return _special(d, x, 0.0, d.mul(short_log(d, x), d.const(high)))
-    log, log_low = long_log(d, x)
-    result, lost = multiplied(d, log, d.const(high))
-    return _special(d, x, 0.0, d.add(result, d.fma(log_low, d.const(high), d.fma(log, d.const(low), lost))))
+def _to_base(d: Doubles, x: str, one: tuple[float, float], two: tuple[float, float]) -> str:
+    """k*two + log(m)*one, with the logarithms of e and 2 in two parts."""
+    k, m = _scaled_parts(d, x)
+    f, half, s, inner = _series(d, m)
+    high, lost = fast_added(d, f, d.negative(half))
+    part, part_lost = multiplied(d, high, d.const(one[0]))
+    rest = d.fma(d.fma(s, inner, lost), d.const(one[0]), d.fma(high, d.const(one[1]), part_lost))
+    total, lost = fast_added(d, d.mul(k, d.const(two[0])), part)
+    return _special(d, x, 0.0, d.add(total, d.add(lost, d.fma(k, d.const(two[1]), rest))))
 
 
 def log2(d: Doubles, x: str) -> str:
-    return _to_base(d, x, 1.4426950408889634, 2.0355273740931033e-17)
+    return _to_base(d, x, _LOG2_E, (1.0, 0.0))
 
 
 def log10(d: Doubles, x: str) -> str:
-    return _to_base(d, x, 0.4342944819032518, 1.098319650216765e-17)
+    return _to_base(d, x, _LOG10_E, _LOG10_2)

@@ -216,6 +216,12 @@ def test_single_precision_is_rounded_once(name: str) -> None:
     assert worst <= 0.5 + 1e-6, f"{name}: {worst:.7f} ulp at {at!r}"
 
 
+def test_logarithms_of_powers_of_their_base_are_whole() -> None:
+    twos, tens = np.arange(-1074.0, 1024.0), np.arange(23.0)
+    np.testing.assert_array_equal(compiled("log2", 1)(np.ldexp(1.0, twos.astype(int))), twos)
+    np.testing.assert_array_equal(compiled("log10", 1)(np.array([float(10**k) for k in range(23)])), tens)
+
+
 def test_the_logarithm_of_a_sum_is_right_to_two_ulp_of_its_parts() -> None:
     rng = np.random.default_rng(5)
     x = rng.uniform(-800, 800, 20_000) * 10.0 ** rng.uniform(-3, 0, 20_000)
