@@ -15,7 +15,7 @@ from symbackprop.emit.maths_arcs import acos, asin, atan, atan2
 from symbackprop.emit.maths_areas import acosh, asinh, atanh
 from symbackprop.emit.maths_circular import cos, sin, tan
 from symbackprop.emit.maths_doubles import Doubles
-from symbackprop.emit.maths_error import erf
+from symbackprop.emit.maths_error import erf, erfc
 from symbackprop.emit.maths_exponential import cosh, exp, exp2, expm1, sinh, tanh
 from symbackprop.emit.maths_logarithm import log, log1p, log2, log10
 from symbackprop.emit.maths_power import hypot, power
@@ -56,6 +56,7 @@ FUNCTIONS: dict[str, Callable[..., str]] = {
     "atan": atan,
     "atan2": atan2,
     "erf": erf,
+    "erfc": erfc,
 }
 
 

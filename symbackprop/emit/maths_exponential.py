@@ -74,14 +74,28 @@ def exp2(d: Doubles, x: str) -> str:
     return _grown(d, k, r, _rest(d, r, d.fma(part, d.const(_LN2_REST), lost)))
 
 
+def exp_times(d: Doubles, x: tuple[str, str], factor: tuple[str, str]) -> str:
+    """exp(x)*factor, both the sum of two numbers, for x from -1000 to 700."""
+    k, r, rest = _reduced(d, *x)
+    total, lost = fast_added(d, d.const(1.0), r)
+    power, power_lost = fast_added(d, total, d.add(lost, rest))
+    product, product_lost = multiplied(d, power, factor[0])
+    low = d.fma(power, factor[1], d.fma(power_lost, factor[0], product_lost))
+    return _scaled(d, d.add(product, low), k)
+
+
 def _grown(d: Doubles, k: str, r: str, rest: str) -> str:
-    """2**k*(1 + r + rest), the power in two factors, since it may be too small or too large for one."""
+    """2**k*(1 + r + rest)."""
+    total, lost = fast_added(d, d.const(1.0), r)
+    return _scaled(d, d.add(total, d.add(lost, rest)), k)
+
+
+def _scaled(d: Doubles, x: str, k: str) -> str:
+    """x*2**k, the power in two factors, since it may be too small or too large for one."""
     number = exponent(d, k)
     half = d.integer("ashr", number, 1)
     other = d.integer("sub", number, half)
-    total, lost = fast_added(d, d.const(1.0), r)
-    grown = d.mul(d.add(total, d.add(lost, rest)), power_of_two(d, half))
-    return d.mul(grown, power_of_two(d, other))
+    return d.mul(d.mul(x, power_of_two(d, half)), power_of_two(d, other))
 
 
 def _expm1(d: Doubles, x: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ MODELS = {
     "hypot": hypot(x, y), "sinh": sp.sinh(x), "cosh": sp.cosh(x), "tanh": sp.tanh(x), "asinh": sp.asinh(x),
     "acosh": sp.acosh(x + 1), "atanh": sp.atanh(x), "exp2": exp2(x), "log2": log2(x), "log10": log10(x),
     "sin": sp.sin(x), "cos": sp.cos(x), "tan": sp.tan(x), "asin": sp.asin(x), "acos": sp.acos(x), "atan": sp.atan(x),
-    "atan2": sp.atan2(y, x), "erf": sp.erf(x),
+    "atan2": sp.atan2(y, x), "erf": sp.erf(x), "erfc": sp.erfc(x),
 }  # fmt: skip
 
 

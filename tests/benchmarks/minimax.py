@@ -66,12 +66,19 @@ def _log_erfcx(u: mp.mpf) -> mp.mpf:
     return -mp.log(mp.erfc(u + 2)) - (u + 2) ** 2
 
 
+def _tail(t: mp.mpf) -> mp.mpf:
+    """(1 + 2x)*exp(x*x)*erfc(x) with t = (x - 15/4)/(x + 15/4)."""
+    x = mp.mpf(15) / 4 * (1 + t) / (1 - t)
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
+
+
 PROBLEMS: dict[str, tuple[Function, Function, float, float, int]] = {
     # The name, the function, the weight that makes its error one relative to the result, the interval, the degree.
     "atan": (lambda z: _rest(mp.atan, z), lambda z: z, 1e-6, 0.17158, 11),
     "asin": (lambda z: _rest(mp.asin, z), lambda z: z, 1e-6, 0.25, 12),
     "erf": (_near_erf, lambda z: mp.mpf(1), 1e-9, 0.77, 10),
     "-log(erfcx(2 + u))": (_log_erfcx, lambda u: mp.erfc(u + 2), -1.13, 4.0, 20),
+    "(1 + 2x)*erfcx(x)": (_tail, lambda t: 1 / _tail(t), -3.25 / 4.25, 23.75 / 31.25, 22),
     "log": (_atanh_rest, lambda z: z * z, 1e-6, 0.00518, 6),
 }
 

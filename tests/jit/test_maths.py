@@ -114,7 +114,8 @@ class Draw:
             self.denormal(),
             *[self.signed(self.near(c)) for c in (1.0, 0.35, 0.5, math.tan(math.pi / 8), math.tan(math.pi * 3 / 8))],
             self.between(-1, 1),
-            self.signed(self.between(0.8, 1.2)),
+            self.signed(self.between(0.4, 1.2)),
+            self.between(0.5, 27.3),
             self.between(-6.5, 6.5),
             self.between(-50, 50),
             self.between(-750, 720),
@@ -157,7 +158,16 @@ class Draw:
 
 
 # Arguments beyond which a function no longer changes, since balls of such numbers take a million bits.
-REACH = {"exp": 800.0, "expm1": 800.0, "sinh": 800.0, "cosh": 800.0, "tanh": 100.0, "erf": 100.0, "exp2": 1200.0}
+REACH = {
+    "exp": 800.0,
+    "expm1": 800.0,
+    "sinh": 800.0,
+    "cosh": 800.0,
+    "tanh": 100.0,
+    "erf": 100.0,
+    "erfc": 100.0,
+    "exp2": 1200.0,
+}
 
 
 def truth(name: str, *x: float) -> arb:
