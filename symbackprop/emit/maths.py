@@ -1,4 +1,4 @@
-"""Elementary functions in instructions that have no branch, so that one text serves numbers and lanes alike.
+"""Elementary functions in instructions that hardly branch, so that one text serves numbers and lanes alike.
 
 A number alone and a number in a lane go through the same instructions: the same answers, to the last bit. All are
 right to 1 ulp (tests/jit/test_maths.py has the figures), with nan, infinities, signed zeros and denormals. float32 is

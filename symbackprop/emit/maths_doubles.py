@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from symbackprop.emit.assembly import Assembler
 
 # log(2) in two parts: of the first the last 20 bits are zero, so that its product with an exponent is exact.
@@ -81,6 +83,21 @@ class Doubles:
 
     def choose(self, condition: str, x: str, y: str) -> str:
         return self.b.emit(f"select {self.flag} {condition}, {self.own} {x}, {self.own} {y}")
+
+    def by_case(self, condition: str, then: Callable[[], str], otherwise: Callable[[], str]) -> str:
+        """One of two formulas: in lanes both and a choice, alone a branch, since half of the work is saved there."""
+        if self.lanes:
+            return self.choose(condition, then(), otherwise())
+        b = self.b
+        names, join = [b.fresh("arm"), b.fresh("arm")], b.fresh("join")
+        b.do(f"br i1 {condition}, label %{names[0]}, label %{names[1]}")
+        pairs = []
+        for name, arm in zip(names, (then, otherwise), strict=True):
+            b.label(name)
+            pairs.append(f"[ {arm()}, %{name} ]")
+            b.do(f"br label %{join}")
+        b.label(join)
+        return b.emit(f"phi {self.own} {', '.join(pairs)}")
 
     def integer(self, instruction: str, x: str, y: str | int) -> str:
         other = self.whole(y) if isinstance(y, int) else y

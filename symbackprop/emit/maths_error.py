@@ -36,29 +36,51 @@ _TAIL = [
 _TAIL_HIGH, _TAIL_LOW = 1.2375126308378275, 1.0526781559492953e-16
 
 
-def _near(d: Doubles, size: str) -> str:
+def _near(d: Doubles, x: str) -> str:
     """erf(x)/x - 1 up to 1."""
-    z = d.mul(size, size)
+    z = d.mul(x, x)
     rest = d.fma(z, d.const(-0.375), d.const(_NEAR[-1]))
     return d.fma(z, d.polynomial(z, _NEAR[:-1]), rest)
 
 
 def erf(d: Doubles, x: str) -> str:
     size = d.abs(x)
-    near = d.fma(size, _near(d, size), size)
-    # From 5.93 on the nearest double is 1. Differences with 2 are exact.
+    large = d.compare("ogt", size, d.const(0.92))
+    return d.sign_of(d.by_case(large, lambda: _far(d, size), lambda: d.fma(size, _near(d, size), size)), x)
+
+
+def _far(d: Doubles, size: str) -> str:
+    """erf beyond 0.92. From 5.93 on the nearest double is 1."""
     capped = d.choose(d.compare("olt", size, d.const(6.0)), size, d.const(6.0))
-    # The logarithm in two parts: in one the result has 1.27 ulp at 1.
+    # The logarithm in two parts: in one the result has 1.27 ulp at 1. Differences with 2 are exact.
     square, square_lost = multiplied(d, capped, capped)
     total, lost = fast_added(d, square, d.polynomial(d.sub(capped, d.const(2.0)), _LOG))
     low = d.add(d.add(square_lost, d.const(_LOG_LOW)), lost)
     power, beyond = exp_inside(d, d.negative(total), d.negative(low))
-    far = d.fma(d.negative(power), beyond, d.sub(d.const(1.0), power))
-    return d.sign_of(d.choose(d.compare("ogt", size, d.const(0.92)), far, near), x)
+    return d.fma(d.negative(power), beyond, d.sub(d.const(1.0), power))
+
+
+def erfc(d: Doubles, x: str) -> str:
+    large = d.compare("ogt", d.abs(x), d.const(0.65))
+    return d.by_case(large, lambda: _complement_far(d, x), lambda: _complement_near(d, x))
+
+
+def _complement_near(d: Doubles, x: str) -> str:
+    """1 - erf(x)."""
+    near, lost = fast_added(d, d.const(1.0), d.negative(x))
+    return d.add(near, d.sub(lost, d.mul(x, _near(d, x))))
+
+
+def _complement_far(d: Doubles, x: str) -> str:
+    """erfc beyond 0.65, and 2 - erfc(-x) on the other side. From 27.3 on the nearest double is 0."""
+    size, highest, lowest = d.abs(x), d.const(28.0), d.const(0.5)
+    held = d.choose(d.compare("olt", size, highest), size, highest)
+    tail = _tail(d, d.choose(d.compare("ogt", held, lowest), held, lowest))
+    return d.choose(d.compare("olt", x, d.const(0.0)), d.sub(d.const(2.0), tail), tail)
 
 
 def _tail(d: Doubles, x: str) -> str:
-    """erfc from 0.65 on: exp(-x*x)*P(t)/(1 + 2x), each factor in two parts."""
+    """erfc(x) for x from 1/2 to 28: exp(-x*x)*P(t)/(1 + 2x), each factor in two parts."""
     centre = d.const(3.75)
     t = d.div(d.sub(x, centre), d.add(x, centre))
     top, top_lost = fast_added(d, d.const(_TAIL_HIGH), d.mul(t, d.polynomial(t, _TAIL)))
@@ -66,14 +88,3 @@ def _tail(d: Doubles, x: str) -> str:
     quotient, quotient_lost = divided(d, (top, d.add(top_lost, d.const(_TAIL_LOW))), bottom)
     square, square_lost = multiplied(d, x, x)
     return exp_times(d, (d.negative(square), d.negative(square_lost)), (quotient, quotient_lost))
-
-
-def erfc(d: Doubles, x: str) -> str:
-    """Up to 0.65 1 - erf(x), and below -0.65 2 - erfc(-x). From 27.3 on the nearest double is 0."""
-    size, one, edge = d.abs(x), d.const(1.0), d.const(0.65)
-    near, lost = fast_added(d, one, d.negative(x))
-    near = d.add(near, d.sub(lost, d.mul(x, _near(d, size))))
-    held = d.choose(d.compare("olt", size, d.const(28.0)), size, d.const(28.0))
-    tail = _tail(d, d.choose(d.compare("ogt", held, edge), held, edge))
-    far = d.choose(d.compare("olt", x, d.const(0.0)), d.sub(d.const(2.0), tail), tail)
-    return d.choose(d.compare("ogt", size, edge), far, near)
