@@ -1,13 +1,12 @@
 """Elementary functions in instructions that hardly branch, so that one text serves numbers and lanes alike.
 
 A number alone and a number in a lane go through the same instructions: the same answers, to the last bit. All are
-right to 1 ulp (tests/jit/test_maths.py has the figures), with nan, infinities, signed zeros and denormals. float32 is
-computed in doubles.
+right to 1 ulp, with nan, infinities, signed zeros and denormals. float32 is computed in doubles. ARCHITECTURE, decision
+37, has the figures.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from symbackprop.emit.assembly import Assembler, Word
@@ -17,19 +16,8 @@ from symbackprop.emit.maths_circular import cos, sin, tan
 from symbackprop.emit.maths_doubles import Doubles
 from symbackprop.emit.maths_error import erf, erfc
 from symbackprop.emit.maths_exponential import cosh, exp, exp2, expm1, sinh, tanh
-from symbackprop.emit.maths_logarithm import log, log1p, log2, log10
+from symbackprop.emit.maths_logarithm import log, log1p, log2, log10, logaddexp
 from symbackprop.emit.maths_power import hypot, power
-
-
-def logaddexp(d: Doubles, x: str, y: str) -> str:
-    """log(exp(x) + exp(y)): the larger one, and log1p(exp(-|x - y|)); log(2) where they are equal, infinities too.
-
-    Right to 2 ulp of the larger one.
-    """
-    beyond = log1p(d, exp(d, d.negative(d.abs(d.sub(x, y)))))
-    shift = d.choose(d.compare("oeq", x, y), d.const(math.log(2.0)), beyond)
-    return d.add(d.choose(d.compare("ogt", x, y), x, y), shift)
-
 
 FUNCTIONS: dict[str, Callable[..., str]] = {
     "exp": exp,

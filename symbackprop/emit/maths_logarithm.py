@@ -1,10 +1,11 @@
-"""log and log1p, as in Sun's fdlibm: log(1 + f) = f - f*f/2 + s*(f*f/2 + R(s)) with s = f/(2 + f)."""
+"""Logarithms. log and log1p are as in Sun's fdlibm: log(1 + f) = f - f*f/2 + s*(f*f/2 + R(s)) with s = f/(2 + f)."""
 
 from __future__ import annotations
 
 import math
 
 from symbackprop.emit.maths_doubles import LN2_HIGH, LN2_LOW, Doubles, divided, fast_added, multiplied
+from symbackprop.emit.maths_exponential import exp
 
 _LOG_EVEN = [0.1531383769920937332, 0.2222219843214978396, 0.3999999999940941908]
 _LOG_ODD = [0.1479819860511658591, 0.1818357216161805012, 0.2857142874366239149, 0.6666666666666735130]
@@ -151,3 +152,13 @@ def log2(d: Doubles, x: str) -> str:
 
 def log10(d: Doubles, x: str) -> str:
     return _to_base(d, x, _LOG10_E, _LOG10_2)
+
+
+def logaddexp(d: Doubles, x: str, y: str) -> str:
+    """log(exp(x) + exp(y)): the larger one, and log1p(exp(-|x - y|)); log(2) where they are equal, infinities too.
+
+    Right to 2 ulp of the larger one.
+    """
+    beyond = log1p(d, exp(d, d.negative(d.abs(d.sub(x, y)))))
+    shift = d.choose(d.compare("oeq", x, y), d.const(math.log(2.0)), beyond)
+    return d.add(d.choose(d.compare("ogt", x, y), x, y), shift)
