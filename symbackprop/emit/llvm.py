@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
-from symbackprop.emit.llvm_body import LOOP, Body, reassigned, statements_in
+from symbackprop.emit.llvm_body import LOOP, Body, reassigned
+from symbackprop.emit.llvm_lanes import statements_in
 from symbackprop.emit.llvm_memory import BYTES, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS

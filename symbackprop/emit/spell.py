@@ -12,6 +12,7 @@ from symbackprop.errors import EmitError, InternalCompilerError
 from symbackprop.ir import Number
 from symbackprop.ir.node import NAMED_NUMBERS, to_float
 from symbackprop.lower.program import (
+    EXTREMES,
     Accumulate,
     Allocate,
     Apply,
@@ -228,6 +229,8 @@ class Dialect:
             case Accumulate(target, Apply(op, (operand,)), note, "+") if op is _NEG:
                 taken = self._bracketed(operand, _STRENGTH["-"])
                 return [noted(f"{indent}{self.expression(target)} -= {taken}", note)]
+            case Accumulate(target, _, note, symbol) if symbol in EXTREMES:
+                return self.statement(Assign(target, statement.applied, note), indent)
             case Accumulate(target, value, note, symbol):
                 return [noted(f"{indent}{self.expression(target)} {symbol}= {self.expression(value)}", note)]
             case For(counter, extent, body):

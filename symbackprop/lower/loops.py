@@ -41,7 +41,7 @@ _STARTS: dict[str, Number] = {
     "reduce_max": "-inf",
     "reduce_min": "inf",
 }
-_EXTREMES = {"reduce_max": REGISTRY["maximum"], "reduce_min": REGISTRY["minimum"]}
+_SYMBOLS = {"reduce_sum": "+", "reduce_prod": "*", "reduce_max": "max", "reduce_min": "min"}
 
 
 @dataclass(slots=True)
@@ -184,7 +184,7 @@ class LoopScheduler(Scheduler):
         place = self.place(nest.space)
         value = self.entries.at(node.operands[0], place)
         left = [axis for axis in range(rank) if axis not in axes]
-        first = Literal(_STARTS[node.op.name])
+        first, symbol = Literal(_STARTS[node.op.name]), _SYMBOLS[node.op.name]
         target, name = self._own(index)
         own = tuple(place[axis] for axis in left)
         note = "" if self.primal[index] else self.note(index, value, target)
@@ -197,18 +197,13 @@ class LoopScheduler(Scheduler):
             # The sum over the inner loops is a local of the outer ones.
             local = Ref(self.namer.temporary()) if left else Ref(name)
             nest.before.setdefault(len(left), []).append(Assign(local, first))
-            nest.body.append(self._accumulated(node.op.name, local, value, note))
+            nest.body.append(Accumulate(local, value, note, symbol))
             if left:
                 self.new_array(name, tuple(nest.space[axis] for axis in left))
                 nest.after.setdefault(len(left), []).append(Assign(Item(name, own), local))
             return
         self.new_array(name, tuple(nest.space[axis] for axis in left), first.number)
-        nest.body.append(self._accumulated(node.op.name, Item(name, own), value, note))
-
-    def _accumulated(self, row: str, target: Target, value: Expr, note: str) -> Statement:
-        if row in _EXTREMES:
-            return Assign(target, Apply(_EXTREMES[row], (target, value)), note)
-        return Accumulate(target, value, note, "+" if row == "reduce_sum" else "*")
+        nest.body.append(Accumulate(Item(name, own), value, note, symbol))
 
     def _put(self, index: int, nest: Nest) -> None:
         node = self.graph.nodes[index]

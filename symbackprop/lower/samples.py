@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from symbackprop.lower.lanes import SUMMED
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
     Accumulate,
@@ -165,13 +166,13 @@ class _Turn:
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
-                    return symbol == "+" or target.name in self.own
+                    return symbol in SUMMED or target.name in self.own
                 if not isinstance(target, Item):
                     return False
                 if target.place[:1] == (Ref(self.counter),):
                     return self._row(target)
                 self.sums.add(target.array)
-                return symbol == "+" and not any(_names(place) & {self.counter} for place in target.place)
+                return symbol in SUMMED and not any(_names(place) & {self.counter} for place in target.place)
         return False
 
     def _row(self, target: Item) -> bool:
