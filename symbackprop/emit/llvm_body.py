@@ -52,11 +52,11 @@ class Body(LaneLoops):
                 self._assign(target, value)
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
-            case For(counter, extent, body, lanes):
-                if lanes and self.asm.width > 1:
+            case For():
+                if statement.lanes and self.asm.width > 1:
                     self.for_lanes(statement)
                 else:
-                    self._for(counter, self.value(extent), body)
+                    self._for(statement)
             case Allocate():
                 self.fill(statement)
             case Call(name, arguments):
@@ -96,14 +96,14 @@ class Body(LaneLoops):
         else:
             self.keep(target.name, after)
 
-    def _for(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
+    def _for(self, loop: For) -> None:
         outer = dict(self.env)
 
         def turn(index: Word) -> None:
-            self.env[counter] = index
-            self.run(body)
+            self.env[loop.counter] = index
+            self.run(loop.body)
 
-        self.loop(extent, turn)
+        self.loop(self.value(loop.extent), turn, start=self.value(loop.start))
         # What the body names has no value after it, but for what has a place of its own.
         self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
 

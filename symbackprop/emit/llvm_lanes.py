@@ -11,6 +11,7 @@ from symbackprop.emit.llvm_values import Values
 from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, Function, Item, Ref, Statement
 from symbackprop.ops import DType
 
+_ZERO = Assembler.integer(0)
 _STARTS: dict[str, Callable[[Assembler], str]] = {
     "+": lambda asm: "zeroinitializer",
     "max": lambda asm: asm.spread(asm.real(float("-inf"))),
@@ -53,7 +54,7 @@ class LaneLoops(Values):
             self.lane, self.env[loop.counter] = (loop.counter, first), Word(mine, "int", True)
             self.run(loop.body)
 
-        self.loop(extent, turn, asm.width)
+        self.loop(extent, turn, asm.width, self.value(loop.start))
         self.lane, self.mask = None, ""
         self.env = outer
         sums, self.sums = self.sums, {}
@@ -125,13 +126,13 @@ class LaneLoops(Values):
         taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {after}, {own} {before.text}")
         asm.do(f"store {own} {taken}, ptr {pointer}, align 64")
 
-    def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1) -> None:
-        """Do something for 0, 1, ... up to an extent, or in wider steps."""
+    def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1, start: Word = _ZERO) -> None:
+        """Do something for 0, 1, ... up to an extent, or from elsewhere, or in wider steps."""
         asm = self.asm
         head, body, after = asm.fresh("loop"), asm.fresh("body"), asm.fresh("after")
         counter = f"%{asm.fresh('slot')}"
         asm.stack.append(f"  {counter} = alloca i64")
-        asm.do(f"store i64 0, ptr {counter}")
+        asm.do(f"store i64 {start.text}, ptr {counter}")
         asm.do(f"br label %{head}")
         asm.label(head)
         index = asm.emit(f"load i64, ptr {counter}")

@@ -234,7 +234,8 @@ class Dialect:
             case Accumulate(target, value, note, symbol):
                 return [noted(f"{indent}{self.expression(target)} {symbol}= {self.expression(value)}", note)]
             case For(counter, extent, body):
-                lines = [f"{indent}for {counter} in range({self.expression(extent)}):"]
+                turns = [statement.start, extent] if statement.start != Literal(0) else [extent]
+                lines = [f"{indent}for {counter} in range({', '.join(map(self.expression, turns))}):"]
                 for inner in body:
                     spelled = self.statement(inner, indent + "    ")
                     lines.extend(spelled[1:] if not spelled[0] and lines[-1].endswith(":") else spelled)

@@ -87,6 +87,7 @@ def _accesses(
     match statement:
         case For(counter, extent, body):
             yield from _read(extent, counters)
+            yield from _read(statement.start, counters)
             for inner in body:
                 yield from _accesses(inner, (*counters, counter))
         case Assign(target, value) | Accumulate(target, value):

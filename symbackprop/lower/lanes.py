@@ -153,6 +153,7 @@ def _expressions(statements: tuple[Statement, ...] | list[Statement]) -> Iterato
         match statement:
             case For(_, extent, body):
                 yield extent
+                yield statement.start
                 yield from _expressions(body)
             case Assign(target, value) | Accumulate(target, value):
                 yield value

@@ -26,6 +26,7 @@ from symbackprop.lower.program import (
     Statement,
     Target,
 )
+from symbackprop.lower.ranges import bounded
 from symbackprop.lower.samples import over_samples
 from symbackprop.lower.schedule import Scheduler
 from symbackprop.ops import REGISTRY, DType
@@ -251,7 +252,8 @@ class LoopScheduler(Scheduler):
 
     def assemble(self) -> None:
         results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
-        made = self.statements()
+        zeros = {s.name for s in self.allocations if isinstance(s, Allocate) and s.fill == 0}
+        made = bounded(self.statements(), zeros)
         if self.target_name == "numba":
             made = self._over_samples(made, set(results))
         statements, borrowing = reuse(self.allocations, made, results)

@@ -128,6 +128,8 @@ class For(NamedTuple):
     """Whether several turns may run at once; see `lower.lanes`."""
     private: tuple[str, ...] = ()
     """Arrays that each turn has for itself."""
+    start: Expr = Literal(0)
+    """Where the counter starts; there is no turn where that is the extent or more."""
 
 
 class Allocate(NamedTuple):

@@ -98,7 +98,7 @@ class _Fused:
             (self.after or self.body or self.before).append(statement)
             return
         reads, writes = _touched(statement)
-        if isinstance(loop, For) and loop.extent == self.length and self._joins(loop):
+        if isinstance(loop, For) and self._is_whole(loop) and self._joins(loop):
             self.loops += 1
             self.before += first
             self.body += loop.body
@@ -107,6 +107,9 @@ class _Fused:
             self.late |= writes
         else:
             self.before.append(statement)
+
+    def _is_whole(self, loop: For) -> bool:
+        return loop.extent == self.length and loop.start == Literal(0)
 
     def _joins(self, loop: For) -> bool:
         """Whether a loop does for each sample what only that sample, and sums so far, allow; if so it is noted."""
@@ -293,7 +296,7 @@ def _touched(statement: Statement) -> tuple[set[str], set[str]]:
     """The names that a statement reads, and those that it writes."""
     match statement:
         case For(_, extent, body):
-            reads, writes = _names(extent), set()
+            reads, writes = _names(extent) | _names(statement.start), set()
             for inner in body:
                 more, written = _touched(inner)
                 reads |= more
