@@ -50,10 +50,10 @@ def value(a, mu, s, x):
     a, mu, s, x, K, n, d = _inputs(a, mu, s, x)
     z1 = np.empty(K, np.float64)
     Z1 = np.empty((K, d), np.float64)
-    Z2 = np.empty((n, K), np.float64)
+    Z2 = np.empty(K, np.float64)
     a1 = np.empty(K, np.float64)
-    z2 = np.empty(n, np.float64)
-    z3 = np.empty(n, np.float64)
+    Z3 = np.empty(K, np.float64)
+    x_row = np.empty(d, np.float64)
     v5 = -math.inf
     for i in range(K):
         z1[i] = -(d * s[i])  # -d*s
@@ -62,35 +62,31 @@ def value(a, mu, s, x):
     for i in range(K):
         for j in range(d):
             Z1[i, j] = -mu[i, j]
-    for i in range(n):
-        for j in range(K):
-            v2 = 0.0
-            for k in range(d):
-                v1 = Z1[j, k] + x[i, k]  # -mu + x[:, None, :]
-                v2 += v1 * v1
-            Z2[i, j] = v2
-    Z3 = Z2  # in the place of Z2
-    for i in range(n):
-        v3 = -math.inf
-        for j in range(K):
-            Z3[i, j] = z1[j] - 0.5 * (Z2[i, j] * a1[j]) + a[j]
-            v3 = np.maximum(v3, Z3[i, j])
-        z2[i] = v3
-    a2 = z2  # in the place of z2
-    for i in range(n):
-        a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
-    for i in range(n):
-        v4 = 0.0
-        for j in range(K):
-            v4 += math.exp(Z3[i, j] - a2[i])
-        z3[i] = v4
     total = 0.0
-    for i in range(n):
-        total += a2[i] + math.log(z3[i])
     v6 = v5 if abs(v5) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
     total_2 = 0.0
     for i in range(K):
         total_2 += math.exp(a[i] - v6)
+    for i in range(n):
+        for j in range(d):
+            x_row[j] = x[i, j]
+        for j in range(K):
+            v2 = 0.0
+            for k in range(d):
+                v1 = Z1[j, k] + x_row[k]  # -mu + x[:, None, :]
+                v2 += v1 * v1
+            Z2[j] = v2
+        v3 = -math.inf
+        for j in range(K):
+            Z3[j] = z1[j] - 0.5 * (Z2[j] * a1[j]) + a[j]
+            v3 = np.maximum(v3, Z3[j])
+        z2 = v3
+        a2 = z2 if abs(z2) < math.inf else 0.0
+        v4 = 0.0
+        for j in range(K):
+            v4 += math.exp(Z3[j] - a2)
+        z3 = v4
+        total += a2 + math.log(z3)
     result = 0.9189385332046728 * d - total / n + (v6 + math.log(total_2))
     return result
 
@@ -110,15 +106,19 @@ def value_and_grad(a, mu, s, x):
     z4 = np.zeros(K, np.float64)
     a1_bar = np.zeros(K, np.float64)
     a4 = np.empty(K, np.float64)
+    mu_row = np.empty(d, np.float64)
     v4 = -math.inf
+    total = 0.0
+    total_2 = 0.0
     for i in range(K):
+        for j in range(d):
+            mu_row[j] = mu[i, j]
         z1[i] = -(d * s[i])  # -d*s
         a1[i] = math.exp(-2.0 * s[i])
         v4 = np.maximum(v4, a[i])
         a4[i] = 2.0 * a1[i]
-    for i in range(K):
         for j in range(d):
-            Z1[i, j] = -mu[i, j]
+            Z1[i, j] = -mu_row[j]
     for i in range(n):
         for j in range(K):
             v1 = 0.0
@@ -142,11 +142,9 @@ def value_and_grad(a, mu, s, x):
             A1[i, j] = math.exp(Z4[i, j] - a2[i])
             v3 += A1[i, j]
         z3[i] = v3
-    total = 0.0
     for i in range(n):
         total += a2[i] + math.log(z3[i])
     v5 = v4 if abs(v4) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
-    total_2 = 0.0
     a3 = z1  # z1 is done with
     for i in range(K):
         a3[i] = math.exp(a[i] - v5)  # exp(a - where(abs(max(a)) < inf, max(a), 0))

@@ -53,10 +53,10 @@ class Body(LaneLoops):
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
             case For():
-                if statement.lanes and self.asm.width > 1:
+                if statement.lanes and self.asm.width > 1 and self.lane is None:
                     self.for_lanes(statement)
                 else:
-                    self._for(statement)
+                    self.turn_by_turn(statement)
             case Allocate():
                 self.fill(statement)
             case Call(name, arguments):
@@ -95,17 +95,6 @@ class Body(LaneLoops):
             self.put(self.array(target.array), target.place, after)
         else:
             self.keep(target.name, after)
-
-    def _for(self, loop: For) -> None:
-        outer = dict(self.env)
-
-        def turn(index: Word) -> None:
-            self.env[loop.counter] = index
-            self.run(loop.body)
-
-        self.loop(self.value(loop.extent), turn, start=self.value(loop.start))
-        # What the body names has no value after it, but for what has a place of its own.
-        self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
 
     def fill(self, allocate: Allocate) -> None:
         """Set the entries of a new array that starts from a number."""

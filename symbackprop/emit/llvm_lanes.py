@@ -12,10 +12,16 @@ from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, F
 from symbackprop.ops import DType
 
 _ZERO = Assembler.integer(0)
-_STARTS: dict[str, Callable[[Assembler], str]] = {
-    "+": lambda asm: "zeroinitializer",
-    "max": lambda asm: asm.spread(asm.real(float("-inf"))),
-    "min": lambda asm: asm.spread(asm.real(float("inf"))),
+LINE = 64
+"""Bytes of a line of the cache."""
+_MOST_IN_LANES = 2**19
+"""Bytes that all lanes of a loop may have for themselves: half of a second-level cache of today."""
+_MOST_ON_STACK = 2**15
+"""Bytes of such an array that may stand on the stack; a thread's may be 256 KiB in all."""
+_STARTS: dict[str, Callable[[Assembler, DType], Word]] = {
+    "+": lambda asm, kind: asm.real(0.0) if kind == "real" else asm.integer(0),
+    "max": lambda asm, kind: asm.real(float("-inf")),
+    "min": lambda asm, kind: asm.real(float("inf")),
 }
 """What an accumulation starts from, in every lane."""
 
@@ -35,17 +41,77 @@ class LaneLoops(Values):
         self.sums: dict[str, Sum] = {}
         """In a loop that runs in lanes: its sums over turns."""
 
+    def borrow(self, size: Word) -> str:
+        """Memory of so many bytes, at the start of a line of the cache."""
+        raise NotLoweredError("arrays of unknown size in lanes, in a part of a function")
+
+    def give_back(self) -> None:
+        """Give back what was borrowed last."""
+        raise NotImplementedError
+
     def run(self, statements: Iterable[Statement]) -> None:
         raise NotImplementedError
 
     def for_lanes(self, loop: For) -> None:
-        """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order."""
+        """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order.
+
+        Where the size of what each lane has for itself is not known before, it is decided when the code runs: with more
+        than a second-level cache holds, or too few turns to fill the lanes, one turn comes after the other.
+        """
+        asm = self.asm
+        sums, private = self._sums_of(loop), {name: self.array(name) for name in loop.private}
+        sizes = [self._bytes(array) for array in (*private.values(), *(found.array for found in sums.values()))]
+        total = self._total(sizes)
+        if total.constant:
+            if int(total.text) <= _MOST_IN_LANES:
+                self._in_lanes(loop, private, sums, sizes)
+            else:
+                self.turn_by_turn(loop)
+            return
+        few = asm.compare("slt", self.value(loop.extent), asm.integer(asm.width))
+        much = asm.compare("sgt", total, asm.integer(_MOST_IN_LANES))
+        names = [asm.fresh("branch"), asm.fresh("branch"), asm.fresh("join")]
+        asm.do(f"br i1 {asm.binary('or', few, much).text}, label %{names[0]}, label %{names[1]}")
+        asm.label(names[0])
+        self.turn_by_turn(loop)
+        asm.do(f"br label %{names[2]}")
+        asm.label(names[1])
+        self._in_lanes(loop, private, sums, sizes)
+        asm.do(f"br label %{names[2]}")
+        asm.label(names[2])
+
+    def turn_by_turn(self, loop: For) -> None:
+        outer = dict(self.env)
+
+        def turn(index: Word) -> None:
+            self.env[loop.counter] = index
+            self.run(loop.body)
+
+        self.loop(self.value(loop.extent), turn, start=self.value(loop.start))
+        # What the body names has no value after it, but for what has a place of its own.
+        self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
+
+    def _in_lanes(self, loop: For, private: dict[str, Array], sums: dict[str, Sum], sizes: list[Word]) -> None:
+        """`sizes` are those of the private arrays and of the sums, in bytes."""
         asm, outer = self.asm, dict(self.env)
         flags, extent = asm.type("int", True), self.value(loop.extent)
-        for name in loop.private:
-            array = self.array(name)
-            self.env[name] = array._replace(pointer=self._registers(array), lanes=True)
-        self._sums_of(loop)
+        on_heap = self._total([size for size in sizes if not _fits_the_stack(size)])
+        memory = "" if on_heap.text == "0" else self.borrow(on_heap)
+        offset, waiting = asm.integer(0), iter(sizes)
+
+        def placed(array: Array) -> Array:
+            nonlocal offset
+            size = next(waiting)
+            if _fits_the_stack(size):
+                return array._replace(pointer=self._registers(array), lanes=True)
+            pointer = asm.emit(f"getelementptr inbounds i8, ptr {memory}, i64 {offset.text}")
+            offset = self._total([offset, size])
+            return array._replace(pointer=pointer, lanes=True)
+
+        self.env |= {name: placed(array) for name, array in private.items()}
+        self.sums = {name: Sum(placed(array), symbol) for name, (array, symbol) in sums.items()}
+        for found in self.sums.values():
+            self._clear(found)
         numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
 
         def turn(first: Word) -> None:
@@ -58,21 +124,38 @@ class LaneLoops(Values):
         self.lane, self.mask = None, ""
         self.env = outer
         sums, self.sums = self.sums, {}
-        for name, mine in sums.items():
-            self._add_up(name, mine)
+        for name, found in sums.items():
+            self._add_up(name, found)
+        if memory:
+            self.give_back()
+
+    def _bytes(self, array: Array) -> Word:
+        """What an array takes with an entry a lane, in whole lines of the cache."""
+        size, own = self.size(array.extents), self.register_bytes(array.kind)
+        if size.constant:
+            return self.asm.integer(-(-max(1, int(size.text)) * own // LINE) * LINE)
+        room = self.asm.binary("add", self.asm.binary("mul", size, self.asm.integer(own)), self.asm.integer(LINE - 1))
+        return self.asm.binary("and", room, self.asm.integer(-LINE))
+
+    def _total(self, sizes: Iterable[Word]) -> Word:
+        total = self.asm.integer(0)
+        for size in sizes:
+            if total.constant and size.constant:
+                total = self.asm.integer(int(total.text) + int(size.text))
+            else:
+                total = size if total.text == "0" else self.asm.binary("add", total, size)
+        return total
 
     def _registers(self, array: Array) -> str:
-        """Room for an entry in every lane, of an array of known size."""
-        size = self.size(array.extents)
-        if not size.constant:
-            raise NotLoweredError("an array of unknown size in each lane")
-        pointer = f"%{self.asm.fresh('slot')}"
-        own = self.asm.type(array.kind, True)
-        self.asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {own}], align 64")
+        """Room on the stack for an entry in every lane, of an array of known size."""
+        pointer, own = f"%{self.asm.fresh('slot')}", self.asm.type(array.kind, True)
+        size = max(1, int(self.size(array.extents).text))
+        self.asm.stack.append(f"  {pointer} = alloca [{size} x {own}], align {LINE}")
         return pointer
 
-    def _sums_of(self, loop: For) -> None:
-        """Start the sums over the turns, of numbers and of arrays, in every lane."""
+    def _sums_of(self, loop: For) -> dict[str, Sum]:
+        """The sums over the turns, of numbers and of arrays."""
+        found: dict[str, Sum] = {}
         inside = [s for s, _ in statements_in(loop.body)]
         own = {s.target.name for s in inside if isinstance(s, Assign) and isinstance(s.target, Ref)} | {*loop.private}
         for statement in inside:
@@ -80,36 +163,29 @@ class LaneLoops(Values):
                 continue
             target = statement.target
             if isinstance(target, Ref) and target.name not in own:
-                found = self.env[target.name]
-                assert isinstance(found, Word | Slot)
-                self._start(target.name, Array("", (), found.kind), statement.symbol)
+                number = self.env[target.name]
+                assert isinstance(number, Word | Slot)
+                found.setdefault(target.name, Sum(Array("", (), number.kind), statement.symbol))
             elif isinstance(target, Item) and target.array not in own and Ref(loop.counter) not in target.place:
-                self._start(target.array, self.array(target.array), statement.symbol)
+                found.setdefault(target.array, Sum(self.array(target.array), statement.symbol))
+        return found
 
-    def _start(self, name: str, array: Array, symbol: str) -> None:
-        if name in self.sums:
-            return
-        mine = array._replace(pointer=self._registers(array), lanes=True)
-        self.sums[name] = Sum(mine, symbol)
-        register, first = self.asm.type(mine.kind, True), _STARTS[symbol](self.asm)
-
-        def clear(index: Word) -> None:
-            self.asm.do(f"store {register} {first}, ptr {self.register(mine, index)}, align 64")
-
-        self.loop(self.size(mine.extents), clear)
+    def _clear(self, summed: Sum) -> None:
+        mine, symbol = summed
+        first = _STARTS[symbol](self.asm, mine.kind)
+        self.loop(self.size(mine.extents), lambda index: self.store_register(mine, index, first))
 
     def _add_up(self, name: str, summed: Sum) -> None:
         """Add the sums of all lanes, in order, to what they are sums of."""
         asm, (mine, symbol) = self.asm, summed
-        register = asm.type(mine.kind, True)
 
         def add(index: Word) -> None:
-            total = asm.emit(f"load {register}, ptr {self.register(mine, index)}, align 64")
+            total = self.load_register(mine, index).text
             found = self.env[name]
             before = self.load(found, index) if isinstance(found, Array) else self.value(Ref(name))
             for lane in range(asm.width):
-                one = Word(asm.emit(f"extractelement {register} {total}, i64 {lane}"), mine.kind)
-                before = combined(asm, symbol, before, one)
+                one = asm.emit(f"extractelement {asm.type(mine.kind, True)} {total}, i64 {lane}")
+                before = combined(asm, symbol, before, Word(one, mine.kind))
             if isinstance(found, Array):
                 self.store(found, index, before)
             else:
@@ -118,13 +194,11 @@ class LaneLoops(Values):
         self.loop(self.size(mine.extents), add)
 
     def add_in_lanes(self, summed: Sum, place: tuple[Expr, ...], value: Word) -> None:
-        asm, (mine, symbol) = self.asm, summed
-        own = asm.type(mine.kind, True)
-        pointer = self.register(mine, self._flat(place, mine.extents))
-        before = Word(asm.emit(f"load {own}, ptr {pointer}, align 64"), mine.kind, True)
-        after = combined(asm, symbol, before, self.converted(value, mine.kind)).text
-        taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {after}, {own} {before.text}")
-        asm.do(f"store {own} {taken}, ptr {pointer}, align 64")
+        mine, symbol = summed
+        index = self._flat(place, mine.extents)
+        before = self.load_register(mine, index)
+        after = combined(self.asm, symbol, before, self.converted(value, mine.kind))
+        self.store_register(mine, index, self.asm.choose(Word(self.mask, "bool", True), after, before))
 
     def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1, start: Word = _ZERO) -> None:
         """Do something for 0, 1, ... up to an extent, or from elsewhere, or in wider steps."""
@@ -156,9 +230,13 @@ class LaneLoops(Values):
         if not isinstance(found, Slot) or found.lanes != lanes:
             # On the stack of the function, wherever the name is first assigned.
             pointer = f"%{self.asm.fresh('slot')}"
-            self.asm.stack.append(f"  {pointer} = alloca {self.asm.type(kind, lanes)}, align 64")
+            self.asm.stack.append(f"  {pointer} = alloca {self.asm.type(kind, lanes)}, align {LINE}")
             found = self.env[name] = Slot(pointer, kind, lanes)
         return found
+
+
+def _fits_the_stack(size: Word) -> bool:
+    return size.constant and int(size.text) <= _MOST_ON_STACK
 
 
 def combined(asm: Assembler, symbol: str, a: Word, b: Word) -> Word:

@@ -277,13 +277,12 @@ class LoopScheduler(Scheduler):
     def _count_again(self, allocations: list[Allocate]) -> None:
         """What arrays there are, after some have shrunk to a row, or to a number."""
         known, self.shapes = self.shapes, {}
+        shapes = [*known.values(), *(argument.full_shape for argument in self.arguments)]
+        extents = {self.extent(extent): extent for shape in shapes for extent in shape}
         for shape in known.values():
             self.arrays.remove(shape)
         for allocation in allocations:
-            # An array of another size is a row, of known size.
-            shape = known.get(allocation.name, ())
-            if len(shape) != len(allocation.extents):
-                shape = tuple(extent.number for extent in allocation.extents if isinstance(extent, Literal))  # type: ignore[misc]
+            shape = tuple(extents[extent] for extent in allocation.extents)
             self.shapes[allocation.name] = shape
             self.arrays.append(shape)
 
