@@ -71,7 +71,7 @@ class Affine:
 
 def bounded(statements: list[Statement], zeros: set[str]) -> list[Statement]:
     """Statements with loops that have no turn that adds nothing; `zeros` are the arrays that start from zeros."""
-    return [_bounded(statement, zeros, {}) for statement in statements]
+    return [_bounded(s, zeros, {}) if isinstance(s, For) else s for s in statements]
 
 
 def _bounded(statement: Statement, zeros: set[str], outer: Mapping[str, Affine]) -> Statement:
