@@ -10,9 +10,10 @@ Programs are single-assignment here: an array is written by one loop, or summed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from symbackprop.lower.lanes import SUMMED
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
     Accumulate,
@@ -52,21 +53,51 @@ def over_samples(
     length = _samples(statements)
     if length is None:
         return None
-    fused = _Fused(counters[0], length)
+    own = {s.name for s in allocations if isinstance(s, Allocate)} - results
+    fused = _Fused(counters[0], length, _works_inside(statements, length, shapes, own))
     for statement in statements:
-        loops = opened(statement, shapes, length, counters, name)
-        if loops is None:
+        loops = opened(statement, shapes, length, counters, name, own if fused.open else set())
+        if loops is None or (not fused.take(statement, loops) and loops[0] is not statement and _is_unknown(loops)):
             return None
-        fused.take(statement, loops)
     if fused.loops < 2 or not fused.is_safe(shapes):
         return None
     return _written(fused, allocations, shapes, results, counters, name)
 
 
 def _samples(statements: list[Statement]) -> Expr | None:
-    """The length that most loops run over, if it is a dimension or a large number."""
-    lengths = [s.extent for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
-    return max(lengths, key=lengths.count) if lengths else None
+    """The length that the deepest loops of unknown length run over, or else most of them, if it is a dimension or a
+    large number.
+    """
+    loops = [s for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
+    lengths = [loop.extent for loop in loops]
+    depths: dict[Expr, int] = {}
+    for loop in loops:
+        depths[loop.extent] = max(depths.get(loop.extent, 0), _unknown_depth(loop.body))
+    return max(lengths, key=lambda length: (depths[length], lengths.count(length)), default=None)
+
+
+def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own: set[str]) -> bool:
+    """Whether a sample takes loops of unknown length over more axes than it reads or writes outside its turn, where
+    lanes of samples are far apart: a mixture of Gaussians, but not a softmax of rows.
+    """
+    depth = apart = 0
+    for loop in statements:
+        if isinstance(loop, For) and loop.extent == length:
+            depth = max(depth, _unknown_depth(loop.body))
+            for array, place in _accesses(loop.body):
+                if array not in own and place[:1] == (Ref(loop.counter),):
+                    apart = max(apart, sum(number_of(extent) is None for extent in shapes.get(array, ())[1:]))
+    return depth > apart
+
+
+def _unknown_depth(statements: Iterable[Statement]) -> int:
+    loops = [s for s in statements if isinstance(s, For)]
+    return max([_unknown_depth(s.body) + (number_of(s.extent) is None) for s in loops], default=0)
+
+
+def _is_unknown(loops: list[Statement]) -> bool:
+    """Whether a loop over samples has loops of unknown length inside."""
+    return isinstance(loops[-1], For) and _unknown_depth(loops[-1].body) > 0
 
 
 # Fusing.
@@ -78,6 +109,10 @@ class _Fused:
 
     counter: str
     length: Expr
+    open: bool
+    """Whether loops of unknown length may stand inside."""
+    products: int = 0
+    """Products of known size that became loops inside."""
     before: list[Statement] = field(default_factory=list)
     body: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
@@ -90,33 +125,41 @@ class _Fused:
     late: set[str] = field(default_factory=set)
     """What is written behind the loop."""
 
-    def take(self, statement: Statement, loops: list[Statement]) -> None:
-        """Place a statement; `loops` are what it is as a loop over samples, after what that loop starts from."""
+    def take(self, statement: Statement, loops: list[Statement]) -> bool:
+        """Place a statement, and say whether it joined the loop; `loops` are what it is as a loop over samples, after
+        what that loop starts from.
+        """
         *first, loop = loops
         if isinstance(statement, Section):
             (self.after or self.body or self.before).append(statement)
-            return
+            return False
         reads, writes = _touched(statement)
-        if isinstance(loop, For) and loop.extent == self.length and self._joins(loop):
+        if isinstance(loop, For) and self._is_whole(loop) and self._joins(loop):
             self.loops += 1
+            self.products += loop is not statement and not _is_unknown(loops)
             self.before += first
             self.body += loop.body
-        elif reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
+            return True
+        if reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
             self.after.append(statement)
             self.late |= writes
         else:
             self.before.append(statement)
+        return False
+
+    def _is_whole(self, loop: For) -> bool:
+        return loop.extent == self.length and loop.start == Literal(0)
 
     def _joins(self, loop: For) -> bool:
         """Whether a loop does for each sample what only that sample, and sums so far, allow; if so it is noted."""
-        found = _Turn(self.counter)
+        found = _Turn(self.counter, self.open)
         if not found.read(loop.body):
             return False
         reads, _ = _touched(loop)
         if reads & (self.sums | self.late | found.sums) or found.sums & (self.rows | self.own):
             return False
         everything = self.rows | found.rows
-        if any(name in everything and place[:1] != (Ref(self.counter),) for name, place in found.items):
+        if any(name in everything and not found.is_own(place) for name, place in found.items):
             return False
         self.rows |= found.rows
         self.sums |= found.sums
@@ -124,7 +167,9 @@ class _Fused:
         return True
 
     def is_safe(self, shapes: Shapes) -> bool:
-        """Whether the sums fit the first-level cache."""
+        """Whether the sums fit the first-level cache, where BLAS would do as well otherwise."""
+        if not self.products:
+            return True
         total = 0
         for name in self.sums:
             size = product_of(number_of(extent) for extent in shapes.get(name, ()))
@@ -137,8 +182,8 @@ class _Fused:
 class _Turn:
     """What one turn of a loop reads and writes."""
 
-    def __init__(self, counter: str) -> None:
-        self.counter = counter
+    def __init__(self, counter: str, is_open: bool) -> None:
+        self.counter, self.open = counter, is_open
         self.rows: set[str] = set()
         self.sums: set[str] = set()
         self.own: set[str] = set()
@@ -153,39 +198,39 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                return isinstance(extent, Literal) and self.read(body)
+                return (isinstance(extent, Literal) or self.open) and self.read(body)
             case Assign(target, value):
-                self.look(value)
+                self.items += _items(value)
                 if isinstance(target, Ref):
                     self.own.add(target.name)
                     return not isinstance(value, Invoke)
                 return isinstance(target, Item) and self._row(target)
             case Accumulate(target, value, _, symbol):
-                self.look(value)
+                self.items += _items(value)
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
-                    return symbol == "+" or target.name in self.own
+                    return symbol in SUMMED or target.name in self.own
                 if not isinstance(target, Item):
                     return False
                 if target.place[:1] == (Ref(self.counter),):
                     return self._row(target)
                 self.sums.add(target.array)
-                return symbol == "+" and not any(_names(place) & {self.counter} for place in target.place)
+                return symbol in SUMMED and self._is_shared(target.place)
         return False
+
+    def is_own(self, place: tuple[Expr, ...]) -> bool:
+        """Whether a place is in the row of the sample, and the same in all rows."""
+        return place[:1] == (Ref(self.counter),) and self._is_shared(place[1:])
+
+    def _is_shared(self, place: tuple[Expr, ...]) -> bool:
+        """Whether all samples have this place."""
+        return not any(_names(item) & {self.counter, *self.own} or _reads_memory(item) for item in place)
 
     def _row(self, target: Item) -> bool:
         self.rows.add(target.array)
         self.items.append((target.array, target.place))
         return target.place[:1] == (Ref(self.counter),)
-
-    def look(self, expr: Expr) -> None:
-        stack = [expr]
-        while stack:
-            item = stack.pop()
-            if isinstance(item, Item):
-                self.items.append((item.array, item.place))
-            stack.extend(operands_of(item))
 
 
 # The loop as it is written.
@@ -203,9 +248,7 @@ def _written(
     for statement in [*fused.before, *fused.after]:
         outside |= set().union(*_touched(statement))
     filled = {s.name for s in allocations if isinstance(s, Allocate) and s.fill is not None}
-    private = {
-        row for row in fused.rows - outside - filled if all(number_of(extent) is not None for extent in shapes[row][1:])
-    }
+    private = fused.rows - outside - filled
     copies, copied = _copies(fused, shapes, counters, name)
     body = [*copies, *[_rewritten(s, private, copied, fused.counter) for s in fused.body]]
     arrays = {row: shapes[row][1:] for row in private if len(shapes[row]) > 1}
@@ -228,11 +271,10 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     """Rows of inputs that a turn reads, brought together once: entry by entry they are far apart in lanes."""
     copied: dict[str, str] = {}
     statements: list[Statement] = []
-    for array, place in _reads(fused.body):
+    for array, place in _accesses(fused.body, written=False):
         if array in fused.rows or array in copied or place[:1] != (Ref(fused.counter),) or array not in shapes:
             continue
-        width = number_of(shapes[array][1]) if len(shapes[array]) == 2 else None
-        if width is None or width < 2 or width > MOST_SUMMED:
+        if len(shapes[array]) != 2 or not 2 <= (number_of(shapes[array][1]) or MOST_SUMMED) <= MOST_SUMMED:
             continue
         copied[array] = name(f"{array}_row")
         inner = Ref(counters[1])
@@ -241,16 +283,24 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     return statements, copied
 
 
-def _reads(statements: Iterable[Statement]) -> list[tuple[str, tuple[Expr, ...]]]:
-    found: list[tuple[str, tuple[Expr, ...]]] = []
+def _accesses(statements: Iterable[Statement], written: bool = True) -> Iterator[tuple[str, tuple[Expr, ...]]]:
+    """The entries that statements read, and write, with their places."""
     for statement in statements:
         if isinstance(statement, For):
-            found += _reads(statement.body)
+            yield from _accesses(statement.body, written)
         elif isinstance(statement, Assign | Accumulate):
-            turn = _Turn("")
-            turn.look(statement.value)
-            found += turn.items
-    return found
+            yield from _items(statement.value)
+            if written:
+                yield from _items(statement.target)
+
+
+def _items(expr: Expr) -> Iterator[tuple[str, tuple[Expr, ...]]]:
+    stack = [expr]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Item):
+            yield item.array, item.place
+        stack.extend(operands_of(item))
 
 
 def _rewritten(statement: Statement, private: set[str], copied: dict[str, str], counter: str) -> Statement:
@@ -275,6 +325,10 @@ def _own_row(expr: Expr, private: set[str], copied: dict[str, str], counter: str
     return made
 
 
+def _reads_memory(expr: Expr) -> bool:
+    return isinstance(expr, Item) or any(map(_reads_memory, operands_of(expr)))
+
+
 def _names(expr: Expr) -> set[str]:
     found: set[str] = set()
     stack = [expr]
@@ -292,7 +346,7 @@ def _touched(statement: Statement) -> tuple[set[str], set[str]]:
     """The names that a statement reads, and those that it writes."""
     match statement:
         case For(_, extent, body):
-            reads, writes = _names(extent), set()
+            reads, writes = _names(extent) | _names(statement.start), set()
             for inner in body:
                 more, written = _touched(inner)
                 reads |= more
