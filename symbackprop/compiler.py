@@ -13,12 +13,14 @@ from symbackprop.ad import modes
 from symbackprop.ad.batching import lift
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
+from symbackprop.emit.training import emit_training
 from symbackprop.errors import OptionError, ShapeMismatch
 from symbackprop.frontend import Model, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import Program, lower
+from symbackprop.lower.training import Loop, lower_training
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
@@ -98,6 +100,33 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     """Everything from the user's expression to the text of a module."""
     observe = observe or (lambda step, graph: None)
     options = request.options
+    model, graph, formulas = _understood(request, observe)
+    signature = agree(model, request.mode, graph)
+    graph = differentiate(graph, model, signature, options)
+    observe(request.mode, graph)
+    graph = optimise(graph, options.target, signature.value_count, observe)
+    signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
+    program = lower(graph, signature, options.target)
+    stats = statistics(graph, program, signature, options.dtype, model.batched)
+    counts = counts_text(stats, model.batched)
+    return Compiled(program, signature, graph, stats, _header(request, model, formulas, counts), options.target)
+
+
+def _header(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
+    options = request.options
+    return Header(
+        title=_title(request),
+        formulas=formulas,
+        kinks=options.kinks,
+        dtype=options.dtype,
+        counts=counts,
+        reduce=_reduce_text(options, model.batched),
+        regenerate=request.regenerate,
+    )
+
+
+def _understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
+    """The model, its values as they are differentiated, and its formulas."""
     let, body = split_cse(request.expr)
     model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
     _check(model, request)
@@ -108,23 +137,51 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     for step, run in (("stabilise", stabilise), ("removable", removable), ("contract", contract)):
         graph = _everywhere(step, run, graph)
         observe(step, graph)
-    signature = agree(model, request.mode, graph)
-    graph = differentiate(graph, model, signature, options)
-    observe(request.mode, graph)
-    graph = optimise(graph, options.target, signature.value_count, observe)
-    signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
-    program = lower(graph, signature, options.target)
-    stats = statistics(graph, program, signature, options.dtype, model.batched)
-    header = Header(
-        title=_title(request),
-        formulas=formulas,
-        kinks=options.kinks,
-        dtype=options.dtype,
-        counts=counts_text(stats, model.batched),
-        reduce=_reduce_text(options, model.batched),
-        regenerate=request.regenerate,
-    )
-    return Compiled(program, signature, graph, stats, header, options.target)
+    return model, graph, formulas
+
+
+# A training loop.
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a training loop: its graph, its signature, and what surrounds it."""
+
+    graph: Graph
+    signature: Signature
+    loop: Loop
+
+
+@dataclass(frozen=True)
+class CompiledLoop:
+    """The program of a training loop."""
+
+    program: Program
+    step: Step
+    header: Header
+    target: str
+
+    @cached_property
+    def source(self) -> str:
+        """The text of the module."""
+        return emit_training(self.program, self.step.signature, self.header, self.target, self.step.loop.carried)
+
+
+@_collection_paused()
+def compile_loop(
+    request: Request, update: Callable[[Graph, Model], Step], observe: Observer | None = None
+) -> CompiledLoop:
+    """A training loop: `update` makes a step out of the graph of loss and gradient, which then goes the way of all."""
+    observe = observe or (lambda step, graph: None)
+    options = request.options
+    model, graph, formulas = _understood(request, observe)
+    graph = differentiate(graph, model, agree(model, "grad", graph), options)
+    observe("grad", graph)
+    step = update(graph, model)
+    observe("update", step.graph)
+    graph = optimise(step.graph, options.target, step.signature.value_count, observe)
+    program = lower_training(graph, step.signature, step.loop, options.target)
+    return CompiledLoop(program, replace(step, graph=graph), _header(request, model, formulas, ""), options.target)
 
 
 def _check(model: Model, request: Request) -> None:

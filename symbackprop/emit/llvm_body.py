@@ -18,6 +18,7 @@ from symbackprop.lower.program import (
     Allocate,
     Apply,
     Assign,
+    Break,
     Call,
     Effect,
     Expr,
@@ -44,6 +45,8 @@ class Body(Values):
         super().__init__(unit, function)
         self.sums: dict[str, Array] = {}
         """In a loop that runs in lanes: what its sums over turns are kept in, a lane each."""
+        self.ends: list[str] = []
+        """The blocks behind the loops that are open, innermost last."""
 
     # Statements.
 
@@ -70,8 +73,15 @@ class Body(Values):
                 product(self, operands)
             case Section():
                 pass
+            case Break(condition):
+                self._break(self.value(condition))
             case _:
                 raise NotLoweredError(f"a statement {type(statement).__name__}")
+
+    def _break(self, condition: Word) -> None:
+        asm, on = self.asm, self.asm.fresh("on")
+        asm.do(f"br i1 {condition.text}, label %{self.ends[-1]}, label %{on}")
+        asm.label(on)
 
     def _assign(self, target: Any, value: Expr) -> None:
         if isinstance(target, Item):
@@ -225,7 +235,9 @@ class Body(Values):
         index = asm.emit(f"load i64, ptr {counter}")
         asm.do(f"br i1 {asm.emit(f'icmp slt i64 {index}, {extent.text}')}, label %{body}, label %{after}")
         asm.label(body)
+        self.ends.append(after)
         turn(Word(index, "int"))
+        self.ends.pop()
         following = asm.emit(f"add nuw nsw i64 {index}, {step}")
         asm.do(f"store i64 {following}, ptr {counter}")
         asm.do(f"br label %{head}")
