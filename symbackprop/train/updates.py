@@ -172,6 +172,8 @@ class _Writer:
         count = len(self.model.wrt)
         dimension = SAMPLES if self.model.batched else self.update.dimension
         rows = frozenset(a.name for a in self.model.arguments[count:] if _has_rows(a, dimension))
+        if dimension is not None and not rows:
+            raise OptionError(f"batch={dimension}: none of the data has samples along {dimension}")
         carried = count * (1 + len(self.slots))
         return Loop(carried, rows, dimension, self.update.mean, self.update.shuffled)
 
