@@ -150,6 +150,7 @@ class Step:
     graph: Graph
     signature: Signature
     loop: Loop
+    title: str
 
 
 @dataclass(frozen=True)
@@ -161,10 +162,10 @@ class CompiledLoop:
     header: Header
     target: str
 
-    @cached_property
-    def source(self) -> str:
-        """The text of the module."""
-        return emit_training(self.program, self.step.signature, self.header, self.target, self.step.loop.carried)
+    def source(self, regenerate: str = "") -> str:
+        """The text of the module; `regenerate` is the command that writes it."""
+        header = replace(self.header, regenerate=regenerate)
+        return emit_training(self.program, self.step.signature, header, self.target, self.step.loop.carried)
 
 
 @_collection_paused()
@@ -181,7 +182,8 @@ def compile_loop(
     observe("update", step.graph)
     graph = optimise(step.graph, options.target, step.signature.value_count, observe)
     program = lower_training(graph, step.signature, step.loop, options.target)
-    return CompiledLoop(program, replace(step, graph=graph), _header(request, model, formulas, ""), options.target)
+    header = replace(_header(request, model, formulas, ""), title=step.title)
+    return CompiledLoop(program, replace(step, graph=graph), header, options.target)
 
 
 def _check(model: Model, request: Request) -> None:

@@ -31,6 +31,7 @@ ORDER = (
     ("check",),
     ("train",),
     ("api",),
+    ("cli_fit",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 from symbackprop.ir import Graph
 from symbackprop.ir.signature import Signature
-from symbackprop.lower.doors import DOORS
+from symbackprop.lower.doors import DOORS, names_in
 from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.loops import LoopScheduler
 from symbackprop.lower.program import (
@@ -96,6 +96,7 @@ class _Writer:
 
     def __init__(self, scheduler: Scheduler, step: Function, loop: Loop, target: str) -> None:
         self.step, self.loop, self.whole_arrays = step, loop, target == "numpy"
+        self.read = names_in([s for s in step.body if not isinstance(s, DOORS)])
         self.new = scheduler.namer.allocate
         self.counter = scheduler.counter if isinstance(scheduler, LoopScheduler) else lambda depth: Ref("")
         self.shapes = {
@@ -116,8 +117,8 @@ class _Writer:
             self.outer[self.length] = self.new(f"{self.length}_all")
         self.order, self.epochs, self.batch_size = self.new("order"), self.new("epochs"), self.new("batch_size")
         self.steps_before, self.epochs_before = self.new("steps_before"), self.new("epochs_before")
-        self.epoch, self.batch, self.batches = self.new("e"), self.new("b"), self.new("batches")
-        self.start = self.new("first")
+        self.epoch, self.batch, self.batches = self.new("e"), self.new("step"), self.new("batches")
+        self.start = self.new("start")
         self.losses, self.norms, self.rates, self.reached = map(self.new, HISTORY)
         self.loss, self.norm = self.new("loss"), self.new("largest")
         self.sum = self.new("loss_sum")
@@ -215,9 +216,10 @@ class _Writer:
         if self.loop.shuffled:
             for name in self.rows:
                 made += self._shuffled(name)
-        number = Apply(TO_REAL, (Apply(_ADD, (Ref(self.epochs_before), Ref(self.epoch))),))
+        if self.epoch_number in self.read:
+            number = Apply(TO_REAL, (Apply(_ADD, (Ref(self.epochs_before), Ref(self.epoch))),))
+            made.append(Assign(Ref(self.epoch_number), number))
         made += [
-            Assign(Ref(self.epoch_number), number),
             Assign(Ref(self.sum), Literal(Fraction(0))),
             Assign(Ref(self.norm), Literal(Fraction(0))),
             For(self.batch, Ref(self.batches), tuple(self._batch())),
@@ -257,6 +259,9 @@ class _Writer:
         return made
 
     def _numbered(self) -> list[Statement]:
+        """The number of the step, where a rule or a schedule asks for it."""
+        if self.t not in self.read:
+            return []
         before = Apply(_MUL, (Ref(self.epoch), Ref(self.batches)))
         done = Apply(_ADD, (Ref(self.steps_before), before))
         number = Apply(_ADD, (Apply(_ADD, (done, Ref(self.batch))), _ONE))

@@ -64,8 +64,8 @@ class Fit:
         self.patience = None if patience is None else counted("patience", patience, 1)
         self.progress, self.callback = progress, callback
         start = state or State(training.zeros(given.lengths), generator=_generator_state(np.random.PCG64(seed)))
-        self.state = start
-        self.carried = [*given.values[:count], *self._slots(start)]
+        # Replaced as one, so that an interrupt finds what belongs together.
+        self.reached = [*given.values[:count], *self._slots(start)], start
         self.generator = np.random.Generator(np.random.PCG64())
         if start.generator is not None:
             self.generator.bit_generator.state = start.generator
@@ -80,6 +80,11 @@ class Fit:
                 f"state is not that of a run of this optimizer, which carries {', '.join(names) or 'nothing'}"
             )
         return [np.array(state.slots[name], self.dtype) for name in names]
+
+    @property
+    def state(self) -> State:
+        """Where the run stands."""
+        return self.reached[1]
 
     # Blocks.
 
@@ -127,18 +132,17 @@ class Fit:
             self.generator.bit_generator.state = before
             self._diverged(*divmod(reached, self.batches))
         losses, norms, rates, _, *carried = results
-        self.carried = carried
         for name, values in (("loss", losses), ("grad_norm", norms), ("lr", rates)):
             self.history[name].append(values)
         self.history["seconds"].append(np.full(length, seconds / length))
-        self._advance(length)
+        self.reached = carried, self._advanced(carried, length)
         return seconds
 
-    def _advance(self, length: int) -> None:
+    def _advanced(self, carried: list[Any], length: int) -> State:
         state, count = self.state, len(self.training.trained)
-        slots = dict(zip(self.training.slots, self.carried[count:], strict=True))
+        slots = dict(zip(self.training.slots, carried[count:], strict=True))
         epochs, steps = state.epochs + length, state.steps + length * self.batches
-        self.state = State(slots, steps, epochs, _generator_state(self.generator.bit_generator), state.scale)
+        return State(slots, steps, epochs, _generator_state(self.generator.bit_generator), state.scale)
 
     def _called(self, length: int) -> list[Any]:
         training, state = self.training, self.state
@@ -149,7 +153,7 @@ class Fit:
         # Exactly the type of the program, which the entry asks for.
         real = float if self.dtype == np.float64 else np.float32
         rate, total = real(training.optimizer.lr * state.scale), real(self.first + self.epochs)
-        carried = training.packed(self.carried)
+        carried = training.packed(self.reached[0])
         try:
             results = self.loop(
                 *carried, *self.kept, *order, rate, total, length, self.batch_size, state.steps, state.epochs
@@ -195,13 +199,12 @@ class Fit:
         return ""
 
     def _params(self) -> dict[str, Any]:
-        own = dict(zip(self.training.params, self.carried, strict=False))
+        own = dict(zip(self.training.params, self.reached[0], strict=False))
         return {**own, **self.frozen}
 
     def _run(self, stopped: str) -> Run:
-        history = History({n: np.concatenate(values) for n, values in self.history.items() if values})
-        if not history:
-            history = History({name: np.empty(0) for name in self.history})
+        done = self.state.epochs - self.first
+        history = History({name: _epochs(values, done) for name, values in self.history.items()})
         params = self._params() if self.best is None else self.best[2]
         best = None if self.best is None else self.best[1] - 1
         return Run(params, history, self.state, stopped, best, self.training.title)
@@ -216,6 +219,12 @@ class Fit:
         loss = self.history["loss"][-1][-1]
         line = f"epoch {done}/{self.epochs}   loss {loss:.6g}   {seconds:.1f} s"
         print(f"\r{line:<60}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def _epochs(blocks: list[Any], done: int) -> Any:
+    """An entry an epoch; nan where an interrupt came before it."""
+    found = np.concatenate(blocks)[:done] if blocks else np.empty(0)
+    return np.concatenate([found, np.full(done - len(found), np.nan)]) if len(found) < done else found
 
 
 def _generator_state(generator: Any) -> dict[str, Any]:

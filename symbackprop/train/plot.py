@@ -13,7 +13,7 @@ from symbackprop.errors import OptionError
 
 def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[str] | None = None) -> Any:
     """Losses above, and below them what else there is of metrics; a figure, and a file if a path is given."""
-    figure_of = _figure()
+    figure_of = figure_maker()
     metrics = [name for name in history if name not in ("loss", "val_loss", "grad_norm", "lr", "seconds")]
     figure = figure_of(figsize=(7, 3.2 * (1 + bool(metrics))), layout="constrained")
     axes = figure.subplots(1 + bool(metrics), 1, sharex=True, squeeze=False)[:, 0]
@@ -36,8 +36,8 @@ def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[
     return figure
 
 
-def _figure() -> Any:
-    """A figure with no window of its own, so that no display is needed."""
+def figure_maker() -> Any:
+    """What makes a figure with no window of its own, so that no display is needed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

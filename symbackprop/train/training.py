@@ -82,7 +82,11 @@ class Training:
     @property
     def source(self) -> str:
         """The emitted module: the whole loop, epochs x minibatches x gradient x update, as one function, `train`."""
-        return self._compiled(True).loop.source
+        return self.emitted()
+
+    def emitted(self, regenerate: str = "") -> str:
+        """`source`, with the command in its header that writes it again."""
+        return self._compiled(True).loop.source(regenerate)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write that module, atomically."""
@@ -173,7 +177,7 @@ class Training:
     def _compiled(self, shuffled: bool) -> Compiled:
         if shuffled not in self._loops:
             made = compile_loop(self._request, replace(self._update, shuffled=shuffled))
-            function = LoopFunction(made.program, lambda: made.source, self._request.options)
+            function = LoopFunction(made.program, made.source, self._request.options)
             self._loops[shuffled] = Compiled(made, function)
         return self._loops[shuffled]
 

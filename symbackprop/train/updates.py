@@ -81,7 +81,9 @@ class _Writer:
         updated = self._updated(rate)
         for slot in ("", *self.slots):
             outputs += [updated[slot, member].index for _, member, _ in self.members]
-        return Step(self.builder.graph(outputs), self._signature(), self._loop())
+        return Step(
+            self.builder.graph(outputs), self._signature(), self._loop(), f"Training by {self.update.optimizer}."
+        )
 
     # The gradient.
 

@@ -44,9 +44,7 @@ def ours(backend: str) -> Callable[[], float]:
     W1, b1, W2, b2, W3, b3 = params = [sp.MatrixSymbol(name, *shape) for name, shape in SHAPES.items()]
     logits = affine(relu(affine(relu(affine(points, W1, b1)), W2, b2)), W3, b3)
     loss = binary_cross_entropy(logits, classes, from_logits=True)
-    t = compile_training(
-        loss, params, [points, classes], optimizer=SGD(lr=RATE), batch=N, backend=backend, cache=False
-    )
+    t = compile_training(loss, params, [points, classes], optimizer=SGD(lr=RATE), batch=N, backend=backend, cache=False)
     return lambda: float(t.fit(START, {"X": X, "Y": Y}, epochs=EPOCHS, progress=False).history.loss[-1])
 
 
