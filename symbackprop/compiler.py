@@ -13,14 +13,12 @@ from symbackprop.ad import modes
 from symbackprop.ad.batching import lift
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
-from symbackprop.emit.training import emit_training
 from symbackprop.errors import OptionError, ShapeMismatch
 from symbackprop.frontend import Model, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
 from symbackprop.lower import Program, lower
-from symbackprop.lower.training import Loop, lower_training
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
 from symbackprop.options import Options
@@ -46,6 +44,9 @@ _SHOWN = 10
 
 _SPARING = (guard, stabilise, removable)
 """The passes over derivatives that leave the values as they are, in order."""
+
+_ALL, DERIVATIVE, TARGET = slice(None), slice(-1), slice(4, None)
+"""Of the passes of `optimise`: all; all but the checks of places; those that make a derivative a target's."""
 
 Observer = Callable[[str, Graph], Any]
 """Called with the name of each step and the graph after it."""
@@ -84,7 +85,7 @@ class Compiled:
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """No garbage collection while graphs grow: they hold no cycles, and collecting cost 30 % on 20,000 nodes."""
     enabled = gc.isenabled()
     gc.disable()
@@ -95,12 +96,12 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-@_collection_paused()
+@collection_paused()
 def compile_request(request: Request, observe: Observer | None = None) -> Compiled:
     """Everything from the user's expression to the text of a module."""
     observe = observe or (lambda step, graph: None)
     options = request.options
-    model, graph, formulas = _understood(request, observe)
+    model, graph, formulas = understood(request, observe)
     signature = agree(model, request.mode, graph)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
@@ -109,10 +110,10 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     program = lower(graph, signature, options.target)
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
-    return Compiled(program, signature, graph, stats, _header(request, model, formulas, counts), options.target)
+    return Compiled(program, signature, graph, stats, header_of(request, model, formulas, counts), options.target)
 
 
-def _header(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
+def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
     options = request.options
     return Header(
         title=_title(request),
@@ -125,7 +126,7 @@ def _header(request: Request, model: Model, formulas: tuple[str, ...], counts: s
     )
 
 
-def _understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
+def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
     """The model, its values as they are differentiated, and its formulas."""
     let, body = split_cse(request.expr)
     model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
@@ -138,52 +139,6 @@ def _understood(request: Request, observe: Observer) -> tuple[Model, Graph, tupl
         graph = _everywhere(step, run, graph)
         observe(step, graph)
     return model, graph, formulas
-
-
-# A training loop.
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a training loop: its graph, its signature, and what surrounds it."""
-
-    graph: Graph
-    signature: Signature
-    loop: Loop
-    title: str
-
-
-@dataclass(frozen=True)
-class CompiledLoop:
-    """The program of a training loop."""
-
-    program: Program
-    step: Step
-    header: Header
-    target: str
-
-    def source(self, regenerate: str = "") -> str:
-        """The text of the module; `regenerate` is the command that writes it."""
-        header = replace(self.header, regenerate=regenerate)
-        return emit_training(self.program, self.step.signature, header, self.target, self.step.loop.carried)
-
-
-@_collection_paused()
-def compile_loop(
-    request: Request, update: Callable[[Graph, Model], Step], observe: Observer | None = None
-) -> CompiledLoop:
-    """A training loop: `update` makes a step out of the graph of loss and gradient, which then goes the way of all."""
-    observe = observe or (lambda step, graph: None)
-    options = request.options
-    model, graph, formulas = _understood(request, observe)
-    graph = differentiate(graph, model, agree(model, "grad", graph), options)
-    observe("grad", graph)
-    step = update(graph, model)
-    observe("update", step.graph)
-    graph = optimise(step.graph, options.target, step.signature.value_count, observe)
-    program = lower_training(graph, step.signature, step.loop, options.target)
-    header = replace(_header(request, model, formulas, ""), title=step.title)
-    return CompiledLoop(program, replace(step, graph=graph), header, options.target)
 
 
 def _check(model: Model, request: Request) -> None:
@@ -326,8 +281,8 @@ def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: s
     return _at_places(builder.graph([value, *gradient]), model)
 
 
-def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None) -> Graph:
-    """The passes after differentiation, in order."""
+def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None, stages: slice = _ALL) -> Graph:
+    """The passes after differentiation, in order; `stages` are some of them, see `DERIVATIVE` and `TARGET`."""
     steps: list[tuple[str, Callable[[Graph], Graph]]] = [
         ("guard", guard),
         ("stabilise adjoints", stabilise),
@@ -340,7 +295,7 @@ def optimise(graph: Graph, target: str, values: int, observe: Observer | None = 
         ("settle", settle),
         ("bounds", bounds),
     ]
-    for step, run in steps:
+    for step, run in steps[stages]:
         # What a body gives first is no user value, which would be spared.
         whole = partial(run, values=values) if run in _SPARING else run
         graph = bounds(graph) if run is bounds else whole(map_bodies(graph, f"{step} {target}", run))

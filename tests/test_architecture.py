@@ -28,6 +28,7 @@ ORDER = (
     ("runtime",),
     ("agreement", "statistics"),
     ("compiler",),
+    ("loop_compiler",),
     ("check",),
     ("train",),
     ("api",),

@@ -48,6 +48,11 @@ class LoopFunction:
         results = "tuple", tuple(range(len(self._assembly.results)))
         return Native(self._assembly, {"flat": results}, frozenset(), self._options.cache)
 
+    def prepare(self) -> None:
+        """Make the machine code, if it is not there yet, so that no later call takes the time."""
+        if self._assembly:
+            _ = self._native
+
     def __call__(self, *values: Any) -> list[Any]:
         """The results in a row: the history, then what is carried."""
         return self._run(values) if self._assembly else self._emitted(values)

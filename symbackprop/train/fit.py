@@ -59,6 +59,7 @@ class Fit:
         # Of all samples at once every order gives the same.
         self.shuffled = bool(shuffle) and self.batches > 1
         self.loop = training.loop(self.shuffled)
+        self.loop.prepare()
         self.validation = None if validation is None else named(validation, training.inputs, "validation data")
         self.data = dict(zip(training.data, given.values[len(training.params) :], strict=True))
         self.patience = None if patience is None else counted("patience", patience, 1)

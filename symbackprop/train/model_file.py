@@ -31,11 +31,13 @@ class TrainingFile:
 
     training: Training
     params: dict[str, Any]
-    data: dict[str, Any]
+    data: dict[str, Any] | None
     fit: dict[str, Any]
 
     def run(self, **overriding: Any) -> Run:
         """Fit, with these options instead of the file's own where they are not None."""
+        if self.data is None:
+            raise ModelError("data must be a dict of arrays by symbol; or give a file with --data")
         given = {name: value for name, value in overriding.items() if value is not None}
         state = given.pop("resume", None)
         start: dict[str, Any] = self.params
@@ -61,8 +63,6 @@ def load_training(
         )
     params, frozen = _dict(scope, "params", path), _dict(scope, "frozen", path)
     given = scope["data"]
-    if not isinstance(given, Mapping) and data is None:
-        raise ModelError(f"{path}: data must be a dict of arrays by symbol; or give a file with --data")
     symbols = list(given)
     options = {name: scope[name] for name in _OPTIONS if name in scope} | _dict(scope, "options", path)
     if lr is not None:
@@ -77,8 +77,8 @@ def load_training(
         name=Path(path).stem,
         **{"backend": backend, **options},
     )
-    arrays = dict(given) if data is None else read_data(Path(data), symbols)
-    named = {name_of(symbol): value for symbol, value in arrays.items()}
+    found = given if data is None else read_data(Path(data), symbols)
+    named = {name_of(symbol): value for symbol, value in found.items()} if isinstance(found, Mapping) else None
     start = {name_of(symbol): value for symbol, value in {**params, **frozen}.items()}
     return TrainingFile(training, start, named, _dict(scope, "fit", path))
 

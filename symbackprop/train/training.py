@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from symbackprop.compiler import CompiledLoop, Request, compile_loop, compile_request
+from symbackprop.compiler import Request, compile_request
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.variables import listed
+from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction, direct_route

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import sympy as sp
 
 from symbackprop.agreement import Free
-from symbackprop.compiler import Step
 from symbackprop.errors import OptionError, ShapeMismatch
-from symbackprop.frontend import Model, Variable, read_model
+from symbackprop.frontend import Model, Variable
 from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ir.node import REAL
 from symbackprop.ir.signature import SAMPLES, Argument, Leaf, Signature, Structure
+from symbackprop.loop_compiler import Step, rule_graph
 from symbackprop.lower.training import NUMBERS, Loop
 from symbackprop.ops.extents import Shape, dimensions, shape_text
 from symbackprop.ops.leaves import INPUT
@@ -110,7 +109,7 @@ class _Writer:
                 norm = self._norm()
             x = sp.Symbol("x", real=True)
             shrunk = sp.Min(update.clip_norm / (x + _TORCHS_EPSILON), 1)
-            (factor,) = self._spliced(_rule([shrunk], [x]), {"x": norm}, ())
+            (factor,) = self._spliced(rule_graph([shrunk], [x]), {"x": norm}, ())
             self.gradient = {m: g * factor for m, g in self.gradient.items()}
 
     # Rules.
@@ -121,7 +120,7 @@ class _Writer:
         symbols = {name: sp.Symbol(name, positive=True) for name in ("lr", "t", "all_epochs")}
         symbols["epoch"] = sp.Symbol("epoch", nonnegative=True)
         rate = self.update.schedule(symbols["lr"], symbols["t"], symbols["epoch"], symbols["all_epochs"])
-        rule = _rule([rate], list(symbols.values()))
+        rule = rule_graph([rate], list(symbols.values()))
         return self._spliced(rule, self.number, ())[0]
 
     def _updated(self, rate: Value) -> dict[tuple[str, str], Value]:
@@ -209,9 +208,4 @@ def _optimizer_rule(optimizer: Optimizer, slots: tuple[str, ...]) -> Graph:
             f"{type(optimizer).__name__}.update returns {len(results)} values: it must return the new p, and the new"
             f" value of each of its states ({', '.join(slots) or 'it has none'})"
         )
-    return _rule(results, [p, g, lr, t, *state])
-
-
-def _rule(results: list[Any], symbols: list[Any]) -> Graph:
-    """Expressions of single numbers as a graph."""
-    return read_model(results, args=symbols).graph
+    return rule_graph(results, [p, g, lr, t, *state])
