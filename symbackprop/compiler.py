@@ -71,7 +71,8 @@ class Request:
 class Compiled:
     """A program and what is known about it."""
 
-    program: Program
+    main: Program
+    """The function that computes most, alone."""
     signature: Signature
     graph: Graph
     stats: dict[str, Any]
@@ -81,7 +82,12 @@ class Compiled:
     @cached_property
     def source(self) -> str:
         """The text of the module; written when it is first asked for, since machine code is made without it."""
-        return emit(self.program, self.signature, self.header, self.target)
+        return emit(lower(self.graph, self.signature, self.target), self.signature, self.header, self.target)
+
+    @cached_property
+    def values(self) -> Program:
+        """The function of the values alone."""
+        return lower(self.graph, self.signature, self.target, (False,))
 
 
 @contextmanager
@@ -107,7 +113,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     observe(request.mode, graph)
     graph = optimise(graph, options.target, signature.value_count, observe)
     signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
-    program = lower(graph, signature, options.target)
+    program = lower(graph, signature, options.target, (True,))
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
     return Compiled(program, signature, graph, stats, header_of(request, model, formulas, counts), options.target)
@@ -157,6 +163,10 @@ def _check(model: Model, request: Request) -> None:
         )
     if request.options.reduce is not None and not model.batched:
         raise OptionError(f"reduce={request.options.reduce!r} needs batch=[...], the inputs that carry samples")
+    if request.options.parallel and not model.batched:
+        raise OptionError(
+            "parallel=True lets threads share a batch: it needs batch=[...], the inputs that carry samples"
+        )
     if model.batched and (request.mode not in ("grad", "function") or not scalar):
         raise OptionError("batch= is for compile_grad and compile_function of one expression")
 

@@ -26,6 +26,7 @@ from symbackprop.lower.program import (
     Function,
     Invoke,
     Item,
+    Literal,
     Ref,
     Section,
     Statement,
@@ -310,10 +311,12 @@ def _may_fail(statement: Statement) -> bool:
     stack: list[Any] = [statement]
     while stack:
         item = stack.pop()
-        if isinstance(item, Apply) and (item.op is IN_RANGE or item.op.name in KINK_CHECKS):
-            return True
-        if isinstance(item, tuple):
-            stack.extend(part for part in item if isinstance(part, tuple))
+        if type(item) is Apply:
+            if item.op is IN_RANGE or item.op.name in KINK_CHECKS:
+                return True
+            stack.extend(item.operands)
+        elif type(item) is not Ref and type(item) is not Literal:
+            stack.extend([part for part in item if isinstance(part, tuple)])
     return False
 
 

@@ -97,6 +97,10 @@ class GraphBuilder:
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         """The node of an elementwise operation, of the operands' common shape; scalars go with any shape."""
+        return self.intern(Node(op, operands, attributes, self.type_of(op, operands)))
+
+    def type_of(self, op: Op, operands: tuple[int, ...]) -> Type:
+        """What an elementwise operation of these operands is. Raises ShapeMismatch where their shapes differ."""
         nodes = self.nodes
         result = _SCALAR[op.result]
         for operand in operands:
@@ -105,7 +109,7 @@ class GraphBuilder:
                 if result.shape and result.shape != shape:
                     raise ShapeMismatch(f"{op.name} of shapes {shape_text(result.shape)} and {shape_text(shape)}")
                 result = Type(result.dtype, shape)
-        return self.intern(Node(op, operands, attributes, result))
+        return result
 
     def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         """The node of an operation with a shape rule of its own; the operand itself where nothing is done to it."""

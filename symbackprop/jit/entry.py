@@ -29,6 +29,7 @@ _DATA, _RANK, _DIMENSIONS, _DESCRIPTION, _FLAGS = 16, 24, 32, 56, 64
 # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED.
 _PLAIN = 0x101
 _HEADER = f"""@constants = global [{len(CONSTANTS)} x ptr] zeroinitializer
+@budget = global i64 0
 @new_array = global ptr null
 @new_scalar = global ptr null
 declare ptr @PyFloat_FromDouble(double)
@@ -51,15 +52,23 @@ _UNROLLED = 4
 _TYPE_NUMBERS = {("real", "float64"): 12, ("real", "float32"): 11, ("int", "float64"): 7, ("int", "float32"): 7}
 
 
-def entries(assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int], lock: bool) -> str:
+FLAT = "flat"
+"""The entry that returns what the emitted function does: it always answers, whatever the budget."""
+
+
+def entries(
+    assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int], lock: bool, counted: bool = False
+) -> str:
     """The text of the builtins ``entry_name``, one for each nesting of the results.
 
-    `lengths` are the positions of those integers that are lengths; `lock` keeps Python's lock.
+    `lengths` are the positions of those integers that are lengths; `lock` keeps Python's lock. Where calls are counted,
+    each takes one off `@budget`, and one that finds nothing left returns NotImplemented.
     """
     unpack = _Unpack(assembly, lengths).text()
-    return "\n\n".join(
-        [_HEADER, unpack, *[_Entry(assembly, n, nesting, lock).text() for n, nesting in nestings.items()]]
-    )
+    made = [
+        _Entry(assembly, name, nesting, lock, counted and name != FLAT).text() for name, nesting in nestings.items()
+    ]
+    return "\n\n".join([_HEADER, unpack, *made])
 
 
 class _Writer:
@@ -194,12 +203,14 @@ class _Unpack(_Writer):
 class _Entry(_Writer):
     """One builtin."""
 
-    def __init__(self, assembly: Assembly, name: str, nesting: Nesting, lock: bool) -> None:
+    def __init__(self, assembly: Assembly, name: str, nesting: Nesting, lock: bool, counted: bool) -> None:
         super().__init__(assembly)
-        self.name, self.nesting, self.lock = name, nesting, lock
+        self.name, self.nesting, self.lock, self.counted = name, nesting, lock, counted
 
     def text(self) -> str:
         made = self.assembly
+        if self.counted:
+            self._count()
         ranks = sum(parameter.rank for parameter in made.parameters)
         shapes = sum(result.rank for result in made.results)
         good = self.emit("call i1 @unpack(ptr %args, i64 %count, ptr %in, ptr %shapes)")
@@ -228,6 +239,13 @@ class _Entry(_Writer):
                 "}",
             ]
         )
+
+    def _count(self) -> None:
+        """One call off the budget. Python's lock is held here: nobody else counts."""
+        left = self.emit("load i64, ptr @budget")
+        self.do(f"br i1 {self.emit(f'icmp eq i64 {left}, 0')}, label %other, label %counted")
+        self.lines.append("counted:")
+        self.do(f"store i64 {self.emit(f'sub i64 {left}, 1')}, ptr @budget")
 
     # Results.
 

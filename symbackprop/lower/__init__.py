@@ -16,13 +16,18 @@ from symbackprop.passes import dead
 __all__ = ["Program", "each", "lower"]
 
 
-def lower(graph: Graph, signature: Signature, target: str) -> Program:
-    """The program of the values, and of values and derivative, from a graph whose outputs are those in this order."""
+def lower(graph: Graph, signature: Signature, target: str, derivatives: tuple[bool, ...] = (False, True)) -> Program:
+    """The program of the values, and of values and derivative, from a graph whose outputs are those in this order.
+
+    `derivatives` says which of the two functions are wanted.
+    """
     count = signature.value_count
     scheduler = WholeScheduler if target == "numpy" else LoopScheduler
-    values = dead(Graph(graph.nodes, graph.outputs[:count], graph.labels, graph.derived))
-    made = [scheduler(values, signature, target, derivative=False)]
-    if signature.mode != "function":
+    made = []
+    if False in derivatives or signature.mode == "function":
+        values = dead(Graph(graph.nodes, graph.outputs[:count], graph.labels, graph.derived))
+        made.append(scheduler(values, signature, target, derivative=False))
+    if True in derivatives and signature.mode != "function":
         made.append(scheduler(graph, signature, target, derivative=True))
     whole = shared([one.run() for one in made], list(made[-1].doors.names.values()))
     functions = [part for function in whole for part in split(function, PART[target])]

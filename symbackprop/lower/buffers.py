@@ -19,6 +19,8 @@ def reuse(
 
     `kept` are the results. Arrays that start from a number have memory of their own.
     """
+    if sum(isinstance(a, Allocate) and a.fill is None for a in allocations) < 2:
+        return [*allocations, *body], []
     first: dict[str, int] = {}
     last: dict[str, int] = dict.fromkeys(kept, len(body))
     for place, statement in enumerate(body):

@@ -104,7 +104,7 @@ def names_in(statements: Sequence[Statement]) -> set[str]:
     while stack:
         item = stack.pop()
         if isinstance(item, str):
-            found.update(re.findall(r"\w+", item))
+            found.update((item,) if item.isidentifier() else re.findall(r"\w+", item))
         elif isinstance(item, tuple):
             stack.extend(item)
     return found

@@ -34,6 +34,8 @@ SHORTEST = 4
 
 def in_lanes(function: Function) -> Function:
     """The function, with such loops marked."""
+    if not any(isinstance(statement, For) for statement in function.body):
+        return function
     read_outside = _Readers(function)
     function.body[:] = [_marked(statement, read_outside) for statement in function.body]
     return function

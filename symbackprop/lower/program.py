@@ -217,10 +217,15 @@ Statement = (
 
 def operands_of(expr: Expr) -> tuple[Expr, ...]:
     """The expressions right inside an expression."""
+    # The most frequent first: matching patterns one after the other took a tenth of all lowering.
+    if type(expr) is Ref or type(expr) is Literal:
+        return ()
+    if type(expr) is Apply:
+        return expr.operands
+    if type(expr) is Item:
+        return expr.place
     match expr:
-        case Item(_, place):
-            return place
-        case Apply(_, operands) | Invoke(_, operands, _) | Group(operands):
+        case Invoke(_, operands, _) | Group(operands):
             return operands
         case Rows(_, start, length):
             return start, length

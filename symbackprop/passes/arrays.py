@@ -314,6 +314,7 @@ RULES = (
         "mul",
         _scaled_diagonal,
         lambda f, x, y, c: f.reduce_sum(x) * f.diagonalize(x, (0, 1, 1), ("N", 3, 3)),
+        needs=("diagonalize",),
         on_arrays=True,
     ),
     Rule("sum of a sum -> one sum", "reduce_sum", _sum_of_sum, lambda f, x, y, c: f.reduce_sum(f.reduce_sum(x, (0,)))),

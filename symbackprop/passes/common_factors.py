@@ -66,15 +66,25 @@ def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
 def without_common(nodes: Sequence[Node], terms: Sequence[int]) -> tuple[Quotient, list[Quotient]] | None:
     """What all terms are multiples of, and each divided by that; None where they share nothing but numbers."""
     split = [factors_of(nodes, terms[0])]
-    above, below = Counter(split[0].above), Counter(split[0].below)
+    first = split[0]
     for term in terms[1:]:
-        split.append(factors_of(nodes, term))
-        above &= Counter(split[-1].above)
-        below &= Counter(split[-1].below)
-        if not above and not below:
+        part = factors_of(nodes, term)
+        split.append(part)
+        # Most have nothing in common, and are found out before anything is counted.
+        if _disjoint(first.above, part.above) and _disjoint(first.below, part.below):
             return None
+    above, below = Counter(first.above), Counter(first.below)
+    for part in split[1:]:
+        above &= Counter(part.above)
+        below &= Counter(part.below)
+    if not above and not below:
+        return None
     rest = [Quotient(part.number, _without(part.above, above), _without(part.below, below)) for part in split]
     return Quotient(Fraction(1), list(above.elements()), list(below.elements())), rest
+
+
+def _disjoint(factors: list[int], others: list[int]) -> bool:
+    return not any(factor in others for factor in factors)
 
 
 def _without(factors: list[int], common: Counter[int]) -> list[int]:

@@ -350,7 +350,10 @@ def guard(graph: Graph, values: int = 0) -> Graph:
     """Keep gates outermost, simplifying on the way.
 
     The first `values` outputs are the user's own expressions: what they are made of keeps IEEE's 0*nan = nan.
+    A graph without choices has no gates; what else there is to simplify in it, `stabilise` does behind this.
     """
+    if not any(node.op is _SELECT or node.op.name in _CHECKS for node in graph.nodes):
+        return graph
     return sweep(graph, _Guard(), written(graph, values) if values else None)
 
 

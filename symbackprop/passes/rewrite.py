@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node
@@ -35,6 +36,8 @@ class Rule:
     """Whether the example is over matrices although the row is elementwise."""
     domain: tuple[tuple[float, float], ...] = ((-4.0, 4.0), (-4.0, 4.0))
     """For a rule of accuracy: the intervals of x and y over which it is true, and from which the tests draw."""
+    needs: tuple[str, ...] = ()
+    """Rows of which one at least is in every graph to which this applies; it is not tried where there is none."""
     before: float = 0.0
     after: float = 0.0
     """The worst error in ulp, of value or gradient, of the example as written and rewritten, measured over `domain`."""
@@ -61,15 +64,37 @@ class Rewriter(GraphBuilder):
         """What rules found out about nodes, by the name of the question."""
         self.nested = 0
         """How many rules are at work inside one another, where these count themselves."""
-        rules = tuple(rules)
-        self._all, self._spared = _by_op(rules), _by_op(spared)
-        self._structural_rules = {op: table for op, table in self._all.items() if not op.elementwise}
-        self._rules = self._all
+        self._written = tuple(rules), tuple(spared)
+        self._awaited = {REGISTRY[name] for rule in chain(*self._written) for name in rule.needs}
+        self._spares = False
+        self._set_tables()
+        self._structural_rules = _by_op(rule for rule in self._written[0] if not REGISTRY[rule.op].elementwise)
         self._fold = fold
+
+    def _set_tables(self) -> None:
+        """The rules that may apply, now that the rows still awaited are in no node."""
+        awaited = self._awaited
+        everything, spared = (
+            _by_op(rule for rule in rules if not rule.needs or any(REGISTRY[n] not in awaited for n in rule.needs))
+            for rules in self._written
+        )
+        self._tables = everything, spared
+        self._rules = self._tables[self._spares]
 
     def spare(self, spared: bool) -> None:
         """Apply only the rules for spared nodes, or all."""
-        self._rules = self._spared if spared else self._all
+        self._spares = spared
+        self._rules = self._tables[spared]
+
+    def intern(self, node: Node) -> int:
+        index = self._interned.get(node)
+        if index is None:
+            index = self._interned[node] = len(self.nodes)
+            self.nodes.append(node)
+            if node.op in self._awaited:
+                self._awaited.remove(node.op)
+                self._set_tables()
+        return index
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         nodes = self.nodes
@@ -169,16 +194,16 @@ class Rewriter(GraphBuilder):
 
     def plain(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         """The node as it stands, past the rules; x + y and y + x are one node."""
+        type_ = self.type_of(op, operands)
         if op.commutative:
-            mirrored = self.known(op, operands[::-1])
+            mirrored = self._interned.get(Node(op, operands[::-1], None, type_))
             if mirrored is not None:
                 return mirrored
-        return super().add(op, operands, attributes)
+        return self.intern(Node(op, operands, attributes, type_))
 
     def known(self, op: Op, operands: tuple[int, ...]) -> int | None:
         """The node of this operation, if there is one already."""
-        shape = next((self.nodes[operand].type.shape for operand in operands if self.nodes[operand].type.shape), ())
-        return self._interned.get(Node(op, operands, None, Type(op.result, shape)))
+        return self._interned.get(Node(op, operands, None, self.type_of(op, operands)))
 
     def known_structural(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int | None:
         """The node of this structural row, if there is one already."""

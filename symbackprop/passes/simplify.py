@@ -240,16 +240,16 @@ RULES: tuple[Rule, ...] = (
     # No target has a fused one; what x*y + t is has rules.
     Rule("fma(x, y, t) -> x*y + t", "fma", _fma, lambda f, x, y, c: f.fma(x, y, x)),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0),
-    Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y),
+    Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y, needs=("neg",)),
     Rule("y - x -> -(x - y)", "sub", _sub_known, lambda f, x, y, c: f.sin(x - y) * (y - x)),
     Rule("x*1 -> x", "mul", _mul_one, lambda f, x, y, c: x * 1),
-    Rule("-x*y -> -(x*y)", "mul", _mul_negative, lambda f, x, y, c: -x * y),
+    Rule("-x*y -> -(x*y)", "mul", _mul_negative, lambda f, x, y, c: -x * y, needs=("neg",)),
     Rule("x*c -> c*x", "mul", _constant_first, lambda f, x, y, c: x * 3),
     Rule("c*(d*x) -> (c*d)*x", "mul", _mul_constants, lambda f, x, y, c: 3 * (5 * x)),
-    Rule("x*(1/y) -> x/y", "mul", _mul_reciprocal, lambda f, x, y, c: x * (1 / y)),
+    Rule("x*(1/y) -> x/y", "mul", _mul_reciprocal, lambda f, x, y, c: x * (1 / y), needs=("div",)),
     Rule("x/1 -> x", "div", _div_one, lambda f, x, y, c: x / 1),
     Rule("-x/y -> -(x/y)", "div", _div_negative, lambda f, x, y, c: -x / y),
-    Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x)),  # noqa: B002
+    Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x), needs=("neg",)),  # noqa: B002
     Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x)),
     Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x)),
     Rule("|-x| -> |x|", "abs", _abs_of_sign, lambda f, x, y, c: f.abs(-x)),

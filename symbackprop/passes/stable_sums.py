@@ -283,6 +283,7 @@ RULES = (
         "mul",
         _times_reciprocal,
         lambda f, x, y, c: f.exp(x) * f.broadcast(f.exp(-f.logsumexp(x, (1,))), ("N", 3), (0,)),
+        needs=("exp",),
     ),
     Rule("x**-1 -> 1/x", "pow", _power_of_minus_one, lambda f, x, y, c: f.pow(x, f.const(-1))),
 )

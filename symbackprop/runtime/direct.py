@@ -13,7 +13,9 @@ from typing import Any
 from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.signature import Signature, Structure
-from symbackprop.jit.entry import Nesting
+from symbackprop.jit.entry import FLAT, Nesting
+from symbackprop.jit.into import Into
+from symbackprop.jit.kernel import kernel
 from symbackprop.jit.native import Native, available, width
 from symbackprop.lower import Program, each
 from symbackprop.options import Options
@@ -29,14 +31,15 @@ class Direct:
         self,
         signature: Signature,
         dtype: str,
-        program: Program | None = None,
+        programs: Callable[[str], Program] | None = None,
         assemblies: dict[str, Assembly] | None = None,
         cached: bool = True,
     ) -> None:
         self.cached = cached
-        self.signature, self.dtype, self.program = signature, dtype, program
+        self.signature, self.dtype, self.programs = signature, dtype, programs
         self.assemblies = assemblies or {}
         self.natives: dict[str, Native] = {}
+        self.intos: dict[str, Into] = {}
 
     @cached_property
     def is_whole(self) -> bool:
@@ -53,9 +56,10 @@ class Direct:
 
     def assembly(self, name: str) -> Assembly:
         if name not in self.assemblies:
-            if self.program is None:
+            if self.programs is None:
                 raise InternalCompilerError(f"{name} was never written")
-            program = each(self.program, name.removesuffix(EACH)) if name.endswith(EACH) else self.program
+            own = name.removesuffix(EACH)
+            program = each(self.programs(own), own) if name.endswith(EACH) else self.programs(own)
             self.assemblies[name] = assemble(program, name, self.dtype, width(self.dtype))
         return self.assemblies[name]
 
@@ -69,7 +73,9 @@ class Direct:
     def run(self, name: str, values: list[Any]) -> Any:
         """What the emitted function of this name returns, in its nesting."""
         native = self.native(name)
-        result = native.entries["flat"](*values)
+        if native.is_due:
+            native.improve()
+        result = native.entries[FLAT](*values)
         if type(result) is int:
             kind, text = native.errors[result - 1]
             raise kind(text)
@@ -77,13 +83,28 @@ class Direct:
             raise InternalCompilerError(f"{name} was called with other arguments than it was compiled for")
         return result
 
+    @cached_property
+    def kernel(self) -> Any:
+        """The main function for callers that Numba compiles."""
+        name = self.main
+        native = self.native(name)
+        native.improve()
+        addresses = native.loaded.address(name), native.loaded.address(f"{name}_extents")
+        return kernel(self.assembly(name), addresses, native.loaded, self._nestings(name)[FLAT])
+
+    def into(self, name: str) -> Into:
+        """A function that fills arrays of the caller's."""
+        if name not in self.intos:
+            self.intos[name] = Into(self.assembly(name), self.native(name).loaded)
+        return self.intos[name]
+
     def columns(self, name: str, values: list[Any]) -> list[Any]:
         """The results of a function over 1-D arrays of its numbers: an array each, with an axis of entries in front."""
         return list(self.run(f"{name}{EACH}", values))
 
     def entries(self, name: str) -> dict[str, Callable[..., Any]]:
         """The builtins that return what users get."""
-        return {results: entry for results, entry in self.native(name).entries.items() if results != "flat"}
+        return {results: entry for results, entry in self.native(name).entries.items() if results != FLAT}
 
     def all_assemblies(self) -> dict[str, Assembly]:
         """The text of everything that may be called, for another process."""
@@ -102,29 +123,34 @@ class Direct:
         """The emitted function's own nesting, and those that users get."""
         signature, count = self.signature, self.signature.value_count
         if name.endswith(EACH):
-            return {"flat": ("tuple", tuple(range(len(self.assembly(name).results))))}
+            return {FLAT: ("tuple", tuple(range(len(self.assembly(name).results))))}
         bare_value, bare_leaf = signature.values.kind == "leaf", signature.structure.kind == "leaf"
         values: Nesting = 0 if bare_value else ("tuple", tuple(range(count)))
         users = _nesting(signature.values, iter(range(count)))
-        found: dict[str, Nesting] = {"flat": values}
+        found: dict[str, Nesting] = {FLAT: values}
         if name == "value":
             if users is not None:
                 found |= {"value": users} | ({"derivative": users} if signature.mode == "function" else {})
             return found
         total = count + len(signature.leaves)
         leaves: Nesting = count if bare_leaf else ("tuple", tuple(range(count, total)))
-        found["flat"] = "tuple", (values, leaves)
+        found[FLAT] = "tuple", (values, leaves)
         derivative = _nesting(signature.structure, iter(range(count, total)))
         if users is not None and derivative is not None:
             found |= {"derivative": derivative, "both": ("tuple", (users, derivative))}
         return found
 
 
-def direct_route(program: Program, signature: Signature, options: Options) -> Direct | None:
-    """The direct route, where it is wanted and this Python has it."""
+def direct_route(main: Program, values: Callable[[], Program], signature: Signature, options: Options) -> Direct | None:
+    """The direct route, where it is wanted and this Python has it; `values` gives the program of the values alone."""
     if options.target != "numba" or options.route != "direct" or not available():
         return None
-    return Direct(signature, options.dtype, program, cached=options.cache)
+    alone = signature.mode != "function"
+
+    def programs(name: str) -> Program:
+        return values() if alone and name == "value" else main
+
+    return Direct(signature, options.dtype, programs, cached=options.cache)
 
 
 def _nesting(structure: Structure, positions: Any) -> Nesting | None:

@@ -197,7 +197,7 @@ class Training:
             expr = self._request.expr if name == "loss" else self._metrics[name]
             request = replace(self._request, expr=expr, wrt=None, mode="function", name=name)
             made, options = compile_request(request), request.options
-            direct = direct_route(made.program, made.signature, options)
+            direct = direct_route(made.main, lambda: made.values, made.signature, options)
             self._functions[name] = CompiledFunction(
                 lambda: made.source, made.signature, options.target, options.dtype, made.stats, name, None, direct
             )

@@ -1,0 +1,96 @@
+"""Long straight-line code is made in haste, and again with effort when it is called often."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import symbackprop as sb
+from symbackprop.jit import native
+
+OFTEN = 7
+xs = sp.symbols("x:30", real=True)
+at = np.linspace(0.7, 1.3, len(xs))
+
+
+def hasty(**options: Any) -> sb.CompiledFunction:
+    loss = sp.Mul(*xs) + sp.Add(*[sp.sin(a * b) for a, b in pairwise(xs)])
+    g = sb.compile_grad(loss, [xs], args=[xs], **options)
+    assert g.route == "direct"
+    return g
+
+
+@pytest.fixture(autouse=True)
+def _long_from_few_lines_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_LONG", 50)
+    monkeypatch.setattr(native, "_OFTEN", OFTEN)
+
+
+def the_native(g: sb.CompiledFunction, name: str = "value_and_grad") -> native.Native:
+    assert g._runner.direct is not None
+    return g._runner.direct.natives[name]
+
+
+def test_the_answers_of_both_are_the_same_bits() -> None:
+    g = hasty(cache=False)
+    made = []
+    for _ in range(3 * OFTEN):
+        value, (gradient,) = g.value_and_grad(at)
+        made.append((value, gradient.tobytes(), the_native(g)._hasty))
+    assert [h for _, _, h in made] == sorted((h for _, _, h in made), reverse=True)
+    assert made[0][2]
+    assert not made[-1][2]
+    assert len({(value, gradient) for value, gradient, _ in made}) == 1
+
+
+def test_every_kind_of_call_counts_and_answers() -> None:
+    g = hasty(cache=False)
+    wanted = g.value(at), g(at)[0].tobytes()
+    for _ in range(3 * OFTEN):
+        assert (g.value(at), g(at)[0].tobytes()) == wanted
+    assert not the_native(g)._hasty
+    assert not the_native(g, "value")._hasty
+
+
+def test_a_builtin_of_before_passes_the_call_on() -> None:
+    g = hasty(cache=False)
+    g(at)
+    old = g._quick["derivative"]
+    for _ in range(2 * OFTEN):
+        g(at)
+    assert old(at) is NotImplemented
+    assert g._quick["derivative"] is not old
+
+
+def test_what_was_made_with_effort_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMBACKPROP_CACHE", str(tmp_path))
+    first = hasty()
+    first(at)
+    assert the_native(first)._hasty
+    second = hasty()
+    second(at)
+    assert the_native(second)._hasty
+    for _ in range(2 * OFTEN):
+        first(at)
+    assert not the_native(first)._hasty
+    third = hasty()
+    third(at)
+    assert not the_native(third)._hasty
+    assert third(at)[0].tobytes() == first(at)[0].tobytes()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_short_code_and_loops_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, i, n = sp.IndexedBase("z"), sp.Symbol("i", integer=True), sp.Symbol("n", integer=True)
+    loops = sb.compile_grad(sp.Sum(sp.exp(-(z[i] ** 2)), (i, 0, n - 1)), [z], args=[z], cache=False)
+    loops(at)
+    assert not the_native(loops)._hasty
+    monkeypatch.setattr(native, "_LONG", 100_000)
+    short = hasty(cache=False)
+    short(at)
+    assert not the_native(short)._hasty
