@@ -3,7 +3,7 @@
 from symbackprop.train.initialisers import he_normal, he_uniform, xavier_normal, xavier_uniform, zeros
 from symbackprop.train.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, Optimizer, RMSprop
 from symbackprop.train.run import History, Run, State
-from symbackprop.train.schedules import constant, cosine, exponential, step, warmup
+from symbackprop.train.schedules import constant, cosine, exponential, plateau, step, warmup
 from symbackprop.train.training import Training, compile_training
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "exponential",
     "he_normal",
     "he_uniform",
+    "plateau",
     "step",
     "warmup",
     "xavier_normal",

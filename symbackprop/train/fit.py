@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy as np
 from symbackprop.errors import CallError, Diverged, OutOfRange
 from symbackprop.train.data import counted, look_over, minibatch, named
 from symbackprop.train.run import History, Run, State
+from symbackprop.train.schedules import Plateau
+from symbackprop.train.trouble import first_wrong
 
 if TYPE_CHECKING:
     from symbackprop.train.training import Training
@@ -110,7 +113,8 @@ class Fit:
 
     @property
     def _every_epoch(self) -> bool:
-        return bool(self.validation is not None or self.patience or self.callback or self.training.metrics)
+        watches = self.patience or self.callback or self.training.metrics or self.training.plateau
+        return self.validation is not None or bool(watches)
 
     def _next_length(self, length: int, seconds: float) -> int:
         if self._every_epoch:
@@ -131,7 +135,7 @@ class Fit:
         reached = int(results[3][0])
         if reached < length * self.batches:
             self.generator.bit_generator.state = before
-            self._diverged(*divmod(reached, self.batches))
+            self._diverged(*divmod(reached, self.batches), results[4:])
         losses, norms, rates, _, *carried = results
         for name, values in (("loss", losses), ("grad_norm", norms), ("lr", rates)):
             self.history[name].append(values)
@@ -143,7 +147,8 @@ class Fit:
         state, count = self.state, len(self.training.trained)
         slots = dict(zip(self.training.slots, carried[count:], strict=True))
         epochs, steps = state.epochs + length, state.steps + length * self.batches
-        return State(slots, steps, epochs, _generator_state(self.generator.bit_generator), state.scale)
+        generator = _generator_state(self.generator.bit_generator)
+        return replace(state, slots=slots, steps=steps, epochs=epochs, generator=generator)
 
     def _called(self, length: int) -> list[Any]:
         training, state = self.training, self.state
@@ -165,14 +170,19 @@ class Fit:
             raise CallError(str(error)) from error
         return [*results[:4], *training.unpacked(results[4:])]
 
-    def _diverged(self, epochs: int, batch: int) -> None:
-        """Say where, with the epochs before it done once more."""
+    def _diverged(self, epochs: int, batch: int, carried: list[Any]) -> None:
+        """Say where, with the epochs before it done once more; `carried` is what the bad step started from."""
         if epochs:
             self._block(epochs)
+        rows = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        order = np.random.Generator(np.random.PCG64())
+        order.bit_generator.state = self.state.generator or order.bit_generator.state
+        picked = (order.permutation(self.samples) if self.shuffled else np.arange(self.samples))[rows]
+        found = first_wrong(self.training.graph, self.training.inputs_of(carried, self.kept, picked))
         error = Diverged(
-            f"the loss is not a finite number in epoch {self.state.epochs}, batch {batch} (both from 0): a smaller"
-            " learning rate, clip_norm=, or a stable form of the loss may help; error.run is what was reached before"
-            " that epoch"
+            f"the loss is not a finite number in epoch {self.state.epochs}, batch {batch} (both from 0)"
+            f"{f': there {found}' if found else ''}; a smaller learning rate, clip_norm=, or a stable form of the loss"
+            " may help; error.run is what was reached before that epoch"
         )
         error.run = self._run("diverged")
         raise error
@@ -190,6 +200,8 @@ class Fit:
                 found["val_loss"], watched = loss, loss
             for name, value in found.items():
                 self.history.setdefault(name, []).append(np.array([value]))
+        if self.training.plateau is not None:
+            self.reached = self.reached[0], _waited(self.state, self.training.plateau, watched)
         if self.patience:
             if self.best is None or watched < self.best[0]:
                 self.best = watched, self.state.epochs, params
@@ -220,6 +232,15 @@ class Fit:
         loss = self.history["loss"][-1][-1]
         line = f"epoch {done}/{self.epochs}   loss {loss:.6g}   {seconds:.1f} s"
         print(f"\r{line:<60}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def _waited(state: State, plateau: Plateau, loss: float) -> State:
+    """A lower learning rate where the loss has stayed too long."""
+    if loss < state.best * (1.0 - plateau.threshold):
+        return replace(state, best=loss, waited=0)
+    if state.waited < plateau.patience:
+        return replace(state, waited=state.waited + 1)
+    return replace(state, scale=state.scale * plateau.factor, waited=0)
 
 
 def _epochs(blocks: list[Any], done: int) -> Any:

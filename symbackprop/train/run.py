@@ -52,6 +52,9 @@ class State:
     generator: dict[str, Any] | None = None
     scale: float = 1.0
     """What the learning rate is multiplied by, where a plateau has reduced it."""
+    best: float = float("inf")
+    waited: int = 0
+    """On a plateau: the least loss so far, and how many epochs have not been better."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Run:
             "steps": state.steps,
             "epochs": state.epochs,
             "generator": state.generator,
-            "scale": state.scale,
+            "plateau": [state.scale, state.best, state.waited],
             "stopped": self.stopped,
             "best_epoch": self.best_epoch,
             "title": self.title,
@@ -104,9 +107,7 @@ class Run:
             raise ModelError(f"{os.fspath(path)} is no run that can be read: {error}") from error
         if about.get("format") != _FORMAT:
             raise ModelError(f"{os.fspath(path)} is a run of another format, {about.get('format')!r}")
-        state = State(
-            _part(arrays, "slots"), about["steps"], about["epochs"], about["generator"], about.get("scale", 1.0)
-        )
+        state = State(_part(arrays, "slots"), about["steps"], about["epochs"], about["generator"], *about["plateau"])
         history = History(_part(arrays, "history"))
         return cls(_part(arrays, "params"), history, state, about["stopped"], about["best_epoch"], about["title"])
 

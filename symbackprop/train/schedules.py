@@ -7,6 +7,7 @@ from 1 on, of the epoch from 0 on, and how many epochs there are in all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
@@ -70,6 +71,28 @@ def warmup(steps: int, then: Schedule | None = None) -> Schedule:
     _positive("warmup", steps=steps)
     after = then or constant()
     return lambda lr, t, epoch, epochs: after(lr, t, epoch, epochs) * sp.Min(t / sp.Integer(steps), 1)
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """See `plateau`."""
+
+    factor: float
+    patience: int
+    threshold: float
+
+
+def plateau(factor: float = 0.1, patience: int = 10, threshold: float = 1e-4) -> Plateau:
+    """The rate times `factor` whenever more than `patience` epochs have not brought the loss down by the part
+    `threshold` of the best one: of the validation data where there are such, and decided between epochs.
+
+    >>> plateau(0.5).patience
+    10
+    """
+    _positive("plateau", factor=factor)
+    if not isinstance(patience, int) or patience < 0 or not 0 <= threshold < 1:
+        raise OptionError(f"plateau(patience={patience!r}, threshold={threshold!r}): neither may be negative")
+    return Plateau(factor, patience, threshold)
 
 
 def _positive(what: str, **numbers: float) -> None:

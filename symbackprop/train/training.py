@@ -14,16 +14,18 @@ from symbackprop.compiler import Request, compile_request
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
-from symbackprop.frontend.variables import listed
+from symbackprop.frontend.variables import listed, pack_name
+from symbackprop.ir import Graph
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction, direct_route
 from symbackprop.runtime.training import LoopFunction
+from symbackprop.train.data import counted
 from symbackprop.train.fit import Fit
 from symbackprop.train.optimizers import Adam, Optimizer
 from symbackprop.train.run import Run, State
-from symbackprop.train.schedules import Schedule
+from symbackprop.train.schedules import Plateau, Schedule
 from symbackprop.train.updates import Update
 
 
@@ -41,16 +43,19 @@ class Training:
     ``params`` and ``data`` are the names of what `fit` takes, in order.
     """
 
-    def __init__(self, request: Request, update: Update, frozen: int, metrics: Mapping[str, Any]) -> None:
+    def __init__(
+        self, request: Request, update: Update, frozen: int, metrics: Mapping[str, Any], plateau: Plateau | None
+    ) -> None:
+        self.plateau = plateau
         self._request, self._update, self._metrics = request, update, dict(metrics)
         self.optimizer = update.optimizer
         self._loops: dict[bool, Compiled] = {}
         self._functions: dict[str, CompiledFunction] = {}
         step = self._compiled(True).loop.step
-        count, slots = len(listed(request.wrt, "params")), len(self.optimizer.slots)
+        count = len(listed(request.wrt, "params"))
         arguments = step.signature.arguments
         self.trained = [replace(a, packed=a.packed and len(a.members) > 1) for a in arguments[:count]]
-        self.carried = arguments[: count * (1 + slots)]
+        self.carried = arguments[: step.loop.carried]
         rest = arguments[len(self.carried) : -4]
         self.frozen, self.inputs = rest[:frozen], rest[frozen:]
         self.dimension = step.loop.dimension
@@ -138,6 +143,25 @@ class Training:
     # What a fit runs.
 
     @property
+    def graph(self) -> Graph:
+        """A step's graph; its first output is the loss."""
+        return self._compiled(True).loop.step.graph
+
+    def inputs_of(self, carried: Sequence[Any], given: Sequence[Any], rows: Any) -> dict[str, Any]:
+        """Values by identifier, as the graph takes them, of these rows of the data."""
+        found: dict[str, Any] = {}
+        for argument, value in zip(self.carried, carried, strict=True):
+            entries = np.reshape(value, -1) if argument.packed else [value]
+            found |= dict(zip(argument.members, entries, strict=True))
+        in_rows = self._compiled(True).loop.step.loop.rows
+        for argument, value in zip((*self.frozen, *self.inputs), given, strict=True):
+            if argument.packed:
+                found |= dict(zip(argument.members, value, strict=True))
+            else:
+                found[argument.members[0]] = value[rows] if argument.name in in_rows else value
+        return found
+
+    @property
     def title(self) -> str:
         """What the training is called."""
         return self._request.name or ""
@@ -215,12 +239,14 @@ def compile_training(
     backend: str = "numba",
     dtype: str = "float64",
     kinks: str = "zero",
-    schedule: Schedule | None = None,
+    schedule: Schedule | Plateau | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     l1: float = 0.0,
     l2: float = 0.0,
     weight_decay: float = 0.0,
+    groups: Mapping[Any, Mapping[str, float]] | None = None,
+    accumulate: int = 1,
     frozen: Sequence[Any] = (),
     metrics: Mapping[str, Any] | None = None,
     route: str = "direct",
@@ -235,11 +261,13 @@ def compile_training(
     step takes the data as they are.
 
     `optimizer` is `SGD`, `Momentum`, `Nesterov`, `RMSprop`, `Adagrad`, `Adam` (the default), `AdamW`, `Lion`, or a
-    class of your own, see `Optimizer`; `schedule` one of `constant`, `step`, `exponential`, `cosine`, `warmup`, or a
-    function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``; then its entries are cut
-    to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every parameter to 0 beside the
-    step, by ``lr*weight_decay*p``. `frozen` are parameters that `fit` takes and leaves as they are. `metrics` are
-    expressions by name, like the loss, that are evaluated after every epoch.
+    class of your own, see `Optimizer`; `schedule` one of `constant`, `step`, `exponential`, `cosine`, `warmup`,
+    `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``; then its
+    entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every parameter
+    to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
+    ``weight_decay``, and a factor ``lr`` of the learning rate: ``{W: {"lr": 0.1}, b: {"l2": 0}}``. With `accumulate` so
+    many minibatches make a step, of the mean of their gradients. `frozen` are parameters that `fit` takes and leaves as
+    they are. `metrics` are expressions by name, like the loss, that are evaluated after every epoch.
 
     Raises what `compile_grad` raises, and ShapeMismatch where samples do not run along the first axis of the data.
 
@@ -274,7 +302,7 @@ def compile_training(
     mean = reduce == "mean" or batch is not True
     update = Update(
         rule,
-        schedule,
+        None if isinstance(schedule, Plateau) else schedule,
         clip_norm,
         clip_value,
         l1,
@@ -283,8 +311,29 @@ def compile_training(
         mean,
         dimension,
         in_loops=backend != "numpy",
+        groups=_groups(groups or {}, trained),
+        accumulate=counted("accumulate", accumulate, 1),
     )
-    return Training(request, update, len(kept), metrics or {})
+    waiting = schedule if isinstance(schedule, Plateau) else None
+    return Training(request, update, len(kept), metrics or {}, waiting)
+
+
+def _groups(groups: Mapping[Any, Mapping[str, float]], trained: Sequence[Any]) -> dict[str, dict[str, float]]:
+    names = {_parameter(symbol) for symbol in trained}
+    found = {_parameter(symbol): dict(options) for symbol, options in groups.items()}
+    for name, options in found.items():
+        if name not in names:
+            raise OptionError(f"groups names {name}, which is no parameter; they are {', '.join(sorted(names))}")
+        for option, value in options.items():
+            if option not in ("lr", "l1", "l2", "weight_decay") or not 0 <= value < float("inf"):
+                raise OptionError(
+                    f"groups gives {name} {option}={value!r}; a parameter has lr, l1, l2 and weight_decay, not negative"
+                )
+    return found
+
+
+def _parameter(symbol: Any) -> str:
+    return pack_name(symbol if isinstance(symbol, tuple) else (symbol,))
 
 
 def _listed(given: Any, what: str) -> list[Any]:

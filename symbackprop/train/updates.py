@@ -7,7 +7,7 @@ parameter; where that is an array, all of its entries go the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
@@ -24,6 +24,8 @@ from symbackprop.ops.leaves import INPUT
 from symbackprop.train.optimizers import Optimizer
 from symbackprop.train.schedules import Schedule
 
+_SUM = "sum"
+"""The slot of a gradient that is accumulated over minibatches."""
 _TORCHS_EPSILON = sp.Rational(1, 10**6)
 """What PyTorch adds to the norm that it divides by in clip_grad_norm_."""
 
@@ -45,6 +47,10 @@ class Update:
     shuffled: bool = True
     in_loops: bool = True
     """Whether the target has arrays in loops: then a number that is carried is an array of one."""
+    groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By name of a parameter, its own `l1`, `l2` and `weight_decay`, and a factor `lr` of the learning rate."""
+    accumulate: int = 1
+    """How many minibatches make a step of the optimiser."""
 
     def __call__(self, graph: Graph, model: Model) -> Step:
         return _Writer(self, graph, model).step()
@@ -63,7 +69,8 @@ class _Writer:
         self.free = Free(model.arguments)
         self.numbers = {name: self.free.argument(name, [name], False, ()) for name in NUMBERS}
         self.number = {name: self.f.wrap(self.builder.input(a.members[0], REAL)) for name, a in self.numbers.items()}
-        self.slots = update.optimizer.slots
+        self.slots = (*update.optimizer.slots, *[_SUM] * (update.accumulate > 1))
+        self.sums: dict[str, Value] = {}
         # By slot, then by parameter: what carries it.
         self.states = {slot: [self._state(slot, variable) for variable in model.wrt] for slot in self.slots}
 
@@ -72,10 +79,11 @@ class _Writer:
         return self.free.argument(f"{slot}_{variable.name}", parts, variable.packed, variable.shape)
 
     def step(self) -> Step:
+        self._accumulated()
         norm = self._norm()
         rate = self._rate()
         self._penalised()
-        self._clipped(norm)
+        self._clipped()
         outputs = [self.loss, norm.index, rate.index]
         updated = self._updated(rate)
         for slot in ("", *self.slots):
@@ -90,23 +98,35 @@ class _Writer:
         squares = [self.f.reduce_sum(g * g) if self.f.shape(g) else g * g for g in self.gradient.values()]
         return self.f.sqrt(sum(squares[1:], squares[0]))
 
+    def _accumulated(self) -> None:
+        """The mean over minibatches so far, where several make a step."""
+        if self.update.accumulate > 1:
+            for position, variable in enumerate(self.model.wrt):
+                for k, member in enumerate(variable.members):
+                    self.sums[member] = self._carried_value(_SUM, position, k) + self.gradient[member]
+                    self.gradient[member] = self.sums[member] / self.update.accumulate
+
+    def _own(self, variable: Variable, option: str) -> float:
+        """An option of a parameter's own group, or that of all."""
+        return float(self.update.groups.get(variable.name, {}).get(option, getattr(self.update, option, 1.0)))
+
     def _penalised(self) -> None:
-        for _, member, type_ in self.members:
+        for variable, member, type_ in self.members:
             p, g = self.f.wrap(self.builder.input(member, type_)), self.gradient[member]
-            if self.update.l2:
-                g = g + self.update.l2 * p
-            if self.update.l1:
-                g = g + self.update.l1 * self.f.sign(p)
+            l1, l2 = self._own(variable, "l1"), self._own(variable, "l2")
+            if l2:
+                g = g + l2 * p
+            if l1:
+                g = g + l1 * self.f.sign(p)
             self.gradient[member] = g
 
-    def _clipped(self, norm: Value) -> None:
+    def _clipped(self) -> None:
         f, update = self.f, self.update
         if update.clip_value is not None:
             bound = update.clip_value
             self.gradient = {m: f.minimum(f.maximum(g, -bound), bound) for m, g in self.gradient.items()}
         if update.clip_norm is not None:
-            if update.l1 or update.l2 or update.clip_value is not None:
-                norm = self._norm()
+            norm = self._norm()
             x = sp.Symbol("x", real=True)
             shrunk = sp.Min(update.clip_norm / (x + _TORCHS_EPSILON), 1)
             (factor,) = self._spliced(rule_graph([shrunk], [x]), {"x": norm}, ())
@@ -125,21 +145,35 @@ class _Writer:
 
     def _updated(self, rate: Value) -> dict[tuple[str, str], Value]:
         """The new values, by slot ("" for the parameter itself) and by parameter."""
-        rule = _optimizer_rule(self.update.optimizer, self.slots)
+        slots, every = self.update.optimizer.slots, self.update.accumulate
+        rule = _optimizer_rule(self.update.optimizer, slots)
+        number = self.number["t"] / every if every > 1 else self.number["t"]
         found: dict[tuple[str, str], Value] = {}
         for position, variable in enumerate(self.model.wrt):
+            factor, decay = self._own(variable, "lr"), self._own(variable, "weight_decay")
+            own_rate = rate if factor == 1.0 else rate * factor
             for k, member in enumerate(variable.members):
-                own = self.builder.input(member, Type("real", variable.shape))
-                given = {"p": self.f.wrap(own), "g": self.gradient[member], "lr": rate, "t": self.number["t"]}
-                for slot in self.slots:
-                    name = self.states[slot][position].members[k]
-                    given[f"state_{slot}"] = self.f.wrap(self.builder.input(name, Type("real", variable.shape)))
-                decay = self.update.weight_decay
+                p = self.f.wrap(self.builder.input(member, Type("real", variable.shape)))
+                before = [self._carried_value(slot, position, k) for slot in slots]
+                given = {"p": p, "g": self.gradient[member], "lr": own_rate, "t": number}
+                given |= {f"state_{slot}": value for slot, value in zip(slots, before, strict=True)}
                 if decay:
-                    given["p"] = given["p"] * (1 - rate * decay)
+                    given["p"] = p * (1 - own_rate * decay)
                 results = self._spliced(rule, given, variable.shape)
-                found |= {(slot, member): made for slot, made in zip(("", *self.slots), results, strict=True)}
+                for slot, old, made in zip(("", *slots), (p, *before), results, strict=True):
+                    found[slot, member] = made if every == 1 else self.f.select(self._is_due(), made, old)
+                if every > 1:
+                    found[_SUM, member] = self.f.select(self._is_due(), 0, self.sums[member])
         return found
+
+    def _is_due(self) -> Value:
+        """Whether this minibatch is the last of those that make a step."""
+        return self.f.eq(self.f.mod(self.number["t"], self.update.accumulate), 0)
+
+    def _carried_value(self, slot: str, position: int, k: int) -> Value:
+        variable = self.model.wrt[position]
+        name = self.states[slot][position].members[k]
+        return self.f.wrap(self.builder.input(name, Type("real", variable.shape)))
 
     def _spliced(self, rule: Graph, given: Mapping[str, Value], shape: Shape) -> list[Value]:
         """The outputs of a rule over these values, of this shape."""

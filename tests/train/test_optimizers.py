@@ -24,6 +24,7 @@ from symbackprop import (
     constant,
     cosine,
     exponential,
+    plateau,
     step,
     warmup,
 )
@@ -121,6 +122,19 @@ def test_a_warm_up_grows_step_by_step_and_then_gives_way(network: Any) -> None:
     np.testing.assert_allclose(run.history.lr, expected, rtol=1e-12)
 
 
+def test_a_plateau_lowers_the_rate_as_torchs_does(network: Any) -> None:
+    run = ours(network, optimizer=SGD(lr=0.3), schedule=plateau(0.5, patience=1, threshold=0.2))
+    p = torch.nn.Parameter(torch.zeros(1))
+    rule = o.SGD([p], lr=0.3)
+    rates = s.ReduceLROnPlateau(rule, factor=0.5, patience=1, threshold=0.2)
+    expected = []
+    for loss in run.history.loss:
+        expected.append(rule.param_groups[0]["lr"])
+        rates.step(loss)
+    assert len(set(expected)) > 2
+    np.testing.assert_allclose(run.history.lr, expected, rtol=1e-14)
+
+
 def test_clipping_and_penalties_are_torchs(network: Any) -> None:
     norms = torch.nn.utils.clip_grad_norm_
     values = torch.nn.utils.clip_grad_value_
@@ -157,3 +171,33 @@ def test_wrong_rules_are_told(network: Any) -> None:
         SGD(lr=-1)
     with pytest.raises(OptionError, match="an Optimizer is due"):
         ours(network, optimizer="adam")
+
+
+def test_groups_are_those_of_torch(network: Any) -> None:
+    W1 = network.params[0]
+
+    def theirs(p: Any) -> Any:
+        decayed = [{"params": [p[0]], "lr": 0.01, "weight_decay": 0.2}, {"params": p[1:], "weight_decay": 0.1}]
+        return o.AdamW(decayed, lr=0.02)
+
+    run = ours(network, optimizer=Adam(lr=0.02), weight_decay=0.1, groups={W1: {"lr": 0.5, "weight_decay": 0.2}})
+    agree(run, torchs(network, theirs))
+    with pytest.raises(OptionError, match="groups names Q, which is no parameter; they are W1, W2, b1, b2"):
+        ours(network, groups={sp.Symbol("Q"): {"lr": 1.0}})
+    with pytest.raises(OptionError, match="groups gives W1 rate=1"):
+        ours(network, groups={W1: {"rate": 1}})
+
+
+def test_accumulated_gradients_are_those_of_larger_minibatches(network: Any) -> None:
+    """Minibatches of 5, two a step, are minibatches of 10: means of means of equal weight."""
+    for options in ({"optimizer": Adam(lr=0.02)}, {"optimizer": SGD(lr=0.1), "clip_norm": 0.3}):
+        t = [
+            compile_training(
+                network.loss, network.params, network.data, batch=network.N, accumulate=k, cache=False, **options
+            )
+            for k in (1, 2)
+        ]
+        whole = t[0].fit(network.start, network.given, epochs=10, batch_size=10, shuffle=False)
+        parts = t[1].fit(network.start, network.given, epochs=10, batch_size=5, shuffle=False)
+        agree(parts, whole.params)
+        assert t[1].slots[-4:] == ("sum_W1", "sum_b1", "sum_W2", "sum_b2")
