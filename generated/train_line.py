@@ -100,6 +100,6 @@ def train(
             w = w_new
         losses[e] = loss_sum / np.float64(samples_all)
         norms[e] = largest
-        if steps_done[0] < (e + 1) * batches:
+        if np.float64(steps_done[0] - (e + 1) * batches) != 0.0:
             break
     return (losses, norms, rates, steps_done), (w,)

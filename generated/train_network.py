@@ -142,6 +142,6 @@ def train(
             b2 = b2_new
         losses[e] = loss_sum / np.float64(N_all)
         norms[e] = largest
-        if steps_done[0] < (e + 1) * batches:
+        if np.float64(steps_done[0] - (e + 1) * batches) != 0.0:
             break
     return (losses, norms, rates, steps_done), (W1, b1, W2, b2)

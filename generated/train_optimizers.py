@@ -234,7 +234,7 @@ def train(
             s_b2 = s_b2_new
         losses[e] = loss_sum / np.float64(N_all)
         norms[e] = largest
-        if steps_done[0] < (e + 1) * batches:
+        if np.float64(steps_done[0] - (e + 1) * batches) != 0.0:
             break
     return (
         losses,

@@ -138,6 +138,6 @@ def train(
             s_c = s_c_new
         losses[e] = loss_sum
         norms[e] = largest
-        if steps_done[0] < (e + 1) * batches:
+        if np.float64(steps_done[0] - (e + 1) * batches) != 0.0:
             break
     return (losses, norms, rates, steps_done), (k, c, m_k, m_c, s_k, s_c)

@@ -281,6 +281,6 @@ def train(
                     b3[i, j] = b3_new[i, j]
         losses[e] = loss_sum / float(N_all)
         norms[e] = largest
-        if steps_done[0] < (e + 1) * batches:
+        if float(steps_done[0] - (e + 1) * batches) != 0.0:
             break
     return (losses, norms, rates, steps_done), (W1, b1, W2, b2, W3, b3)

@@ -58,9 +58,7 @@ learning rate; and in an array of one, how many steps had a finite loss. After t
 """
 TRAIN = "train"
 _ADD, _SUB, _MUL, _FLOORDIV = (REGISTRY[name] for name in ("int_add", "int_sub", "int_mul", "int_floordiv"))
-_PLUS, _MINUS, _TIMES, _DIV, _NE, _MAX, _LT = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "ne", "maximum", "lt")
-)
+_MINUS, _TIMES, _DIV, _NE, _MAX = (REGISTRY[name] for name in ("sub", "mul", "div", "ne", "maximum"))
 _NONE, _ONE = Literal(0), Literal(1)
 
 
@@ -232,7 +230,8 @@ class _Writer:
         made += [
             Assign(Item(self.losses, place), total),
             Assign(Item(self.norms, place), Ref(self.norm)),
-            Break(Apply(_LT, (Item(self.reached, (_NONE,)), whole))),
+            # As a difference of integers, which float32 holds however many steps there are.
+            Break(_differs(Apply(TO_REAL, (Apply(_SUB, (Item(self.reached, (_NONE,)), whole)),)))),
         ]
         return For(self.epoch, Ref(self.epochs), tuple(made))
 
@@ -283,12 +282,16 @@ class _Writer:
             Assign(Ref(self.norm), Apply(_MAX, (Ref(self.norm), norm))),
             Assign(Item(self.rates, (Ref(self.epoch),)), rate),
             # Not a number, or infinite.
-            Break(Apply(_NE, (Apply(_MINUS, (Ref(self.loss), Ref(self.loss))), Literal(Fraction(0))))),
+            Break(_differs(Apply(_MINUS, (Ref(self.loss), Ref(self.loss))))),
             Assign(Item(self.reached, (_NONE,)), Apply(_ADD, (done, _ONE))),
         ]
         for name, expr in zip(self.carried, updated, strict=True):
             made += self._copied(name, expr)
         return made
+
+
+def _differs(expr: Expr) -> Expr:
+    return Apply(_NE, (expr, Literal(Fraction(0))))
 
 
 def _by_argument(doors: list[Statement], parameters: list[str]) -> list[Statement]:
