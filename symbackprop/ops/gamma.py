@@ -10,9 +10,9 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from scipy import special
 
 from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, call, helper
+from symbackprop.ops.scipy import special
 from symbackprop.ops.special import _over_integers, _zetas, callback, compiled_scalar, no_order
 
 

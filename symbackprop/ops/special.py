@@ -13,9 +13,9 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from scipy import special
 
 from symbackprop.ops.row import DIVISION, ELEMENTARY, SPECIAL, Op, Spelling, call, helper
+from symbackprop.ops.scipy import special
 
 
 def _erfcs(x: Any) -> Any:
