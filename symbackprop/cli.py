@@ -1,4 +1,4 @@
-"""The command line: emit a gradient module, look at it, check it.
+"""The command line: emit a gradient module, look at it, check it; fit a model.
 
 Exit status: 0 done, 1 a check failed, 2 the command cannot be carried out. Errors are one line on stderr. With `--json`
 a command prints one JSON object on stdout.
@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from symbackprop.api import emit_module
 from symbackprop.check import VERIFICATIONS, GradientReport, check_grad
+from symbackprop.cli_fit import add_fit_options, emitted_training, fit_command, is_training, relative
 from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import MARK
 from symbackprop.emit.escape import original
@@ -78,14 +79,16 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="symbackprop",
-        description="Compile SymPy models to readable, standalone gradient modules.",
+        description="Compile SymPy models to readable, standalone gradient modules, and train them.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"symbackprop {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     emit = _verb(verbs, "emit", "emit a gradient module", "emit MODEL.py:loss --wrt w,b -o gradient.py", _emit)
-    emit.add_argument("model", metavar="MODEL.py:NAME")
+    emit.add_argument(
+        "model", metavar="MODEL.py[:NAME]", help="an expression; or the training loop that a file defines"
+    )
     _add_options(emit)
     emit.add_argument(
         "--verify",
@@ -119,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--samples", type=int, help="points to draw; default: the model's AT, or 3 where it has none")
     check.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    fit = _verb(verbs, "fit", "run the training that a file defines", "fit examples/train_two_moons.py", fit_command)
+    add_fit_options(fit)
     return parser
 
 
@@ -191,6 +196,8 @@ def _check_overwriting(arguments: argparse.Namespace) -> None:
 
 
 def _emitted(arguments: argparse.Namespace) -> str:
+    if is_training(arguments.model):
+        return emitted_training(arguments)
     model = load_model(arguments.model)
     wrt = _symbols(model, arguments.wrt, "--wrt", alone=True)
     regenerate = _command(arguments, model)
@@ -206,9 +213,7 @@ def _emitted(arguments: argparse.Namespace) -> str:
 
 def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
     """The command that writes the module again, the model's path being relative to the module's folder."""
-    folder = Path(arguments.output).resolve().parent if arguments.output else Path.cwd()
-    path = os.path.relpath(model.path.resolve(), folder).replace(os.sep, "/")
-    words = ["symbackprop", "emit", f"{path}:{model.name}"]
+    words = ["symbackprop", "emit", f"{relative(arguments, model.path)}:{model.name}"]
     for option in ("wrt", "args", "batch", "reduce"):
         if getattr(arguments, option) is not None:
             words += [f"--{option}", getattr(arguments, option)]
@@ -313,6 +318,8 @@ def _checked(what: str, arguments: argparse.Namespace) -> dict[str, Any]:
     if _emitted(emitting) != path.read_text(encoding="utf-8"):
         said = f"is not what its model emits today; write it again with: symbackprop {_rewrite(emitting)}"
         return {"what": what, "passed": False, "fresh": False, "said": said}
+    if is_training(emitting.model):
+        return {"what": what, "passed": True, "fresh": True, "said": "is what its training emits today"}
     model = load_model(emitting.model)
     result = _gradient_result(
         what, model, _symbols(model, emitting.wrt, "--wrt", alone=True), emitting.kinks, arguments
@@ -321,6 +328,8 @@ def _checked(what: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rewrite(emitting: argparse.Namespace) -> str:
+    if is_training(emitting.model):
+        return shlex.join(["emit", emitting.model, "--target", emitting.target, "-o", emitting.output])
     words = shlex.split(_command(emitting, load_model(emitting.model)))[1:]
     return shlex.join(["emit", emitting.model, *words[2:], "-o", emitting.output])
 

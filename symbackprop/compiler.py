@@ -45,6 +45,9 @@ _SHOWN = 10
 _SPARING = (guard, stabilise, removable)
 """The passes over derivatives that leave the values as they are, in order."""
 
+_ALL, DERIVATIVE, TARGET = slice(None), slice(-1), slice(4, None)
+"""Of the passes of `optimise`: all; all but the checks of places; those that make a derivative a target's."""
+
 Observer = Callable[[str, Graph], Any]
 """Called with the name of each step and the graph after it."""
 
@@ -88,7 +91,7 @@ class Compiled:
 
 
 @contextmanager
-def _collection_paused() -> Iterator[None]:
+def collection_paused() -> Iterator[None]:
     """No garbage collection while graphs grow: they hold no cycles, and collecting cost 30 % on 20,000 nodes."""
     enabled = gc.isenabled()
     gc.disable()
@@ -99,11 +102,38 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-@_collection_paused()
+@collection_paused()
 def compile_request(request: Request, observe: Observer | None = None) -> Compiled:
     """Everything from the user's expression to the text of a module."""
     observe = observe or (lambda step, graph: None)
     options = request.options
+    model, graph, formulas = understood(request, observe)
+    signature = agree(model, request.mode, graph)
+    graph = differentiate(graph, model, signature, options)
+    observe(request.mode, graph)
+    graph = optimise(graph, options.target, signature.value_count, observe)
+    signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
+    program = lower(graph, signature, options.target, (True,))
+    stats = statistics(graph, program, signature, options.dtype, model.batched)
+    counts = counts_text(stats, model.batched)
+    return Compiled(program, signature, graph, stats, header_of(request, model, formulas, counts), options.target)
+
+
+def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
+    options = request.options
+    return Header(
+        title=_title(request),
+        formulas=formulas,
+        kinks=options.kinks,
+        dtype=options.dtype,
+        counts=counts,
+        reduce=_reduce_text(options, model.batched),
+        regenerate=request.regenerate,
+    )
+
+
+def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
+    """The model, its values as they are differentiated, and its formulas."""
     let, body = split_cse(request.expr)
     model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
     _check(model, request)
@@ -114,23 +144,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     for step, run in (("stabilise", stabilise), ("removable", removable), ("contract", contract)):
         graph = _everywhere(step, run, graph)
         observe(step, graph)
-    signature = agree(model, request.mode, graph)
-    graph = differentiate(graph, model, signature, options)
-    observe(request.mode, graph)
-    graph = optimise(graph, options.target, signature.value_count, observe)
-    signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
-    program = lower(graph, signature, options.target, (True,))
-    stats = statistics(graph, program, signature, options.dtype, model.batched)
-    header = Header(
-        title=_title(request),
-        formulas=formulas,
-        kinks=options.kinks,
-        dtype=options.dtype,
-        counts=counts_text(stats, model.batched),
-        reduce=_reduce_text(options, model.batched),
-        regenerate=request.regenerate,
-    )
-    return Compiled(program, signature, graph, stats, header, options.target)
+    return model, graph, formulas
 
 
 def _check(model: Model, request: Request) -> None:
@@ -277,8 +291,8 @@ def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: s
     return _at_places(builder.graph([value, *gradient]), model)
 
 
-def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None) -> Graph:
-    """The passes after differentiation, in order."""
+def optimise(graph: Graph, target: str, values: int, observe: Observer | None = None, stages: slice = _ALL) -> Graph:
+    """The passes after differentiation, in order; `stages` are some of them, see `DERIVATIVE` and `TARGET`."""
     steps: list[tuple[str, Callable[[Graph], Graph]]] = [
         ("guard", guard),
         ("stabilise adjoints", stabilise),
@@ -291,7 +305,7 @@ def optimise(graph: Graph, target: str, values: int, observe: Observer | None = 
         ("settle", settle),
         ("bounds", bounds),
     ]
-    for step, run in steps:
+    for step, run in steps[stages]:
         # What a body gives first is no user value, which would be spared.
         whole = partial(run, values=values) if run in _SPARING else run
         graph = bounds(graph) if run is bounds else whole(map_bodies(graph, f"{step} {target}", run))

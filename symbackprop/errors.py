@@ -14,6 +14,7 @@
      ├── OptionError             (ValueError)           an option with a value that it does not have
      ├── EmitError               (ValueError)           a target that cannot say this
      ├── ModelError              (ValueError)           a model file that cannot be used
+     ├── Diverged                (RuntimeError)         a training whose loss is no longer a finite number
      ├── JitError                (RuntimeError)         Numba or LLVM refused the emitted code
      └── InternalCompilerError   (RuntimeError)         our own mistake: please report it
 
@@ -21,6 +22,8 @@ A class that also derives from a builtin can be caught as that builtin by caller
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class SymbackpropError(Exception):
@@ -69,6 +72,12 @@ class EmitError(SymbackpropError, ValueError):
 
 class ModelError(SymbackpropError, ValueError):
     """A model file is missing, fails to run, or does not define the name asked for."""
+
+
+class Diverged(SymbackpropError, RuntimeError):  # noqa: N818 - named like what is wrong
+    """The loss of a training became infinite, or not a number; `run` is what was reached before that epoch."""
+
+    run: Any = None
 
 
 class JitError(SymbackpropError, RuntimeError):

@@ -28,14 +28,17 @@ ORDER = (
     ("runtime",),
     ("agreement", "statistics"),
     ("compiler",),
+    ("loop_compiler",),
     ("check",),
+    ("train",),
     ("api",),
+    ("cli_fit",),
     ("cli",),
     ("__init__", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # SymPy and Numba stay where they belong; `mpmath` and SciPy are mathematics and may be anywhere.
-ONLY_IN = {"sympy": {"frontend"}, "numba": {"jit"}, "llvmlite": {"jit"}, "flint": {"ir", "check"}}
+ONLY_IN = {"sympy": {"frontend", "train"}, "numba": {"jit"}, "llvmlite": {"jit"}, "flint": {"ir", "check"}}
 # Source that is pasted into emitted modules, which import Numba themselves.
 PASTED = {PACKAGE / "ops" / "special.py"}
 

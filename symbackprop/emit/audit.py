@@ -16,6 +16,7 @@ _STATEMENTS_AND_EXPRESSIONS = frozenset(
     {
         ast.Return,
         ast.AugAssign,
+        ast.Break,
         ast.For,
         ast.If,
         ast.IfExp,
@@ -38,7 +39,7 @@ _STATEMENTS_AND_EXPRESSIONS = frozenset(
     }
 )
 _MODULES = frozenset({"math", "np", "special"})
-_BUILTINS = frozenset({"abs", "any", "float", "int", "len", "range", "max", "ValueError", "njit"})
+_BUILTINS = frozenset({"abs", "any", "float", "int", "len", "range", "max", "min", "ValueError", "njit"})
 # What may be asked of any array.
 _OF_ARRAYS = frozenset({"T", "mT", "shape", "sum", "prod", "max", "min", "copy", "ravel", "reshape", "astype"})
 # Functions that stand a level deeper in a module.

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from symbackprop.errors import EmitError
 
 
 def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
     """Write `text` to `path` as UTF-8 with Unix line ends. Raises EmitError, leaving what was there untouched."""
+    return replace_atomically(path, lambda stream: stream.write(text.encode("utf-8")))
+
+
+def replace_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
+    """Let `write` fill a file that then is at `path`. Raises EmitError, leaving what was there untouched."""
     target = Path(path)
     if target.is_dir():
         raise EmitError(f"cannot write {target}: it is a folder; name a file in it")
@@ -23,8 +30,8 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
     aside = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     try:
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            write(stream)
             stream.flush()
             os.fsync(stream.fileno())
         if place.exists():

@@ -34,6 +34,7 @@ from symbackprop.lower.program import (
     Ref,
     Require,
     Statement,
+    operands_of,
 )
 from symbackprop.ops import DType, Op, Spelling
 
@@ -105,6 +106,8 @@ class _Driver(Body):
         self.freed: list[str] = []
         self.borrowed: list[str] = []
         """Places for addresses of memory that a loop has for itself; null while it has none."""
+        self.growing: dict[str, tuple[str, str]] = {}
+        """Arrays whose size a loop decides: where their memory is kept, and of how many bytes."""
         self.room = _STACK_IN_ALL
         statements = self._with_inputs(function.body)
         self.doors = [s for s in statements if isinstance(s, _DOORS)]
@@ -160,6 +163,8 @@ class _Driver(Body):
             asm.do(f"call void @free(ptr {pointer})")
         for place in self.borrowed:
             asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {place}')})")
+        for kept, _ in self.growing.values():
+            asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {kept}')})")
         asm.do(f"ret i64 {asm.emit('load i64, ptr %status')}")
         head = f"define i64 @{self.function.name}(ptr %in, ptr %shapes, ptr %out) #0 {{"
         return [head, "entry:", *asm.stack, *asm.lines, "}"]
@@ -245,9 +250,12 @@ class _Driver(Body):
     # Memory.
 
     def _allocations(self, only_shapes: bool = False) -> None:
-        """Memory for all arrays, before anything else."""
+        """Memory for all arrays, before anything else; but for those whose size a loop decides."""
         for statement, _ in statements_in(self.rest):
-            if isinstance(statement, Allocate):
+            if isinstance(statement, Allocate) and not all(map(self._is_known, statement.extents)):
+                if not only_shapes:
+                    self._grow_later(statement)
+            elif isinstance(statement, Allocate):
                 self._make(statement, tuple(self.value(extent) for extent in statement.extents), only_shapes)
             elif isinstance(statement, Assign) and _is_made(statement):
                 assert isinstance(statement.target, Ref) and isinstance(statement.value, Apply)
@@ -299,6 +307,47 @@ class _Driver(Body):
         place = self.borrowed[-1]
         self.asm.do(f"call void @free(ptr {self.asm.emit(f'load ptr, ptr {place}')})")
         self.asm.do(f"store ptr null, ptr {place}")
+
+    def _is_known(self, extent: Expr) -> bool:
+        """Whether a length is known before the first loop."""
+        if isinstance(extent, Ref):
+            return extent.name in self.env
+        return all(map(self._is_known, operands_of(extent)))
+
+    def _grow_later(self, allocate: Allocate) -> None:
+        asm = self.asm
+        kept, size = f"%{asm.fresh('slot')}", f"%{asm.fresh('slot')}"
+        asm.stack += [f"  {kept} = alloca ptr", f"  {size} = alloca i64"]
+        asm.do(f"store ptr null, ptr {kept}")
+        asm.do(f"store i64 0, ptr {size}")
+        self.growing[allocate.name] = kept, size
+
+    def fill(self, allocate: Allocate) -> None:
+        if allocate.name in self.growing:
+            self._grow(allocate)
+        super().fill(allocate)
+
+    def _grow(self, allocate: Allocate) -> None:
+        """Memory of a size that is known only here; that of the turn before, where it is enough."""
+        asm, extents = self.asm, tuple(self.value(extent) for extent in allocate.extents)
+        kept, size = self.growing[allocate.name]
+        self.unit.declared["realloc"] = "declare ptr @realloc(ptr, i64)"
+        self.unit.declared["free"] = "declare void @free(ptr)"
+        wanted = asm.emit(
+            f"add i64 {asm.emit(f'mul i64 {self.size(extents).text}, {BYTES[self.element(allocate.dtype)]}')}, 8"
+        )
+        more, on = asm.fresh("more"), asm.fresh("on")
+        enough = asm.emit(f"icmp sle i64 {wanted}, {asm.emit(f'load i64, ptr {size}')}")
+        asm.do(f"br i1 {enough}, label %{on}, label %{more}")
+        asm.label(more)
+        made = asm.emit(f"call ptr @realloc(ptr {asm.emit(f'load ptr, ptr {kept}')}, i64 {wanted})")
+        good = Word(asm.emit(f"icmp ne ptr {made}, null"), "bool")
+        self.check(good, MemoryError, "there is not enough memory for the arrays on the way")
+        asm.do(f"store ptr {made}, ptr {kept}")
+        asm.do(f"store i64 {wanted}, ptr {size}")
+        asm.do(f"br label %{on}")
+        asm.label(on)
+        self.env[allocate.name] = Array(asm.emit(f"load ptr, ptr {kept}"), extents, allocate.dtype)
 
     def _result(self, position: int, result: Expr) -> None:
         asm = self.asm

@@ -19,6 +19,7 @@ from symbackprop.lower.program import (
     Allocate,
     Apply,
     Assign,
+    Break,
     Call,
     Effect,
     Expr,
@@ -65,8 +66,15 @@ class Body(LaneLoops):
                 product(self, operands)
             case Section():
                 pass
+            case Break(condition):
+                self._break(self.value(condition))
             case _:
                 raise NotLoweredError(f"a statement {type(statement).__name__}")
+
+    def _break(self, condition: Word) -> None:
+        asm, on = self.asm, self.asm.fresh("on")
+        asm.do(f"br i1 {condition.text}, label %{self.ends[-1]}, label %{on}")
+        asm.label(on)
 
     def _assign(self, target: Any, value: Expr) -> None:
         if isinstance(target, Item):

@@ -40,6 +40,8 @@ class LaneLoops(Values):
         super().__init__(unit, function)
         self.sums: dict[str, Sum] = {}
         """In a loop that runs in lanes: its sums over turns."""
+        self.ends: list[str] = []
+        """The blocks behind the loops that are open, innermost last."""
 
     def borrow(self, size: Word) -> str:
         """Memory of so many bytes, at the start of a line of the cache."""
@@ -212,7 +214,9 @@ class LaneLoops(Values):
         index = asm.emit(f"load i64, ptr {counter}")
         asm.do(f"br i1 {asm.emit(f'icmp slt i64 {index}, {extent.text}')}, label %{body}, label %{after}")
         asm.label(body)
+        self.ends.append(after)
         turn(Word(index, "int"))
+        self.ends.pop()
         following = asm.emit(f"add nuw nsw i64 {index}, {step}")
         asm.do(f"store i64 {following}, ptr {counter}")
         asm.do(f"br label %{head}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from symbackprop.emit.assembly import Assembler, Word
 from symbackprop.errors import InternalCompilerError
-from symbackprop.lower.program import Expr, Function, Item, Ref
+from symbackprop.lower.program import Expr, Function, Item, Ref, Rows
 from symbackprop.ops import DType, Spelling
 
 BYTES = {"double": 8, "float": 4, "i64": 8, "i8": 1}
@@ -92,6 +92,10 @@ class Memory:
                 index = self._flat(expr.place, array.extents)
                 start = self.asm.binary("mul", index, self.size(inner))
                 return Array(self._address(array, start), inner, array.kind)
+        if isinstance(expr, Rows):
+            array, first = self.array(expr.array), self.value(expr.start)
+            start = self.asm.binary("mul nsw", first, self.size(array.extents[1:]))
+            return Array(self._address(array, start), (self.value(expr.length), *array.extents[1:]), array.kind)
         return None
 
     def size(self, extents: Iterable[Word]) -> Word:

@@ -60,6 +60,9 @@ class Values(Memory):
                 word = product(self, operands)
                 assert word is not None
                 return word
+            case Invoke("min", (a, b)):
+                first, second = self.value(a), self.value(b)
+                return self.asm.choose(self.asm.compare("slt", first, second), first, second)
         raise NotLoweredError(f"an expression {type(expr).__name__}")
 
     def _number(self, number: Any) -> Word:

@@ -60,9 +60,14 @@ def emit(program: Program, signature: Signature, header: Header, target: str) ->
     parameters = program.functions[-1].parameters
     if signature.mode != "function":
         blocks.append(_derivative(dialect, program.functions[-1], signature.mode))
+    return joined(dialect, _docstring(signature, header, target, parameters), blocks)
+
+
+def joined(dialect: Dialect, docstring: str, blocks: list[str]) -> str:
+    """A module of these functions, with what they need before them."""
     helpers, bindings = _helpers(dialect)
     imports = "\n".join(dialect.imports("\n".join([*helpers, *bindings, *blocks])))
-    head = _docstring(signature, header, target, parameters) + (f"\n\n{imports}" if imports else "")
+    head = docstring + (f"\n\n{imports}" if imports else "")
     text = "\n\n\n".join([head, *helpers])
     if bindings:
         text += "\n\n\n" + "\n".join(bindings)
@@ -73,7 +78,7 @@ def stated(source: str, statement: str) -> str:
     """The text of a module whose header says one thing more, before the line that says who wrote it."""
     # Lines that a user has a say in are indented, or begin with words of ours.
     mark = f"\n{MARK} "
-    return source.replace(mark, "\n".join(["", *_filled(statement)]) + mark, 1)
+    return source.replace(mark, "\n".join(["", *filled(statement)]) + mark, 1)
 
 
 def _integers(program: Program) -> set[str]:
@@ -127,25 +132,25 @@ def _helpers(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 
 def _docstring(signature: Signature, header: Header, target: str, parameters: list[str]) -> str:
-    lines = [f'"""{_clipped(header.title)}', ""]
+    lines = [f'"""{clipped(header.title)}', ""]
     for formula in header.formulas:
-        first, *more = _filled(comment(formula))
+        first, *more = filled(comment(formula))
         lines += [f"    {first}", *[f"    {line}" for line in more]]
     lines += ["", "Arguments:"]
     width = max([len(name) for name in parameters], default=0)
     for argument, name in zip(signature.arguments, parameters, strict=True):
-        lines.append(f"    {name:<{width}}  {_described(argument, name)}")
+        lines.append(f"    {name:<{width}}  {described(argument, name)}")
     if not parameters:
         lines.append("    none")
     lines.append("")
     if signature.mode != "function":
-        leaves = ", ".join(_clipped(leaf.what) for leaf in signature.leaves) or "nothing"
+        leaves = ", ".join(clipped(leaf.what) for leaf in signature.leaves) or "nothing"
         order = ", in this order" if len(signature.leaves) > 1 else ""
         noun = _NOUNS[signature.mode].removeprefix("the ")
-        lines += _filled(f"{noun[0].upper()}{noun[1:]}: {leaves}{order}.")
+        lines += filled(f"{noun[0].upper()}{noun[1:]}: {leaves}{order}.")
     if header.reduce:
         lines.append(header.reduce)
-    lines += _filled(f"Operations: {header.counts}")
+    lines += filled(f"Operations: {header.counts}")
     lines.append(f"Target {target}, {header.dtype}. Kinks: {header.kinks}.")
     lines.append(f"{MARK} {__version__}; edits are lost when it is written again.")
     if header.regenerate:
@@ -153,7 +158,7 @@ def _docstring(signature: Signature, header: Header, target: str, parameters: li
     return "\n".join([*lines, '"""'])
 
 
-def _described(argument: Argument, name: str) -> str:
+def described(argument: Argument, name: str) -> str:
     kind = "integer" if argument.dtype == "int" else "real"
     what = f"{len(argument.members)} real numbers in an array" if argument.packed else f"{kind} number"
     if argument.dimension:
@@ -165,16 +170,16 @@ def _described(argument: Argument, name: str) -> str:
         what = f"{kind} numbers, one a sample, shape ({SAMPLES},)"
     if argument.packed:
         shown = ", ".join(argument.names[:8]) + (", ..." if len(argument.names) > 8 else "")
-        return f"{what}: {_clipped(shown)}"
-    return what if argument.names[0] == name else f"{what}; the symbol '{_clipped(argument.names[0])}'"
+        return f"{what}: {clipped(shown)}"
+    return what if argument.names[0] == name else f"{what}; the symbol '{clipped(argument.names[0])}'"
 
 
-def _clipped(text: str) -> str:
+def clipped(text: str) -> str:
     """A user's text as a header shows it: escaped, and of bounded length."""
     return comment(text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 3] + "...")
 
 
-def _filled(text: str) -> list[str]:
+def filled(text: str) -> list[str]:
     lines, line = [], ""
     for word in text.split(" "):
         if line and len(line) + len(word) + 1 > 96:

@@ -18,6 +18,7 @@ from symbackprop.lower.program import (
     Apply,
     Assign,
     Attribute,
+    Break,
     Call,
     Cast,
     Demand,
@@ -35,6 +36,7 @@ from symbackprop.lower.program import (
     Receive,
     Ref,
     Require,
+    Rows,
     Section,
     Statement,
     Subscript,
@@ -144,6 +146,9 @@ class Dialect:
                 return name, _ATOM
             case Item(array, place):
                 return self.item(array, [self.expression(index) for index in place]), _ATOM
+            case Rows(array, start, length):
+                first = self._bracketed(start, _STRENGTH["+"])
+                return f"{array}[{first} : {first} + {self._bracketed(length, _STRENGTH['*'])}]", _ATOM
             case Literal(number):
                 if type(number) is int:
                     return str(number), _STRENGTH["unary"] if number < 0 else _ATOM
@@ -264,6 +269,8 @@ class Dialect:
                 return [line] if len(line) <= LINE else wrapped(f"{indent}(", names, f") = {call}", indent)
             case Section(text):
                 return ["", f"{indent}# {text}"]
+            case Break(condition):
+                return [f"{indent}if {self.expression(condition)}:", f"{indent}    break"]
         raise InternalCompilerError(f"no way to spell {statement!r}")
 
     def _measured(self, measure: Measure) -> str:

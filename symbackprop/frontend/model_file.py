@@ -118,7 +118,7 @@ def load_model(reference: str) -> ModelFile:
     if not colon or not path_text or not name.isidentifier():
         raise ModelError(f"{reference!r} is not of the form MODEL.py:NAME, a Python file and a name that it defines")
     path = Path(path_text)
-    scope = vars(_run(path))
+    scope = vars(run_file(path))
     if name not in scope:
         found = [key for key, value in scope.items() if _is_model(value)]
         hint = f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
@@ -137,7 +137,8 @@ def _is_model(value: Any) -> bool:
     return isinstance(body, sp.Expr) and not isinstance(body, sp.Symbol | sp.Number)
 
 
-def _run(path: Path) -> ModuleType:
+def run_file(path: Path) -> ModuleType:
+    """What a Python file defines. Raises ModelError with one clear line."""
     if not path.is_file():
         raise ModelError(f"there is no file {path}")
     # A model may import its neighbours, as a script does.

@@ -15,6 +15,7 @@ from symbackprop.lower.program import (
     Allocate,
     Apply,
     Assign,
+    Break,
     Call,
     Effect,
     Expr,
@@ -161,7 +162,7 @@ def _expressions(statements: tuple[Statement, ...] | list[Statement]) -> Iterato
                     yield from target.place
                 elif isinstance(statement, Accumulate):
                     yield target
-            case Effect(value):
+            case Effect(value) | Break(value):
                 yield value
             case Allocate(_, extents):
                 yield from extents

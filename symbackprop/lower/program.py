@@ -6,8 +6,8 @@
     function  ::= name parameter* statement* result
     statement ::= Assign target expr | Accumulate target expr | For counter extent statement*
                 | Allocate name shape | Call function argument* | Effect expr | Cast parameter | Measure dimension
-                | Require array shape | Demand condition | Receive name* function | Section text
-    expr      ::= Ref name | Literal number | Item array place* | Apply op expr*
+                | Require array shape | Demand condition | Receive name* function | Section text | Break condition
+    expr      ::= Ref name | Literal number | Item array place* | Rows array start length | Apply op expr*
                 | Invoke callee expr* keyword* | Method expr name expr* keyword* | Attribute expr name
                 | Subscript expr piece* | MatMul expr expr | Group expr*
     target    ::= Ref | Item | Subscript
@@ -41,6 +41,14 @@ class Item(NamedTuple):
 
     array: str
     place: tuple[Expr, ...]
+
+
+class Rows(NamedTuple):
+    """Some rows of an array, in its memory: so many from one on."""
+
+    array: str
+    start: Expr
+    length: Expr
 
 
 class Apply(NamedTuple):
@@ -92,7 +100,7 @@ class Text(NamedTuple):
     text: str
 
 
-Expr = Text | Ref | Literal | Item | Apply | Invoke | Method | Attribute | Subscript | MatMul | Group
+Expr = Text | Ref | Literal | Item | Rows | Apply | Invoke | Method | Attribute | Subscript | MatMul | Group
 Target = Ref | Item | Subscript
 
 
@@ -207,7 +215,15 @@ class Section(NamedTuple):
     text: str
 
 
-Statement = Assign | Accumulate | For | Allocate | Measure | Require | Demand | Call | Effect | Cast | Receive | Section
+class Break(NamedTuple):
+    """Leave the innermost loop where a condition holds."""
+
+    condition: Expr
+
+
+Statement = (
+    Assign | Accumulate | For | Allocate | Measure | Require | Demand | Call | Effect | Cast | Receive | Section | Break
+)
 
 
 def operands_of(expr: Expr) -> tuple[Expr, ...]:
@@ -222,6 +238,8 @@ def operands_of(expr: Expr) -> tuple[Expr, ...]:
     match expr:
         case Invoke(_, operands, _) | Group(operands):
             return operands
+        case Rows(_, start, length):
+            return start, length
         case Method(owner, _, operands, _):
             return owner, *operands
         case Attribute(owner, _):
@@ -238,6 +256,8 @@ def with_operands(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     match expr:
         case Item(array, _):
             return Item(array, operands)
+        case Rows(array, _, _):
+            return Rows(array, *operands)
         case Apply(op, _):
             return Apply(op, operands)
         case Invoke(callee, _, keywords):

@@ -1,0 +1,103 @@
+"""``symbackprop fit``, and ``emit`` and ``check`` of the loop that a file defines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symbackprop import Run
+from symbackprop.cli import main
+
+MODEL = """
+import numpy as np
+import sympy as sp
+from symbackprop import SGD, affine, mse
+
+N = sp.Symbol("N", integer=True, positive=True)
+X, y = sp.MatrixSymbol("X", N, 2), sp.MatrixSymbol("y", N, 1)
+w, b = sp.MatrixSymbol("w", 2, 1), sp.Symbol("b")
+loss, batch = mse(affine(X, w, b), y), N
+params = {w: np.zeros((2, 1)), b: 0.0}
+data = {X: np.array([[0.0, 1], [1, 0], [1, 1], [2, 1]]), y: np.array([[2.0], [3], [4], [6]])}
+optimizer = SGD(lr=0.1)
+metrics = {"squares": mse(affine(X, w, b), y)}
+fit = {"epochs": 2000}
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "line.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert main(["fit", "line.py", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_fit_says_what_came_out(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "line.py", "--backend", "numpy", "--epochs", "50"]) == 0
+    out = capsys.readouterr().out
+    assert "SGD(lr=0.1) on X, y: 50 epochs, 50 steps" in out
+    assert "loss         16.25 ->" in out
+    assert "w            array of shape (2, 1)" in out
+    found = told(capsys)
+    assert (found["epochs"], found["route"]) == (2000, "direct")
+    np.testing.assert_allclose([*np.ravel(found["params"]["w"]), found["params"]["b"]], [2, 1, 1], atol=1e-6)
+    assert found["last"]["squares"] < 1e-10
+
+
+def test_options_override_and_runs_go_on(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = told(capsys, "--epochs", "20", "--batch-size", "3", "--lr", "0.05", "--seed", "4")
+    told(capsys, "--epochs", "12", "--batch-size", "3", "--lr", "0.05", "--seed", "4", "--save", "run.npz")
+    assert Run.load("run.npz").state.epochs == 12
+    rest = told(capsys, "--epochs", "8", "--batch-size", "3", "--lr", "0.05", "--resume", "run.npz")
+    assert rest["params"] == whole["params"]
+    assert rest["steps"] == whole["steps"] == 40
+
+
+def test_data_come_from_files(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("table.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,7\n1,1,9\n")
+    np.savez("arrays.npz", X=[[0.0, 1], [1, 0], [1, 1]], y=[[5.0], [7], [9]])
+    found = [told(capsys, "--data", name)["params"] for name in ("table.csv", "arrays.npz")]
+    assert found[0] == found[1]
+    np.testing.assert_allclose([*np.ravel(found[0]["w"]), found[0]["b"]], [4, 2, 3], atol=1e-5)
+
+
+def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for target in ("numpy", "numba"):
+        assert main(["emit", "line.py", "--target", target, "-o", "loop.py"]) == 0
+        assert f"From: symbackprop emit line.py --target {target}" in Path("loop.py").read_text()
+        assert main(["check", "loop.py"]) == 0
+    Path("line.py").write_text(MODEL.replace("mse(affine(X, w, b), y), N", "2*mse(affine(X, w, b), y), N"))
+    assert main(["check", "loop.py"]) == 1
+    assert "emit line.py --target numba -o loop.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["line.py", "--data", "none.csv"], "there is no file none.csv"),
+        (["line.py", "--data", "line.py"], "data come from a .csv or a .npz file"),
+        (["line.py", "--data", "bad.csv"], "bad.csv is no table of numbers"),
+        (["line.py", "--data", "short.csv"], "short.csv has no column X or X_1"),
+        (["line.py", "--resume", "line.py"], "line.py is no run that can be read"),
+        (["line.py", "--batch-size", "9"], "batch_size=9 is more than the 4 samples"),
+        (["line.py", "--lr", "-1"], "lr=-1.0"),
+        (["empty.py"], "does not define loss, params, data"),
+    ],
+)
+def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    Path("bad.csv").write_text("X_1,X_2,y\n0,one,5\n")
+    Path("short.csv").write_text("y\n5\n")
+    Path("empty.py").write_text("")
+    assert main(["fit", *words, "--backend", "numpy"]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
