@@ -198,7 +198,8 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                return (isinstance(extent, Literal) or self.open) and self.read(body)
+                known = isinstance(extent, Literal) or (self.open and self._is_shared((extent, statement.start)))
+                return known and self.read(body)
             case Assign(target, value):
                 self.items += _items(value)
                 if isinstance(target, Ref):
