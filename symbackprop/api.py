@@ -16,7 +16,7 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
-from symbackprop.runtime import CompiledFunction, direct_route
+from symbackprop.runtime import Blocks, CompiledFunction, direct_route
 
 
 class CompileOptions(TypedDict, total=False):
@@ -40,8 +40,6 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
     if unknown:
         known = ", ".join(CompileOptions.__annotations__)
         raise TypeError(f"compile_{mode}() has no option {sorted(unknown)[0]!r}; it takes {known}")
-    if options.get("parallel"):
-        raise OptionError("parallel=True is not available in this version; threads of your own may share a function")
     return Request(
         expr,
         wrt,
@@ -55,6 +53,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
             reduce=options.get("reduce"),
             route=options.get("route", "direct"),
             cache=options.get("cache", True),
+            parallel=options.get("parallel", False),
         ),
         options.get("name"),
         regenerate,
@@ -77,6 +76,7 @@ def _compile(request: Request) -> CompiledFunction:
         request.name or "",
         respell,
         direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
+        Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
     )
 
 
@@ -92,7 +92,8 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     "float64" or "float32", `kinks` (what a derivative is at a kink) "zero", "left", "right" or "raise". `name` is a
     title for the emitted module. `shapes` gives the shape of an IndexedBase that has none: ``{x: (n,)}``. With
     `backend="numba"`, `route` is "direct" (LLVM alone) or "njit" (Numba's front end), and `cache` keeps machine code in
-    the user's cache folder, or in that of the environment variable SYMBACKPROP_CACHE. `parallel=True` is refused.
+    the user's cache folder, or in that of the environment variable SYMBACKPROP_CACHE. `parallel=True` lets threads
+    share a batch, in blocks of samples whose sums are added up in order: any number of threads gives the same result.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
 

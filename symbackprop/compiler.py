@@ -149,6 +149,10 @@ def _check(model: Model, request: Request) -> None:
         )
     if request.options.reduce is not None and not model.batched:
         raise OptionError(f"reduce={request.options.reduce!r} needs batch=[...], the inputs that carry samples")
+    if request.options.parallel and not model.batched:
+        raise OptionError(
+            "parallel=True lets threads share a batch: it needs batch=[...], the inputs that carry samples"
+        )
     if model.batched and (request.mode not in ("grad", "function") or not scalar):
         raise OptionError("batch= is for compile_grad and compile_function of one expression")
 

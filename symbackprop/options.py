@@ -26,6 +26,8 @@ class Options:
     """How programs of target numba become machine code: past Numba's front end, or through it."""
     cache: bool = True
     """Whether machine code is kept on disk."""
+    parallel: bool = False
+    """Whether threads share a batch."""
 
     def __post_init__(self) -> None:
         _one_of("backend", self.target, TARGETS)
@@ -35,6 +37,10 @@ class Options:
         _one_of("route", self.route, ROUTES)
         if self.target == "python" and self.dtype == "float32":
             raise OptionError("backend='python' computes with Python's floats, which are float64; use numpy or numba")
+        if self.parallel and (self.target != "numba" or self.route != "direct"):
+            raise OptionError(
+                "parallel=True needs machine code that runs without Python's lock: backend='numba', route='direct'"
+            )
 
 
 def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:

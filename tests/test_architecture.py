@@ -89,6 +89,19 @@ def test_numba_is_imported_only_when_something_goes_through_it() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_scipy_is_imported_only_for_models_that_need_it() -> None:
+    code = (
+        "import sys, sympy, symbackprop\n"
+        "x = sympy.Symbol('x')\n"
+        "for backend in ('python', 'numpy', 'numba'):\n"
+        "    assert symbackprop.compile_grad(sympy.sin(x), x, backend=backend)(0.0) == 1.0\n"
+        "assert not [name for name in sys.modules if name.startswith('scipy.')]\n"
+        "assert symbackprop.compile_grad(sympy.erfinv(x), x, backend='numpy')(0.0) > 0.88\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 def test_python_flint_is_imported_only_by_checks() -> None:
     code = (
         "import sys, sympy, symbackprop\n"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
-from scipy import special
 
 from symbackprop.errors import MissingDerivative, OptionError, UnsupportedExpression
 from symbackprop.frontend.functions import rows_by_class
 from symbackprop.frontend.problems import short
 from symbackprop.ops import Op, Spelling
 from symbackprop.ops.row import SPECIAL
+from symbackprop.ops.scipy import special
 
 if TYPE_CHECKING:
     from symbackprop.frontend.scalar import Translator

@@ -14,7 +14,6 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from scipy import special
 
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.ir.body import STATE, STEP
@@ -24,6 +23,7 @@ from symbackprop.ops import Op
 from symbackprop.ops.control import SCAN
 from symbackprop.ops.extents import Polynomial, bound_by, dimensions, measured
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
+from symbackprop.ops.scipy import special
 
 _MPMATH_NAMES = {
     "pi": lambda: +mp.pi,

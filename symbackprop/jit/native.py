@@ -151,10 +151,11 @@ class Loaded:
 
 
 def _blas(name: str) -> int:
-    """The address of a function of BLAS, in the library that SciPy brings."""
-    from scipy.linalg import cython_blas
+    """The address of a function of BLAS or LAPACK, in the library that SciPy brings."""
+    from scipy.linalg import cython_blas, cython_lapack
 
-    capsule = cython_blas.__pyx_capi__[name]
+    functions = cython_blas.__pyx_capi__
+    capsule = functions[name] if name in functions else cython_lapack.__pyx_capi__[name]
     title, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     title.restype, title.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
@@ -225,9 +226,10 @@ class Native:
 
     def improve(self) -> None:
         """Make the code once more, with effort. Builtins that somebody holds stay what they are, and return
-        NotImplemented; `entries` are new ones.
+        NotImplemented; `entries` are new ones. Nothing happens where that is done already.
         """
-        self._load(hasty=False)
+        if self._hasty:
+            self._load(hasty=False)
 
     def _fill(self, dtype: str) -> None:
         """The constants of the entries: objects that live as long as the process."""

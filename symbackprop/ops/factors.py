@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg
 
 from symbackprop.ops.extents import plus, product
 from symbackprop.ops.row import Op, helper
+from symbackprop.ops.scipy import linalg
 
 
 def _factorise(a: Any) -> Any:

@@ -13,9 +13,9 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
-from scipy import special
 
 from symbackprop.ops.row import ARITHMETIC, DIVISION, ELEMENTARY, SPECIAL, Op, helper
+from symbackprop.ops.scipy import special
 
 _HALF = Fraction(1, 2)
 _TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586580")

@@ -22,8 +22,7 @@ def _sum_of_repeated(r: Rewriter, axes: Any, x: int) -> int | None:
     """Axes along which the operand only repeats itself become a factor."""
     if not r.is_op(x, BROADCAST):
         return None
-    shape, places = r.nodes[x].attributes
-    inner = r.operands(x)[0]
+    (shape, places), inner = r.nodes[x].attributes, r.operands(x)[0]
     own = _shape(r, inner)
     repeated = {a for a in axes if a not in places or (own[places.index(a)] == 1 and shape[a] != 1)}
     if not repeated:

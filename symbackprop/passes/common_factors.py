@@ -13,6 +13,7 @@ from symbackprop.ops.leaves import CONST
 
 _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("mul", "div", "neg"))
 _MOST_FACTORS = 8
+_ONE = Fraction(1)
 
 
 class Quotient(NamedTuple):
@@ -41,7 +42,7 @@ def _product(f: Functions, factors: Sequence[int]) -> Value:
 
 def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
     """A node as a quotient of products, squares taken apart as well."""
-    number = Fraction(1)
+    number = _ONE
     above: list[int] = []
     below: list[int] = []
     stack = [(index, True)]
@@ -80,7 +81,7 @@ def without_common(nodes: Sequence[Node], terms: Sequence[int]) -> tuple[Quotien
     if not above and not below:
         return None
     rest = [Quotient(part.number, _without(part.above, above), _without(part.below, below)) for part in split]
-    return Quotient(Fraction(1), list(above.elements()), list(below.elements())), rest
+    return Quotient(_ONE, list(above.elements()), list(below.elements())), rest
 
 
 def _disjoint(factors: list[int], others: list[int]) -> bool:

@@ -22,6 +22,7 @@ DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
 
+_NONE, _ONE = Fraction(0), Fraction(1)
 Parts = dict[int, Fraction]
 """Terms of a sum, with their coefficients."""
 _UNKNOWN: Any = object()
@@ -65,9 +66,9 @@ def terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
 
 
 def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
-    constant = Fraction(0)
+    constant = _NONE
     found: Parts = {}
-    stack: list[tuple[int, Fraction]] = [(index, Fraction(1))]
+    stack: list[tuple[int, Fraction]] = [(index, _ONE)]
     for _ in range(4 * MOST_TERMS):
         if not stack:
             return (constant, found) if len(found) <= MOST_TERMS else None
@@ -75,15 +76,15 @@ def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
         number = r.number(node)
         operands = r.operands(node)
         if number is not None:
-            constant += factor * number
+            constant += number if factor is _ONE else factor * number
         elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
             inner = r.memo.get(("terms", node), _UNKNOWN)
             if inner is None:
                 return None
             if inner is not _UNKNOWN:
-                constant += factor * inner[0]
+                constant = constant + factor * inner[0] if inner[0] else constant
                 for term, coefficient in inner[1].items():
-                    _count(found, term, factor * coefficient)
+                    _count(found, term, coefficient if factor is _ONE else factor * coefficient)
                 continue
             stack += [(operands[1], -factor if r.is_op(node, _SUB) else factor), (operands[0], factor)]
         elif r.is_op(node, _NEG):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.errors import CallError, ShapeMismatch
+from symbackprop.ir.signature import Structure
 
 
 def write(out: Any, result: Any, where: str = "out") -> Any:
@@ -19,6 +20,22 @@ def write(out: Any, result: Any, where: str = "out") -> Any:
     for array, value in pairs:
         array[...] = value
     return out
+
+
+def places(out: Any, structure: Structure) -> list[Any] | None:
+    """What stands in the places of a structure, in order; None where `out` has another structure."""
+    if structure.kind == "leaf":
+        return [out]
+    if structure.kind == "dict":
+        if not isinstance(out, dict) or set(out) != set(structure.keys):
+            return None
+        items = [out[key] for key in structure.keys]
+    else:
+        if not isinstance(out, list | tuple) or len(out) != len(structure.items):
+            return None
+        items = list(out)
+    inner = [places(item, own) for item, own in zip(items, structure.items, strict=True)]
+    return None if any(found is None for found in inner) else [place for found in inner for place in found or ()]
 
 
 def _pairs(out: Any, result: Any, where: str) -> list[tuple[Any, Any]]:

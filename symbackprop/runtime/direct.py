@@ -14,6 +14,8 @@ from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir.signature import Signature, Structure
 from symbackprop.jit.entry import FLAT, Nesting
+from symbackprop.jit.into import Into
+from symbackprop.jit.kernel import kernel
 from symbackprop.jit.native import Native, available, width
 from symbackprop.lower import Program, each
 from symbackprop.options import Options
@@ -37,6 +39,7 @@ class Direct:
         self.signature, self.dtype, self.programs = signature, dtype, programs
         self.assemblies = assemblies or {}
         self.natives: dict[str, Native] = {}
+        self.intos: dict[str, Into] = {}
 
     @cached_property
     def is_whole(self) -> bool:
@@ -79,6 +82,21 @@ class Direct:
         if result is NotImplemented:
             raise InternalCompilerError(f"{name} was called with other arguments than it was compiled for")
         return result
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The main function for callers that Numba compiles."""
+        name = self.main
+        native = self.native(name)
+        native.improve()
+        addresses = native.loaded.address(name), native.loaded.address(f"{name}_extents")
+        return kernel(self.assembly(name), addresses, native.loaded, self._nestings(name)[FLAT])
+
+    def into(self, name: str) -> Into:
+        """A function that fills arrays of the caller's."""
+        if name not in self.intos:
+            self.intos[name] = Into(self.assembly(name), self.native(name).loaded)
+        return self.intos[name]
 
     def columns(self, name: str, values: list[Any]) -> list[Any]:
         """The results of a function over 1-D arrays of its numbers: an array each, with an axis of entries in front."""

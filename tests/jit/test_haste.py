@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ at = np.linspace(0.7, 1.3, len(xs))
 
 
 def hasty(**options: Any) -> sb.CompiledFunction:
-    loss = sp.Mul(*xs) + sp.Add(*[sp.sin(a * b) for a, b in zip(xs, xs[1:], strict=False)])
+    loss = sp.Mul(*xs) + sp.Add(*[sp.sin(a * b) for a, b in pairwise(xs)])
     g = sb.compile_grad(loss, [xs], args=[xs], **options)
     assert g.route == "direct"
     return g
@@ -31,8 +32,8 @@ def _long_from_few_lines_on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_native(g: sb.CompiledFunction, name: str = "value_and_grad") -> native.Native:
-    assert g._direct is not None
-    return g._direct.natives[name]
+    assert g._runner.direct is not None
+    return g._runner.direct.natives[name]
 
 
 def test_the_answers_of_both_are_the_same_bits() -> None:
