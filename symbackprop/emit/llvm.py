@@ -86,7 +86,8 @@ def assemble(program: Program, name: str, dtype: str, width: int = 1) -> Assembl
     function = unit.functions[name]
     driver, extents = _Driver(unit, function), _Driver(unit, function)
     blocks = [driver.compute(), extents.measure()]
-    text = "\n\n".join(["\n".join(unit.declared.values()), *unit.blocks, *map("\n".join, blocks), _ATTRIBUTES])
+    ends = [_ATTRIBUTES, *["\n".join(unit.metadata)] * bool(unit.metadata)]
+    text = "\n\n".join(["\n".join(unit.declared.values()), *unit.blocks, *map("\n".join, blocks), *ends])
     parameters, results, libraries = tuple(driver.parameters), tuple(driver.results), tuple(sorted(unit.libraries))
     return Assembly(text + "\n", name, dtype, parameters, results, tuple(unit.errors), unit.helpers, libraries)
 

@@ -42,6 +42,8 @@ class LaneLoops(Values):
         """In a loop that runs in lanes: its sums over turns."""
         self.ends: list[str] = []
         """The blocks behind the loops that are open, innermost last."""
+        self.rare = False
+        """Whether loops are written that seldom run, or not long."""
 
     def borrow(self, size: Word) -> str:
         """Memory of so many bytes, at the start of a line of the cache."""
@@ -75,7 +77,9 @@ class LaneLoops(Values):
         names = [asm.fresh("branch"), asm.fresh("branch"), asm.fresh("join")]
         asm.do(f"br i1 {asm.binary('or', few, much).text}, label %{names[0]}, label %{names[1]}")
         asm.label(names[0])
+        before, self.rare = self.rare, True
         self.turn_by_turn(loop)
+        self.rare = before
         asm.do(f"br label %{names[2]}")
         asm.label(names[1])
         self._in_lanes(loop, private, sums, sizes)
@@ -175,7 +179,7 @@ class LaneLoops(Values):
     def _clear(self, summed: Sum) -> None:
         mine, symbol = summed
         first = _STARTS[symbol](self.asm, mine.kind)
-        self.loop(self.size(mine.extents), lambda index: self.store_register(mine, index, first))
+        self._once(mine, lambda index: self.store_register(mine, index, first))
 
     def _add_up(self, name: str, summed: Sum) -> None:
         """Add the sums of all lanes, in order, to what they are sums of."""
@@ -193,7 +197,15 @@ class LaneLoops(Values):
             else:
                 self.keep(name, before)
 
-        self.loop(self.size(mine.extents), add)
+        self._once(mine, add)
+
+    def _once(self, mine: Array, turn: Callable[[Word], None]) -> None:
+        """Do something for each entry, before or behind the turns."""
+        size = self.size(mine.extents)
+        # Of known size they are no loops in the end, and sums stay in registers.
+        before, self.rare = self.rare, self.rare or not size.constant
+        self.loop(size, turn)
+        self.rare = before
 
     def add_in_lanes(self, summed: Sum, place: tuple[Expr, ...], value: Word) -> None:
         mine, symbol = summed
@@ -219,8 +231,17 @@ class LaneLoops(Values):
         self.ends.pop()
         following = asm.emit(f"add nuw nsw i64 {index}, {step}")
         asm.do(f"store i64 {following}, ptr {counter}")
-        asm.do(f"br label %{head}")
+        asm.do(f"br label %{head}{self._as_it_is() if self.rare else ''}")
         asm.label(after)
+
+    def _as_it_is(self) -> str:
+        """What keeps LLVM from repeating the body of a loop: for a mixture of Gaussians half of its time went into what
+        stands around the loop in lanes.
+        """
+        known = self.unit.metadata
+        known += [] if known else ['!0 = !{!"llvm.loop.unroll.disable"}']
+        known.append(f"!{len(known)} = distinct !{{!{len(known)}, !0}}")
+        return f", !llvm.loop !{len(known) - 1}"
 
     def keep(self, name: str, word: Word) -> None:
         """Give a local that is assigned more than once another value."""

@@ -48,6 +48,7 @@ class Unit:
     helpers: dict[str, tuple[Spelling, int]] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
+    metadata: list[str] = field(default_factory=list)
 
     def error(self, kind: type[Exception], text: str) -> int:
         """The number of an error, from 1 on."""

@@ -36,14 +36,24 @@ RUN = 16
 
 
 def with_running_powers(statements: Iterable[Statement], new_name: Callable[[str], str]) -> list[Statement]:
-    """Statements in which the powers by a counter are running products."""
-    return [made for statement in statements for made in _rewritten(statement, new_name)]
+    """Statements in which the powers by the counter of a loop inside another are running products.
+
+    An outer loop may run in lanes, which takes about as long for a power as the product of one turn after the other.
+    """
+    return [_within(statement, new_name) for statement in statements]
+
+
+def _within(statement: Statement, new_name: Callable[[str], str]) -> Statement:
+    if not isinstance(statement, For):
+        return statement
+    return statement._replace(body=tuple([made for inner in statement.body for made in _rewritten(inner, new_name)]))
 
 
 def _rewritten(statement: Statement, new_name: Callable[[str], str]) -> list[Statement]:
     if not isinstance(statement, For):
         return [statement]
-    loop = statement._replace(body=tuple(with_running_powers(statement.body, new_name)))
+    loop = _within(statement, new_name)
+    assert isinstance(loop, For)
     steps = [inner for inner in loop.body if isinstance(inner, Assign | Accumulate)]
     powers: dict[Expr, Ref] = {}
     first: list[Statement] = []

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from symbackprop.lower.lanes import SUMMED
-from symbackprop.lower.places import Rows, accesses, is_shared, items_of, touched
+from symbackprop.lower.places import Rows, accesses, is_shared, items_of, names_of, touched
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
     Accumulate,
@@ -185,6 +185,8 @@ class _Turn:
         self.rows: set[str] = set()
         self.sums: set[str] = set()
         self.own: set[str] = set()
+        self.before: set[str] = set()
+        """What is read that the turn has not assigned: that of the turn before, if it is assigned later."""
         self.items: list[tuple[str, tuple[Expr, ...]]] = []
 
     def read(self, statements: Iterable[Statement]) -> bool:
@@ -196,16 +198,16 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                known = isinstance(extent, Literal) or (self.open and self._is_shared((extent, statement.start)))
-                return known and self.read(body)
+                inside = self.open or isinstance(extent, Literal)
+                return inside and self._is_shared((extent, statement.start)) and self.read(body)
             case Assign(target, value):
-                self.items += items_of(value)
+                self._look(value)
                 if isinstance(target, Ref):
                     self.own.add(target.name)
-                    return not isinstance(value, Invoke)
+                    return not isinstance(value, Invoke) and target.name not in self.before
                 return isinstance(target, Item) and self._row(target)
             case Accumulate(target, value, _, symbol):
-                self.items += items_of(value)
+                self._look(value)
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
@@ -217,6 +219,10 @@ class _Turn:
                 self.sums.add(target.array)
                 return symbol in SUMMED and self._is_shared(target.place)
         return False
+
+    def _look(self, value: Expr) -> None:
+        self.items += items_of(value)
+        self.before |= names_of(value) - self.own
 
     def is_own(self, place: tuple[Expr, ...]) -> bool:
         """Whether a place is in the row of the sample, and the same in all rows."""

@@ -77,6 +77,8 @@ def test_an_array_takes_the_place_of_one_that_the_same_loop_is_done_with() -> No
         nest(Accumulate(at("b", "i"), at("a", "i")), counters="ij"),
         # Read once more after it is written over.
         nest(Assign(at("b", "i"), at("x", "i")), Accumulate(Ref("s"), at("a", "i"))),
+        # Not there at all, but in a comment.
+        nest(Assign(at("c", "i"), at("a", "i"), "b")),
         # As a whole, by a library.
         For("i", Ref("n"), (copied("a", "b"),)),
         nest(Assign(at("b", "i"), at("a", "i")), Assign(Ref("s"), Ref("a"))),

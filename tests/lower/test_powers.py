@@ -109,11 +109,19 @@ def raised(base: Expr, exponent: Expr) -> Expr:
     ],
 )
 def test_other_powers_stay(loop: For) -> None:
+    nest = For("h", Ref("m"), (loop,))
+    assert with_running_powers([nest], lambda stem: stem) == [nest]
+
+
+def test_powers_by_the_outermost_counter_stay() -> None:
+    loop = For("j", Ref("m"), (Accumulate(s, raised(t, by)),))
     assert with_running_powers([loop], lambda stem: stem) == [loop]
 
 
 def test_one_product_serves_all_powers_that_are_the_same() -> None:
     loop = For("j", Ref("m"), (Accumulate(s, raised(t, by)), Accumulate(t, raised(Ref("u"), by)), Assign(s, by)))
     body = (Accumulate(s, raised(Ref("u"), by)), Accumulate(t, raised(Ref("u"), by)))
-    first, made = with_running_powers([loop._replace(body=body)], lambda stem: "v")
+    (nest,) = with_running_powers([For("h", Ref("m"), (loop._replace(body=body),))], lambda stem: "v")
+    assert isinstance(nest, For)
+    first, made = nest.body
     assert first == Assign(Ref("v"), Literal(1)) and isinstance(made, For) and len(made.body) == 3

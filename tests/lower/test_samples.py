@@ -21,6 +21,9 @@ from symbackprop import (
     softmax,
     tanh,
 )
+from symbackprop.lower.program import Accumulate, Allocate, Apply, Assign, For, Item, Ref, Statement
+from symbackprop.lower.samples import over_samples
+from symbackprop.ops import REGISTRY
 
 N = sp.Symbol("N", integer=True, positive=True)
 i, j = sp.symbols("i j", integer=True)
@@ -265,3 +268,31 @@ def test_a_place_that_differs_from_sample_to_sample_and_one_out_of_range() -> No
     for function in functions:
         with pytest.raises(IndexError):
             function.value_and_grad(*given)
+
+
+def test_what_one_turn_takes_from_the_one_before_keeps_it_out() -> None:
+    """A product that runs over the samples."""
+    running = Assign(Ref("v"), Apply(REGISTRY["mul"], (Ref("v"), Item("x", (Ref("i"),)))))
+    loops: list[Statement] = [
+        For("i", Ref("n"), (Assign(Item("a", (Ref("i"),)), Item("x", (Ref("i"),))),)),
+        For("i", Ref("n"), (running, Accumulate(Ref("s"), Ref("v")))),
+    ]
+    shapes = {"x": (Ref("n"),), "a": (Ref("n"),)}
+    given = [Allocate("a", (Ref("n"),))], shapes, {"s"}, ["i", "j", "k"], lambda stem: stem
+    assert over_samples(loops, *given) is None
+    own = running._replace(value=Item("x", (Ref("i"),)))
+    assert over_samples([loops[0], loops[1]._replace(body=(own, *loops[1].body[1:]))], *given) is not None
+
+
+@pytest.mark.parametrize("limits", [(0, 99), (c, 99), (0, c)])
+def test_samples_of_known_number_whose_loops_have_bounds_of_their_own(limits: tuple[Any, Any]) -> None:
+    square, vector = sp.IndexedBase("S", shape=(100, 100)), sp.IndexedBase("v", shape=(100,))
+    loss = sp.Sum(vector[c] * sp.Max(square[c, c], sp.Sum(square[e, e] * vector[c], (e, *limits))), (c, 0, 99))
+    functions = [compile_grad(loss, [square, vector], backend=backend) for backend in ("numba", "numpy")]
+    rng = np.random.default_rng(0)
+    given = rng.normal(size=(100, 100)), rng.normal(size=100)
+    (value, slopes), (other, theirs) = (function.value_and_grad(*given) for function in functions)
+    assert functions[0].route == "direct"
+    np.testing.assert_allclose(value, other, rtol=1e-12)
+    for mine, their in zip(slopes, theirs, strict=True):
+        np.testing.assert_allclose(mine, their, rtol=1e-10, atol=1e-11)
