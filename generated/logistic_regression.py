@@ -66,14 +66,13 @@ def value_and_grad(b, lam, w, x, y):
     """The value and the gradient, sharing their work."""
     b, lam, w, x, y, d, n = _inputs(b, lam, w, x, y)
     z1 = np.empty(n, np.float64)
-    v1_bar = np.empty(n, np.float64)
     z2 = np.empty(d, np.float64)
-    w_bar = np.empty(d, np.float64)
     np.dot(x, w, z1)  # x @ w
 
     # Adjoints, from the result back to the inputs.
     total = 0.0
     b_bar = 0.0
+    v1_bar = z1  # in the place of z1
     for i in range(n):
         v1 = b + z1[i]  # b + x @ w
         v2 = math.exp(-abs(v1))  # exp(-abs(b + x @ w))
@@ -86,6 +85,7 @@ def value_and_grad(b, lam, w, x, y):
         total_2 += w[i] * w[i]
     result = total / n + 0.5 * (lam * total_2)
     np.dot(v1_bar, x, z2)
+    w_bar = z2  # in the place of z2
     for i in range(d):
         w_bar[i] = lam * w[i] + z2[i]  # adjoint of w
     return result, (w_bar, b_bar)

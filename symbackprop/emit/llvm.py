@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
-from symbackprop.emit.llvm_body import LOOP, Body, reassigned, statements_in
+from symbackprop.emit.llvm_body import LOOP, Body, reassigned
+from symbackprop.emit.llvm_lanes import LINE, statements_in
 from symbackprop.emit.llvm_memory import BYTES, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
@@ -42,6 +43,7 @@ _STACK = 1024
 """Arrays of up to so many entries stand on the stack; larger ones come from malloc."""
 _STACK_IN_ALL = 8 * _STACK
 """Together they take no more, since a thread's stack may be small: 256 KiB are not unusual."""
+_NO_MEMORY = "there is not enough memory for the arrays on the way"
 _ATTRIBUTES = """attributes #0 = { nounwind }
 attributes #1 = { nounwind willreturn memory(none) }
 attributes #2 = { nounwind noinline }"""
@@ -97,6 +99,8 @@ class _Driver(Body):
         self.freed: list[str] = []
         self.growing: dict[str, tuple[str, str]] = {}
         """Arrays whose size a loop decides: where their memory is kept, and of how many bytes."""
+        self.borrowed: list[str] = []
+        """Places for addresses of memory that a loop has for itself; null while it has none."""
         self.room = _STACK_IN_ALL
         statements = self._with_inputs(function.body)
         self.doors = [s for s in statements if isinstance(s, _DOORS)]
@@ -139,7 +143,7 @@ class _Driver(Body):
         self.exit = "done"
         for pointer in self.freed:
             good = Word(asm.emit(f"icmp ne ptr {pointer}, null"), "bool")
-            self.check(good, MemoryError, "there is not enough memory for the arrays on the way")
+            self.check(good, MemoryError, _NO_MEMORY)
         self.run(self.rest)
         for position, result in enumerate(self.function.results):
             self._result(position, result)
@@ -149,6 +153,8 @@ class _Driver(Body):
             asm.do(f"call void @free(ptr {pointer})")
         for kept, _ in self.growing.values():
             asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {kept}')})")
+        for place in self.borrowed:
+            asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {place}')})")
         asm.do(f"ret i64 {asm.emit('load i64, ptr %status')}")
         head = f"define i64 @{self.function.name}(ptr %in, ptr %shapes, ptr %out) #0 {{"
         return [head, "entry:", *asm.stack, *asm.lines, "}"]
@@ -243,13 +249,30 @@ class _Driver(Body):
             pointer = f"%{asm.fresh('slot')}"
             asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {element}], align 64")
             return pointer
-        self.unit.declared["malloc"] = "declare noalias ptr @malloc(i64)"
-        self.unit.declared["free"] = "declare void @free(ptr)"
         # Never of nothing, for which the C library may return null.
         length = asm.emit(f"add i64 {asm.emit(f'mul i64 {size.text}, {BYTES[element]}')}, 8")
-        pointer = asm.emit(f"call noalias ptr @malloc(i64 {length})")
-        self.freed.append(pointer)
-        return pointer
+        self.freed.append(self._malloc(length))
+        return self.freed[-1]
+
+    def _malloc(self, length: str) -> str:
+        self.unit.declared["malloc"] = "declare noalias ptr @malloc(i64)"
+        self.unit.declared["free"] = "declare void @free(ptr)"
+        return self.asm.emit(f"call noalias ptr @malloc(i64 {length})")
+
+    def borrow(self, size: Word) -> str:
+        asm, place = self.asm, f"%{self.asm.fresh('slot')}"
+        asm.stack += [f"  {place} = alloca ptr", f"  store ptr null, ptr {place}"]
+        self.borrowed.append(place)
+        pointer = self._malloc(asm.binary("add", size, asm.integer(LINE)).text)
+        self.check(Word(asm.emit(f"icmp ne ptr {pointer}, null"), "bool"), MemoryError, _NO_MEMORY)
+        asm.do(f"store ptr {pointer}, ptr {place}")
+        behind = asm.emit(f"ptrtoint ptr {asm.emit(f'getelementptr i8, ptr {pointer}, i64 {LINE}')} to i64")
+        return asm.emit(f"inttoptr i64 {asm.emit(f'and i64 {behind}, {-LINE}')} to ptr")
+
+    def give_back(self) -> None:
+        place = self.borrowed[-1]
+        self.asm.do(f"call void @free(ptr {self.asm.emit(f'load ptr, ptr {place}')})")
+        self.asm.do(f"store ptr null, ptr {place}")
 
     def _is_known(self, extent: Expr) -> bool:
         """Whether a length is known before the first loop."""

@@ -6,13 +6,14 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from symbackprop.emit.assembly import INSTRUCTIONS, Word
+from symbackprop.emit.assembly import Word
 from symbackprop.emit.llvm_blas import product
-from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot, Unit
-from symbackprop.emit.llvm_values import KINK_CHECKS, Values
+from symbackprop.emit.llvm_lanes import LaneLoops, combined, statements_in
+from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot
+from symbackprop.emit.llvm_values import KINK_CHECKS
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -23,7 +24,6 @@ from symbackprop.lower.program import (
     Effect,
     Expr,
     For,
-    Function,
     Invoke,
     Item,
     Literal,
@@ -32,22 +32,14 @@ from symbackprop.lower.program import (
     Statement,
     operands_of,
 )
-from symbackprop.ops import DType
 from symbackprop.ops.indexing import IN_RANGE
 
 LOOP = "\nloop"
 """What occurs in the text of a module that has a loop."""
 
 
-class Body(Values):
+class Body(LaneLoops):
     """Writes the body of one function."""
-
-    def __init__(self, unit: Unit, function: Function) -> None:
-        super().__init__(unit, function)
-        self.sums: dict[str, Array] = {}
-        """In a loop that runs in lanes: what its sums over turns are kept in, a lane each."""
-        self.ends: list[str] = []
-        """The blocks behind the loops that are open, innermost last."""
 
     # Statements.
 
@@ -61,11 +53,11 @@ class Body(Values):
                 self._assign(target, value)
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
-            case For(counter, extent, body, lanes):
-                if lanes and self.asm.width > 1:
-                    self._for_lanes(statement)
+            case For():
+                if statement.lanes and self.asm.width > 1 and self.lane is None:
+                    self.for_lanes(statement)
                 else:
-                    self._for(counter, self.value(extent), body)
+                    self.turn_by_turn(statement)
             case Allocate():
                 self.fill(statement)
             case Call(name, arguments):
@@ -96,153 +88,21 @@ class Body(Values):
             return
         word = self.value(value)
         if target.name in self.slots:
-            self._keep(target.name, word)
+            self.keep(target.name, word)
         else:
             self.env[target.name] = word
-
-    def _keep(self, name: str, word: Word) -> None:
-        """Give a local that is assigned more than once another value."""
-        slot, asm = self._slot(name, word.kind), self.asm
-        value = self.converted(word, slot.kind)
-        text = asm.spread(value) if slot.lanes else value.text
-        asm.do(f"store {asm.type(slot.kind, slot.lanes)} {text}, ptr {slot.pointer}")
-
-    def _slot(self, name: str, kind: DType) -> Slot:
-        found, lanes = self.env.get(name), self.lane is not None
-        if not isinstance(found, Slot) or found.lanes != lanes:
-            # On the stack of the function, wherever the name is first assigned.
-            pointer = f"%{self.asm.fresh('slot')}"
-            self.asm.stack.append(f"  {pointer} = alloca {self.asm.type(kind, lanes)}, align 64")
-            found = self.env[name] = Slot(pointer, kind, lanes)
-        return found
 
     def _accumulate(self, target: Any, value: Word, symbol: str) -> None:
         name, place = (target.name, ()) if isinstance(target, Ref) else (target.array, target.place)
         if name in self.sums:
-            self._add_in_lanes(self.sums[name], place, value)
+            self.add_in_lanes(self.sums[name], place, value)
             return
         before = self.value(target)
-        after = self.asm.binary(INSTRUCTIONS[before.kind][symbol], before, self.converted(value, before.kind))
+        after = combined(self.asm, symbol, before, self.converted(value, before.kind))
         if isinstance(target, Item):
             self.put(self.array(target.array), target.place, after)
         else:
-            self._keep(target.name, after)
-
-    def _for(self, counter: str, extent: Word, body: tuple[Statement, ...]) -> None:
-        outer = dict(self.env)
-
-        def turn(index: Word) -> None:
-            self.env[counter] = index
-            self.run(body)
-
-        self.loop(extent, turn)
-        # What the body names has no value after it, but for what has a place of its own.
-        self.env = {**{name: v for name, v in self.env.items() if isinstance(v, Slot | Array)}, **outer}
-
-    def _for_lanes(self, loop: For) -> None:
-        """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order."""
-        asm, outer = self.asm, dict(self.env)
-        flags, extent = asm.type("int", True), self.value(loop.extent)
-        for name in loop.private:
-            array = self.array(name)
-            self.env[name] = array._replace(pointer=self._registers(array), lanes=True)
-        self._sums_of(loop)
-        numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
-
-        def turn(first: Word) -> None:
-            mine = asm.emit(f"add {flags} {asm.spread(first)}, <{numbers}>")
-            self.mask = asm.emit(f"icmp slt {flags} {mine}, {asm.spread(extent)}")
-            self.lane, self.env[loop.counter] = (loop.counter, first), Word(mine, "int", True)
-            self.run(loop.body)
-
-        self.loop(extent, turn, asm.width)
-        self.lane, self.mask = None, ""
-        self.env = outer
-        sums, self.sums = self.sums, {}
-        for name, mine in sums.items():
-            self._add_up(name, mine)
-
-    def _registers(self, array: Array) -> str:
-        """Room for an entry in every lane, of an array of known size."""
-        size = self.size(array.extents)
-        if not size.constant:
-            raise NotLoweredError("an array of unknown size in each lane")
-        pointer = f"%{self.asm.fresh('slot')}"
-        own = self.asm.type(array.kind, True)
-        self.asm.stack.append(f"  {pointer} = alloca [{max(1, int(size.text))} x {own}], align 64")
-        return pointer
-
-    def _sums_of(self, loop: For) -> None:
-        """Start the sums over the turns, of numbers and of arrays, in every lane."""
-        asm = self.asm
-        inside = [s for s, _ in statements_in(loop.body)]
-        own = {s.target.name for s in inside if isinstance(s, Assign) and isinstance(s.target, Ref)} | {*loop.private}
-        for statement in inside:
-            target = statement.target if isinstance(statement, Accumulate) else None
-            if isinstance(target, Ref) and target.name not in own:
-                kept = self.env[target.name]
-                self.sums.setdefault(target.name, Array(f"%{asm.fresh('slot')}", (), kept.kind, True))
-            elif isinstance(target, Item) and target.array not in own and Ref(loop.counter) not in target.place:
-                array = self.array(target.array)
-                self.sums.setdefault(target.array, array._replace(pointer=f"%{asm.fresh('slot')}", lanes=True))
-        for mine in self.sums.values():
-            size = self.size(mine.extents)
-            if not size.constant:
-                raise NotLoweredError("a sum of unknown size in each lane")
-            register = asm.type(mine.kind, True)
-            asm.stack.append(f"  {mine.pointer} = alloca [{max(1, int(size.text))} x {register}], align 64")
-
-            def clear(index: Word, mine: Array = mine, register: str = register) -> None:
-                asm.do(f"store {register} zeroinitializer, ptr {self.register(mine, index)}, align 64")
-
-            self.loop(size, clear)
-
-    def _add_up(self, name: str, mine: Array) -> None:
-        """Add the sums of all lanes, in order, to what they are sums of."""
-        asm, register = self.asm, self.asm.type(mine.kind, True)
-
-        def add(index: Word) -> None:
-            total = asm.emit(f"load {register}, ptr {self.register(mine, index)}, align 64")
-            found = self.env[name]
-            before = self.load(found, index) if isinstance(found, Array) else self.value(Ref(name))
-            for lane in range(asm.width):
-                one = Word(asm.emit(f"extractelement {register} {total}, i64 {lane}"), mine.kind)
-                before = asm.binary(INSTRUCTIONS[mine.kind]["+"], before, one)
-            if isinstance(found, Array):
-                self.store(found, index, before)
-            else:
-                self._keep(name, before)
-
-        self.loop(self.size(mine.extents), add)
-
-    def _add_in_lanes(self, mine: Array, place: tuple[Expr, ...], value: Word) -> None:
-        asm, own = self.asm, self.asm.type(mine.kind, True)
-        pointer = self.register(mine, self._flat(place, mine.extents))
-        before = asm.emit(f"load {own}, ptr {pointer}, align 64")
-        instruction = INSTRUCTIONS[mine.kind]["+"]
-        after = asm.emit(f"{instruction} {own} {before}, {asm.spread(self.converted(value, mine.kind))}")
-        taken = asm.emit(f"select <{asm.width} x i1> {self.mask}, {own} {after}, {own} {before}")
-        asm.do(f"store {own} {taken}, ptr {pointer}, align 64")
-
-    def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1) -> None:
-        """Do something for 0, 1, ... up to an extent, or in wider steps."""
-        asm = self.asm
-        head, body, after = asm.fresh("loop"), asm.fresh("body"), asm.fresh("after")
-        counter = f"%{asm.fresh('slot')}"
-        asm.stack.append(f"  {counter} = alloca i64")
-        asm.do(f"store i64 0, ptr {counter}")
-        asm.do(f"br label %{head}")
-        asm.label(head)
-        index = asm.emit(f"load i64, ptr {counter}")
-        asm.do(f"br i1 {asm.emit(f'icmp slt i64 {index}, {extent.text}')}, label %{body}, label %{after}")
-        asm.label(body)
-        self.ends.append(after)
-        turn(Word(index, "int"))
-        self.ends.pop()
-        following = asm.emit(f"add nuw nsw i64 {index}, {step}")
-        asm.do(f"store i64 {following}, ptr {counter}")
-        asm.do(f"br label %{head}")
-        asm.label(after)
+            self.keep(target.name, after)
 
     def fill(self, allocate: Allocate) -> None:
         """Set the entries of a new array that starts from a number."""
@@ -318,14 +178,6 @@ def _may_fail(statement: Statement) -> bool:
         elif type(item) is not Ref and type(item) is not Literal:
             stack.extend([part for part in item if isinstance(part, tuple)])
     return False
-
-
-def statements_in(statements: Iterable[Statement], depth: tuple[int, ...] = ()) -> Iterator[tuple[Statement, Any]]:
-    """All statements, each with the loops that it stands in."""
-    for number, statement in enumerate(statements):
-        yield statement, depth
-        if isinstance(statement, For):
-            yield from statements_in(statement.body, (*depth, number))
 
 
 def reassigned(statements: list[Statement]) -> set[str]:

@@ -138,9 +138,7 @@ class Memory:
     def entry(self, array: Array, place: tuple[Expr, ...]) -> Word:
         """The entry at a place; of lanes, each its own."""
         if array.lanes:
-            index = self._flat(place, array.extents)
-            text = self.asm.emit(f"load {self.asm.type(array.kind, True)}, ptr {self.register(array, index)}, align 64")
-            return Word(text, array.kind, True)
+            return self.load_register(array, self._flat(place, array.extents))
         start = self._row(place, array.extents)
         if start is not None:
             return self._unpacked(self._masked("load", array, self._address(array, start)), array.kind)
@@ -151,12 +149,26 @@ class Memory:
             return self._unpacked(self._masked("gather", array, self._address(array, index)), array.kind)
         return self.load(array, index)
 
-    def register(self, array: Array, index: Word) -> str:
-        """Where the entries of all lanes stand, in an array that each has for itself."""
-        if index.lanes or array.kind == "bool":
+    # Arrays that each lane has for itself.
+
+    def load_register(self, array: Array, index: Word) -> Word:
+        own, place = self._register(array, index)
+        return Word(self.asm.emit(f"load {own}, ptr {place}"), array.kind, True)
+
+    def store_register(self, array: Array, index: Word, value: Word) -> None:
+        own, place = self._register(array, index)
+        self.asm.do(f"store {own} {self.asm.spread(value)}, ptr {place}")
+
+    def _register(self, array: Array, index: Word) -> tuple[str, str]:
+        """Where the entries of all lanes stand, and of which type they are together."""
+        if index.lanes:
             raise NotLoweredError("an index of its own in each lane, of an array that each has for itself")
         own = self.asm.type(array.kind, True)
-        return self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, i64 {index.text}")
+        return own, self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, i64 {index.text}")
+
+    def register_bytes(self, kind: DType) -> int:
+        """What an entry in every lane takes: a condition takes a bit."""
+        return max(1, self.asm.width // 8) if kind == "bool" else self.asm.width * BYTES[self.asm.scalar[kind]]
 
     def _is_regular(self, place: tuple[Expr, ...]) -> bool:
         """Whether lanes read at a distance that is the same from each to the next."""
@@ -185,9 +197,7 @@ class Memory:
 
     def put(self, array: Array, place: tuple[Expr, ...], value: Word) -> None:
         if array.lanes:
-            pointer = self.register(array, self._flat(place, array.extents))
-            own = self.asm.type(array.kind, True)
-            self.asm.do(f"store {own} {self.asm.spread(self.converted(value, array.kind))}, ptr {pointer}, align 64")
+            self.store_register(array, self._flat(place, array.extents), self.converted(value, array.kind))
             return
         start = self._row(place, array.extents)
         if start is not None:

@@ -12,6 +12,7 @@ from symbackprop.errors import EmitError, InternalCompilerError
 from symbackprop.ir import Number
 from symbackprop.ir.node import NAMED_NUMBERS, to_float
 from symbackprop.lower.program import (
+    EXTREMES,
     Accumulate,
     Allocate,
     Apply,
@@ -233,10 +234,13 @@ class Dialect:
             case Accumulate(target, Apply(op, (operand,)), note, "+") if op is _NEG:
                 taken = self._bracketed(operand, _STRENGTH["-"])
                 return [noted(f"{indent}{self.expression(target)} -= {taken}", note)]
+            case Accumulate(target, _, note, symbol) if symbol in EXTREMES:
+                return self.statement(Assign(target, statement.applied, note), indent)
             case Accumulate(target, value, note, symbol):
                 return [noted(f"{indent}{self.expression(target)} {symbol}= {self.expression(value)}", note)]
             case For(counter, extent, body):
-                lines = [f"{indent}for {counter} in range({self.expression(extent)}):"]
+                turns = [statement.start, extent] if statement.start != Literal(0) else [extent]
+                lines = [f"{indent}for {counter} in range({', '.join(map(self.expression, turns))}):"]
                 for inner in body:
                     spelled = self.statement(inner, indent + "    ")
                     lines.extend(spelled[1:] if not spelled[0] and lines[-1].endswith(":") else spelled)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from symbackprop.ir import Graph
 from symbackprop.ir.text import number_text
-from symbackprop.ops import Op
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.contraction import ADD_DIAGONAL, BROADCAST, CONTRACT, DIAGONAL, DIAGONALIZE, RESHAPE, TRANSPOSE
 from symbackprop.ops.control import SCAN
 from symbackprop.ops.indexing import GATHER, IOTA, PAD, SCATTER_ADD, SIZE, SLICE
@@ -21,6 +21,10 @@ VIEWS = frozenset({BROADCAST, TRANSPOSE, RESHAPE, SLICE, DIAGONAL})
 LEAVES = frozenset({CONST, INPUT, LENGTH, SIZE, IOTA})
 # Rows that a whole-array target writes in several statements.
 _STATEMENTS = frozenset({ADD_DIAGONAL, PAD, SCATTER_ADD, DIAGONALIZE})
+# What `lower.ranges` makes of a condition on indices is no wider, and mostly nothing.
+_WIDEST_OF_INDICES = 20
+_AND = REGISTRY["logical_and"]
+_ON_INDICES = frozenset(REGISTRY[name] for name in ("int_add", "int_sub", "int_mul", "to_real", "ge", "logical_and"))
 _NOTHING = (-1, "")
 
 
@@ -31,6 +35,7 @@ def plan(graph: Graph, target: str, name_width: int = 5) -> list[bool]:
     in_loops = {operand for node in graph.nodes if node.op is SCAN for operand in node.operands}
     met_as_it_is = _met_as_it_is(graph) if loops else [True] * len(graph.nodes)
     results = set(graph.outputs)
+    counted = _counted(graph) if loops else [False] * len(graph.nodes)
     assigned = [False] * len(graph.nodes)
     width = [name_width] * len(graph.nodes)
     for index, node in enumerate(graph.nodes):
@@ -43,17 +48,17 @@ def plan(graph: Graph, target: str, name_width: int = 5) -> list[bool]:
             width[index] = total
             continue
         inline = (
-            uses[index] == 1
-            and total <= WIDEST
+            (uses[index] == 1 or counted[index])
+            and (total <= WIDEST or counted[index])
             and index not in results
             and index not in in_loops
             and index not in graph.labels
             and graph.derived.get(index, _NOTHING)[0] not in graph.labels
             and (op.elementwise or op is GATHER if loops else op not in _STATEMENTS)
-            and (not node.type.shape or met_as_it_is[index])
+            and (not node.type.shape or met_as_it_is[index] or counted[index])
         )
         if inline:
-            width[index] = total
+            width[index] = min(total, _WIDEST_OF_INDICES) if counted[index] and op is not _AND else total
         else:
             assigned[index] = True
     return assigned
@@ -73,6 +78,17 @@ def _leaf_width(op: Op, attributes: object, name_width: int) -> int:
     if op is CONST:
         return len(number_text(attributes)) + 2  # type: ignore[arg-type]
     return len(str(attributes)) if op is INPUT else name_width
+
+
+def _counted(graph: Graph) -> list[bool]:
+    """Whether a node is arithmetic on indices and lengths alone: cheaper to do again than to store and to read."""
+    found = [False] * len(graph.nodes)
+    for index, node in enumerate(graph.nodes):
+        if node.op in LEAVES:
+            found[index] = node.op is not INPUT
+        elif node.op in VIEWS or node.op in _ON_INDICES:
+            found[index] = all(map(found.__getitem__, node.operands))
+    return found
 
 
 def _met_as_it_is(graph: Graph) -> list[bool]:

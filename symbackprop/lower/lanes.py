@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from symbackprop.lower.program import (
+    EXTREMES,
     Accumulate,
     Allocate,
     Apply,
@@ -30,6 +31,8 @@ from symbackprop.lower.program import (
 
 SHORTEST = 4
 """Loops of fewer turns are not worth a register."""
+SUMMED = frozenset({"+", *EXTREMES})
+"""Accumulations that may be one a lane, and brought together behind the loop."""
 
 
 def in_lanes(function: Function) -> Function:
@@ -79,7 +82,7 @@ def _fits(loop: For, readers: _Readers) -> bool:
     if not all(isinstance(s, Assign | Accumulate | Section) for s in loop.body):
         return False
     own: set[str] = set()
-    sums: set[str] = set()
+    sums: dict[str, str] = {}
     written: dict[str, tuple[Expr, ...]] = {}
     for statement in loop.body:
         if isinstance(statement, Section):
@@ -88,16 +91,15 @@ def _fits(loop: For, readers: _Readers) -> bool:
         target = statement.target
         if isinstance(target, Ref):
             if isinstance(statement, Accumulate):
-                if statement.symbol != "+" or target.name in own:
+                if statement.symbol not in SUMMED or sums.setdefault(target.name, statement.symbol) != statement.symbol:
                     return False
-                sums.add(target.name)
             elif target.name in own:
                 return False
             else:
                 own.add(target.name)
         elif not isinstance(target, Item) or not _is_own(target, loop.counter, written):
             return False
-    return not own & sums and readers.only_in(own, loop) and _reads_its_own(loop, own, sums, written)
+    return not own & sums.keys() and readers.only_in(own, loop) and _reads_its_own(loop, own, set(sums), written)
 
 
 def _is_own(target: Item, counter: str, written: dict[str, tuple[Expr, ...]]) -> bool:
@@ -152,6 +154,7 @@ def _expressions(statements: tuple[Statement, ...] | list[Statement]) -> Iterato
         match statement:
             case For(_, extent, body):
                 yield extent
+                yield statement.start
                 yield from _expressions(body)
             case Assign(target, value) | Accumulate(target, value):
                 yield value

@@ -26,6 +26,7 @@ from symbackprop.lower.program import (
     Statement,
     Target,
 )
+from symbackprop.lower.ranges import bounded
 from symbackprop.lower.samples import over_samples
 from symbackprop.lower.schedule import Scheduler
 from symbackprop.ops import REGISTRY, DType
@@ -41,7 +42,7 @@ _STARTS: dict[str, Number] = {
     "reduce_max": "-inf",
     "reduce_min": "inf",
 }
-_EXTREMES = {"reduce_max": REGISTRY["maximum"], "reduce_min": REGISTRY["minimum"]}
+_SYMBOLS = {"reduce_sum": "+", "reduce_prod": "*", "reduce_max": "max", "reduce_min": "min"}
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class LoopScheduler(Scheduler):
         place = self.place(nest.space)
         value = self.entries.at(node.operands[0], place)
         left = [axis for axis in range(rank) if axis not in axes]
-        first = Literal(_STARTS[node.op.name])
+        first, symbol = Literal(_STARTS[node.op.name]), _SYMBOLS[node.op.name]
         target, name = self._own(index)
         own = tuple(place[axis] for axis in left)
         note = "" if self.primal[index] else self.note(index, value, target)
@@ -197,18 +198,13 @@ class LoopScheduler(Scheduler):
             # The sum over the inner loops is a local of the outer ones.
             local = Ref(self.namer.temporary()) if left else Ref(name)
             nest.before.setdefault(len(left), []).append(Assign(local, first))
-            nest.body.append(self._accumulated(node.op.name, local, value, note))
+            nest.body.append(Accumulate(local, value, note, symbol))
             if left:
                 self.new_array(name, tuple(nest.space[axis] for axis in left))
                 nest.after.setdefault(len(left), []).append(Assign(Item(name, own), local))
             return
         self.new_array(name, tuple(nest.space[axis] for axis in left), first.number)
-        nest.body.append(self._accumulated(node.op.name, Item(name, own), value, note))
-
-    def _accumulated(self, row: str, target: Target, value: Expr, note: str) -> Statement:
-        if row in _EXTREMES:
-            return Assign(target, Apply(_EXTREMES[row], (target, value)), note)
-        return Accumulate(target, value, note, "+" if row == "reduce_sum" else "*")
+        nest.body.append(Accumulate(Item(name, own), value, note, symbol))
 
     def _put(self, index: int, nest: Nest) -> None:
         node = self.graph.nodes[index]
@@ -256,7 +252,8 @@ class LoopScheduler(Scheduler):
 
     def assemble(self) -> None:
         results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
-        made = self.statements()
+        zeros = {s.name for s in self.allocations if isinstance(s, Allocate) and s.fill == 0}
+        made = bounded(self.statements(), zeros)
         if self.target_name == "numba":
             made = self._over_samples(made, set(results))
         statements, borrowing = reuse(self.allocations, made, results)
@@ -280,13 +277,12 @@ class LoopScheduler(Scheduler):
     def _count_again(self, allocations: list[Allocate]) -> None:
         """What arrays there are, after some have shrunk to a row, or to a number."""
         known, self.shapes = self.shapes, {}
+        shapes = [*known.values(), *(argument.full_shape for argument in self.arguments)]
+        extents = {self.extent(extent): extent for shape in shapes for extent in shape}
         for shape in known.values():
             self.arrays.remove(shape)
         for allocation in allocations:
-            # An array of another size is a row, of known size.
-            shape = known.get(allocation.name, ())
-            if len(shape) != len(allocation.extents):
-                shape = tuple(extent.number for extent in allocation.extents if isinstance(extent, Literal))  # type: ignore[misc]
+            shape = tuple(extents[extent] for extent in allocation.extents)
             self.shapes[allocation.name] = shape
             self.arrays.append(shape)
 

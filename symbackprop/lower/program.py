@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from symbackprop.ir import Number
-from symbackprop.ops import DType, Op
+from symbackprop.ops import REGISTRY, DType, Op
 from symbackprop.ops.extents import Shape
 
 
@@ -111,12 +111,21 @@ class Assign(NamedTuple):
 
 
 class Accumulate(NamedTuple):
-    """``target = op(target, value)`` for addition or multiplication."""
+    """``target = op(target, value)`` for addition, multiplication or one of `EXTREMES`."""
 
     target: Target
     value: Expr
     note: str = ""
     symbol: str = "+"
+
+    @property
+    def applied(self) -> Expr:
+        """The right side of this as an assignment, for what no language has an operator for."""
+        return Apply(EXTREMES[self.symbol], (self.target, self.value))
+
+
+EXTREMES = {"max": REGISTRY["maximum"], "min": REGISTRY["minimum"]}
+"""Accumulations that languages have no operator for, and their rows: a nan passes on, as in np.maximum."""
 
 
 class For(NamedTuple):
@@ -127,6 +136,8 @@ class For(NamedTuple):
     """Whether several turns may run at once; see `lower.lanes`."""
     private: tuple[str, ...] = ()
     """Arrays that each turn has for itself."""
+    start: Expr = Literal(0)
+    """Where the counter starts; there is no turn where that is the extent or more."""
 
 
 class Allocate(NamedTuple):

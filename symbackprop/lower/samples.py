@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from symbackprop.lower.lanes import SUMMED
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
     Accumulate,
@@ -52,7 +53,8 @@ def over_samples(
     length = _samples(statements)
     if length is None:
         return None
-    fused = _Fused(counters[0], length)
+    own = {s.name for s in allocations if isinstance(s, Allocate)} - results
+    fused = _Fused(counters[0], length, _works_inside(statements, length, shapes, own))
     for statement in statements:
         loops = opened(statement, shapes, length, counters, name)
         if loops is None:
@@ -69,6 +71,27 @@ def _samples(statements: list[Statement]) -> Expr | None:
     return max(lengths, key=lengths.count) if lengths else None
 
 
+def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own: set[str]) -> bool:
+    """Whether a sample takes loops of unknown length over more axes than it reads or writes outside its turn, where
+    lanes of samples are far apart: a mixture of Gaussians, but not a softmax of rows.
+    """
+    depth = apart = 0
+    for loop in statements:
+        if isinstance(loop, For) and loop.extent == length:
+            depth = max(depth, _unknown_depth(loop.body))
+            turn = _Turn(loop.counter, True)
+            turn.read(loop.body)
+            for array, place in turn.items:
+                if array not in own and place[:1] == (Ref(loop.counter),):
+                    apart = max(apart, sum(number_of(extent) is None for extent in shapes.get(array, ())[1:]))
+    return depth > apart
+
+
+def _unknown_depth(statements: Iterable[Statement]) -> int:
+    loops = [s for s in statements if isinstance(s, For)]
+    return max([_unknown_depth(s.body) + (number_of(s.extent) is None) for s in loops], default=0)
+
+
 # Fusing.
 
 
@@ -78,6 +101,10 @@ class _Fused:
 
     counter: str
     length: Expr
+    open: bool
+    """Whether loops of unknown length may stand inside."""
+    products: int = 0
+    """Products that were loops or BLAS calls, and became loops inside."""
     before: list[Statement] = field(default_factory=list)
     body: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
@@ -97,8 +124,9 @@ class _Fused:
             (self.after or self.body or self.before).append(statement)
             return
         reads, writes = _touched(statement)
-        if isinstance(loop, For) and loop.extent == self.length and self._joins(loop):
+        if isinstance(loop, For) and self._is_whole(loop) and self._joins(loop):
             self.loops += 1
+            self.products += loop is not statement
             self.before += first
             self.body += loop.body
         elif reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
@@ -107,16 +135,19 @@ class _Fused:
         else:
             self.before.append(statement)
 
+    def _is_whole(self, loop: For) -> bool:
+        return loop.extent == self.length and loop.start == Literal(0)
+
     def _joins(self, loop: For) -> bool:
         """Whether a loop does for each sample what only that sample, and sums so far, allow; if so it is noted."""
-        found = _Turn(self.counter)
+        found = _Turn(self.counter, self.open)
         if not found.read(loop.body):
             return False
         reads, _ = _touched(loop)
         if reads & (self.sums | self.late | found.sums) or found.sums & (self.rows | self.own):
             return False
         everything = self.rows | found.rows
-        if any(name in everything and place[:1] != (Ref(self.counter),) for name, place in found.items):
+        if any(name in everything and not found.is_own(place) for name, place in found.items):
             return False
         self.rows |= found.rows
         self.sums |= found.sums
@@ -124,7 +155,9 @@ class _Fused:
         return True
 
     def is_safe(self, shapes: Shapes) -> bool:
-        """Whether the sums fit the first-level cache."""
+        """Whether the sums fit the first-level cache, where BLAS would do as well otherwise."""
+        if not self.products:
+            return True
         total = 0
         for name in self.sums:
             size = product_of(number_of(extent) for extent in shapes.get(name, ()))
@@ -137,8 +170,8 @@ class _Fused:
 class _Turn:
     """What one turn of a loop reads and writes."""
 
-    def __init__(self, counter: str) -> None:
-        self.counter = counter
+    def __init__(self, counter: str, is_open: bool) -> None:
+        self.counter, self.open = counter, is_open
         self.rows: set[str] = set()
         self.sums: set[str] = set()
         self.own: set[str] = set()
@@ -153,7 +186,7 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                return isinstance(extent, Literal) and self.read(body)
+                return (isinstance(extent, Literal) or self.open) and self.read(body)
             case Assign(target, value):
                 self.look(value)
                 if isinstance(target, Ref):
@@ -165,14 +198,22 @@ class _Turn:
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
-                    return symbol == "+" or target.name in self.own
+                    return symbol in SUMMED or target.name in self.own
                 if not isinstance(target, Item):
                     return False
                 if target.place[:1] == (Ref(self.counter),):
                     return self._row(target)
                 self.sums.add(target.array)
-                return symbol == "+" and not any(_names(place) & {self.counter} for place in target.place)
+                return symbol in SUMMED and self._is_shared(target.place)
         return False
+
+    def is_own(self, place: tuple[Expr, ...]) -> bool:
+        """Whether a place is in the row of the sample, and the same in all rows."""
+        return place[:1] == (Ref(self.counter),) and self._is_shared(place[1:])
+
+    def _is_shared(self, place: tuple[Expr, ...]) -> bool:
+        """Whether all samples have this place."""
+        return not any(_names(item) & {self.counter, *self.own} or _reads_memory(item) for item in place)
 
     def _row(self, target: Item) -> bool:
         self.rows.add(target.array)
@@ -203,9 +244,7 @@ def _written(
     for statement in [*fused.before, *fused.after]:
         outside |= set().union(*_touched(statement))
     filled = {s.name for s in allocations if isinstance(s, Allocate) and s.fill is not None}
-    private = {
-        row for row in fused.rows - outside - filled if all(number_of(extent) is not None for extent in shapes[row][1:])
-    }
+    private = fused.rows - outside - filled
     copies, copied = _copies(fused, shapes, counters, name)
     body = [*copies, *[_rewritten(s, private, copied, fused.counter) for s in fused.body]]
     arrays = {row: shapes[row][1:] for row in private if len(shapes[row]) > 1}
@@ -231,8 +270,7 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     for array, place in _reads(fused.body):
         if array in fused.rows or array in copied or place[:1] != (Ref(fused.counter),) or array not in shapes:
             continue
-        width = number_of(shapes[array][1]) if len(shapes[array]) == 2 else None
-        if width is None or width < 2 or width > MOST_SUMMED:
+        if len(shapes[array]) != 2 or not 2 <= (number_of(shapes[array][1]) or MOST_SUMMED) <= MOST_SUMMED:
             continue
         copied[array] = name(f"{array}_row")
         inner = Ref(counters[1])
@@ -247,7 +285,7 @@ def _reads(statements: Iterable[Statement]) -> list[tuple[str, tuple[Expr, ...]]
         if isinstance(statement, For):
             found += _reads(statement.body)
         elif isinstance(statement, Assign | Accumulate):
-            turn = _Turn("")
+            turn = _Turn("", True)
             turn.look(statement.value)
             found += turn.items
     return found
@@ -275,6 +313,10 @@ def _own_row(expr: Expr, private: set[str], copied: dict[str, str], counter: str
     return made
 
 
+def _reads_memory(expr: Expr) -> bool:
+    return isinstance(expr, Item) or any(map(_reads_memory, operands_of(expr)))
+
+
 def _names(expr: Expr) -> set[str]:
     found: set[str] = set()
     stack = [expr]
@@ -292,7 +334,7 @@ def _touched(statement: Statement) -> tuple[set[str], set[str]]:
     """The names that a statement reads, and those that it writes."""
     match statement:
         case For(_, extent, body):
-            reads, writes = _names(extent), set()
+            reads, writes = _names(extent) | _names(statement.start), set()
             for inner in body:
                 more, written = _touched(inner)
                 reads |= more

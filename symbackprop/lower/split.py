@@ -86,7 +86,7 @@ def _cut_loop(cut: _Cut, loop: For) -> For:
     sums = [s for s in loop.body if isinstance(s, Accumulate)]
     calls = cut.into_parts([s for s in loop.body if not isinstance(s, Accumulate)], [s.value for s in sums])
     kept = [s._replace(value=_substitute(s.value, cut.slots)) for s in sums]
-    return For(loop.counter, loop.extent, (*calls, *kept))
+    return loop._replace(body=(*calls, *kept), lanes=False, private=())
 
 
 class _Cut:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import cache
 
+import numpy as np
+import pytest
+import sympy as sp
+
+import symbackprop as sb
 from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.program import (
     Accumulate,
@@ -49,6 +54,7 @@ def marked(*body: Statement, after: tuple[Statement, ...] = (), results: tuple[E
 SAFE: dict[str, tuple[Statement, ...]] = {
     "a sum": (Accumulate(total, a(i)),),
     "two sums": (Accumulate(total, a(i)), Accumulate(s, b(i)), Accumulate(total, b(i))),
+    "the largest and the smallest": (Accumulate(total, a(i), symbol="max"), Accumulate(s, a(i), symbol="min")),
     "own entries": (Assign(a(i), Apply(SIN, (b(i),))),),
     "own entries read again": (Assign(a(i), b(i)), Accumulate(a(i), b(i)), Accumulate(total, a(i))),
     "own names": (Assign(t, a(i)), Assign(b(i), t)),
@@ -68,6 +74,8 @@ UNSAFE: dict[str, tuple[Statement, ...]] = {
     "a running sum": (Accumulate(total, a(i)), Assign(b(i), total)),
     "a sum of itself": (Accumulate(total, Apply(REGISTRY["mul"], (total, a(i)))),),
     "a running product": (Accumulate(total, a(i), symbol="*"),),
+    "a running largest": (Accumulate(total, a(i), symbol="max"), Assign(b(i), total)),
+    "a sum and the largest in one": (Accumulate(total, a(i)), Accumulate(total, b(i), symbol="max")),
     "a sum that restarts": (Assign(total, Literal(0)), Accumulate(total, a(i))),
     "an array written by another name": (Assign(t, Ref("a")), Assign(a(i), b(i))),
     "a place read from what is written": (Assign(a(i), t), Assign(b(a(Literal(0)), i), t)),
@@ -91,3 +99,29 @@ def test_names_that_are_read_behind_the_loop_keep_it_out_of_lanes() -> None:
     assert not marked(*body, after=(Assign(b(t), Literal(0)),))
     assert not marked(*body, results=(t,))
     assert marked(*body, after=(Assign(s, total),))
+
+
+@cache
+def log_sum_exp(dtype: str) -> tuple[sb.CompiledFunction, ...]:
+    m, k = sp.symbols("m k", integer=True)
+    values = sp.IndexedBase("x", shape=(m,))
+    loss = sp.log(sp.Sum(sp.exp(values[k]), (k, 0, m - 1)))
+    routes = ({"backend": "numba"}, {"backend": "numba", "route": "njit"}, {"backend": "numpy"})
+    routes += ({"backend": "python"},) * (dtype == "float64")
+    return tuple(sb.compile_grad(loss, values, dtype=dtype, **route) for route in routes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 15, 16, 17, 33])
+def test_the_largest_of_lanes(size: int, dtype: str) -> None:
+    """Every remainder of entries; the largest first, last, infinite either way, or beside a nan, which passes on."""
+    drawn = np.random.default_rng(size).normal(size=size).astype(dtype)
+    for number, place in ((300.0, 0), (300.0, -1), (-300.0, 0), (np.inf, -1), (-np.inf, 0), (np.nan, -1), (np.nan, 0)):
+        point = drawn.copy()
+        point[place] = number
+        direct, *others = (function.value_and_grad(point) for function in log_sum_exp(dtype))
+        assert np.isnan(direct[0]) == np.isnan(number)
+        for value, slopes in others:
+            # Sums of up to 33 terms in another order.
+            np.testing.assert_allclose(direct[0], value, rtol=1e-14 if dtype == "float64" else 1e-6)
+            np.testing.assert_allclose(direct[1], slopes, rtol=1e-14 if dtype == "float64" else 2e-6, atol=1e-300)

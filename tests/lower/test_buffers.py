@@ -10,7 +10,7 @@ import sympy as sp
 
 from symbackprop import affine, compile_grad, mse, relu
 from symbackprop.lower.buffers import reuse
-from symbackprop.lower.program import Allocate, Assign, Effect, Invoke, Literal, Ref
+from symbackprop.lower.program import Accumulate, Allocate, Assign, Effect, For, Invoke, Item, Literal, Ref, Statement
 
 N = (Ref("n"),)
 
@@ -42,6 +42,49 @@ def test_an_array_borrows_from_one_that_is_read_no_more() -> None:
 )
 def test_arrays_that_keep_memory_of_their_own(allocations: list[Any], body: list[Any], kept: list[str]) -> None:
     assert reuse(allocations, body, kept) == ([*allocations, *body], [])
+
+
+def at(array: str, *place: str) -> Item:
+    return Item(array, tuple(map(Ref, place)))
+
+
+def nest(*body: Statement, counters: str = "i") -> Statement:
+    for counter in reversed(counters):
+        body = (For(counter, Ref("n"), body),)
+    return body[0]
+
+
+def borrows(statement: Statement, rank: int = 1) -> bool:
+    """Whether b, first written by this statement, borrows from a, which nobody reads after it."""
+    allocations: list[Any] = [Allocate(name, N * rank) for name in "ab"]
+    statements, borrowing = reuse(allocations, [copied("x", "a"), statement], ["b"])
+    assert (Assign(Ref("b"), Ref("a"), "in the place of a") in statements) == (borrowing == ["b"])
+    return bool(borrowing)
+
+
+def test_an_array_takes_the_place_of_one_that_the_same_loop_is_done_with() -> None:
+    assert borrows(nest(Assign(at("b", "i"), at("a", "i"))))
+    assert borrows(nest(Assign(at("a", "i"), at("x", "i")), Assign(at("b", "i"), at("a", "i"))))
+    assert borrows(nest(Assign(at("b", "i", "j"), at("a", "i", "j")), counters="ij"), rank=2)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        # Another entry, of another place, or of the same one at another turn.
+        nest(Assign(at("b", "i"), Item("a", (Literal(0),)))),
+        nest(Assign(at("b", "i", "j"), at("a", "j", "i")), counters="ij"),
+        nest(Accumulate(at("b", "i"), at("a", "i")), counters="ij"),
+        # Read once more after it is written over.
+        nest(Assign(at("b", "i"), at("x", "i")), Accumulate(Ref("s"), at("a", "i"))),
+        # As a whole, by a library.
+        For("i", Ref("n"), (copied("a", "b"),)),
+        nest(Assign(at("b", "i"), at("a", "i")), Assign(Ref("s"), Ref("a"))),
+    ],
+)
+def test_arrays_that_do_not_meet_place_by_place_are_two(statement: Statement) -> None:
+    rank = 2 if "j" in str(statement) and "Accumulate" not in str(statement) else 1
+    assert not borrows(statement, rank)
 
 
 @pytest.mark.parametrize("backend", ["numba", "python"])

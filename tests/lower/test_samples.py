@@ -165,3 +165,84 @@ def test_a_mean_over_no_samples_is_nan(loss: sp.Expr, backend: str) -> None:
     value, (slope,) = g.value_and_grad(0.5, 2.0, np.array([3.0, 5.0]))
     want = sum(float(sp.diff(loss, a).subs({a: 0.5, k: 2.0, x: at})) for at in (3, 5)) / 2
     assert float(slope) == pytest.approx(want, rel=1e-14)
+
+
+# Loops of unknown length inside.
+
+n, K, d = sp.symbols("n K d", integer=True)
+SHAPES = (K,), (K, d), (K, d), (n, d)
+al, q, mu, data = (sp.IndexedBase(name, shape=shape) for name, shape in zip("aqmx", SHAPES, strict=True))
+L = sp.IndexedBase("L", shape=(K, d, d))
+c, e, g = sp.symbols("c e g", integer=True)
+
+
+@cache
+def mixture(**options: Any) -> sb.CompiledFunction:
+    """A mixture of Gaussians by the factors of their precisions, lower triangles."""
+    apart = sp.exp(q[c, e]) * (data[i, e] - mu[c, e])
+    apart += sp.Sum(L[c, e, g] * (data[i, g] - mu[c, g]), (g, 0, e - 1))
+    inner = al[c] + sp.Sum(q[c, e], (e, 0, d - 1)) - sp.Sum(apart**2, (e, 0, d - 1)) / 2
+    loss = sp.Sum(sp.log(sp.Sum(sp.exp(inner), (c, 0, K - 1))), (i, 0, n - 1))
+    return compile_grad(loss, [al, mu, q, L], args=[al, mu, q, L, data], **options)
+
+
+def mixed(samples: int, components: int, axes: int, dtype: str = "float64") -> list[np.ndarray]:
+    rng = np.random.default_rng(samples)
+    shapes = (components,), (components, axes), (components, axes), (components, axes, axes), (samples, axes)
+    return [rng.normal(scale=0.3, size=shape).astype(dtype) for shape in shapes]
+
+
+# The last two need more memory in lanes than is taken for that; few samples do not fill the lanes.
+MIXED = [(1, 2, 3), (7, 3, 2), (8, 3, 2), (9, 1, 4), (17, 4, 3), (33, 5, 4), (9, 40, 14), (3, 40, 14)]
+
+
+@pytest.mark.parametrize("size", MIXED)
+def test_a_turn_with_loops_of_unknown_length(size: tuple[int, int, int]) -> None:
+    given = mixed(*size)
+    functions = [mixture(), mixture(backend="numpy"), mixture(backend="numba", route="njit")]
+    functions += [mixture(backend="python")] * (size[1] < 40)
+    (value, slopes), *others = (function.value_and_grad(*given) for function in functions)
+    assert mixture().route == "direct"
+    for other, theirs in others:
+        np.testing.assert_allclose(value, other, rtol=1e-13)
+        for mine, their in zip(slopes, theirs, strict=True):
+            # Sums over up to 33 samples and 40*14 products, in other orders.
+            np.testing.assert_allclose(mine, their, rtol=1e-10, atol=1e-12 * np.abs(their).max())
+
+
+def test_a_turn_with_loops_of_unknown_length_in_float32() -> None:
+    narrow, wide = (mixture(dtype=dtype).value_and_grad(*mixed(37, 3, 4, dtype)) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(narrow[0], wide[0], rtol=1e-5)
+    for mine, their in zip(narrow[1], wide[1], strict=True):
+        np.testing.assert_allclose(mine, their, rtol=1e-4, atol=1e-5 * np.abs(their).max())
+
+
+def test_a_mixture_is_one_loop_over_samples() -> None:
+    assert mixture().source.partition("def value_and_grad")[2].count("in range(n)") == 1
+
+
+def test_samples_whose_rows_are_far_apart_keep_their_loops() -> None:
+    """Each entry is read once: lanes of samples would read and write them one by one, lanes of entries side by side."""
+    loss = sp.Sum(sp.log(sp.Sum(sp.exp(data[i, e]), (e, 0, d - 1))), (i, 0, n - 1))
+    function = compile_grad(loss, [data])
+    assert function.source.partition("def value_and_grad")[2].count("in range(n)") > 1
+    x = np.random.default_rng(0).normal(size=(9, 7))
+    p = np.exp(x - x.max(1, keepdims=True))
+    np.testing.assert_allclose(function(x)[0], p / p.sum(1, keepdims=True), rtol=1e-14)
+
+
+def test_a_place_that_differs_from_sample_to_sample_and_one_out_of_range() -> None:
+    places = sp.IndexedBase("p", shape=(n,))
+    row = sp.Sum(sp.exp(al[c]) * sp.Sum(mu[c, e] ** 2, (e, 0, d - 1)), (c, 0, K - 1))
+    loss = sp.Sum(sp.sin(al[places[i]] * data[i, 0]) * row, (i, 0, n - 1))
+    args = [al, mu, data, places]
+    functions = [compile_grad(loss, [al, mu], args=args, backend=backend) for backend in ("numba", "numpy")]
+    given = [*mixed(21, 4, 3)[:2], mixed(21, 4, 3)[4], np.arange(21) % 4]
+    (value, slopes), (other, theirs) = (function.value_and_grad(*given) for function in functions)
+    np.testing.assert_allclose(value, other, rtol=1e-13)
+    for mine, their in zip(slopes, theirs, strict=True):
+        np.testing.assert_allclose(mine, their, rtol=1e-11, atol=1e-12)
+    given[-1] = np.where(np.arange(21) == 20, 4, given[-1])
+    for function in functions:
+        with pytest.raises(IndexError):
+            function.value_and_grad(*given)
