@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
 from symbackprop.emit.llvm_body import LOOP, Body, reassigned
-from symbackprop.emit.llvm_lanes import LINE, statements_in
-from symbackprop.emit.llvm_memory import BYTES, Array, NotLoweredError, Unit
+from symbackprop.emit.llvm_lanes import statements_in
+from symbackprop.emit.llvm_memory import BYTES, LINE, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import (
