@@ -215,14 +215,6 @@ def _modulo(b: Assembler, x: Word, y: Word) -> Word:
     return b.choose(b.compare("oeq", rest, zero), b.intrinsic("copysign", zero, y), nonzero)
 
 
-def _log_of_sum(b: Assembler, x: Word, y: Word) -> Word:
-    """log(exp(x) + exp(y)): the larger one, and log1p(exp(-|x - y|)); log(2) where they are equal, infinities too."""
-    distance = b.intrinsic("fabs", b.binary("fsub", x, y))
-    beyond = b.c_call("log1p", b.c_call("exp", b.negative(distance)))
-    shift = b.choose(b.compare("oeq", x, y), b.real(0.6931471805599453), beyond)
-    return b.binary("fadd", _larger(b, x, y, "oge"), shift)
-
-
 def _int_quotient(b: Assembler, x: Word, y: Word) -> Word:
     """Rounded down; 0 where y is 0, as Numba has it."""
     divisor = _divisor(b, y)
@@ -272,12 +264,19 @@ INTRINSICS = {"math.sqrt": "sqrt", "abs": "fabs", "np.floor": "floor", "np.ceil"
 SEQUENCES: dict[str, Callable[..., Word]] = {
     "np.maximum": lambda b, x, y: _larger(b, x, y, "oge"),
     "np.minimum": lambda b, x, y: _larger(b, x, y, "ole"),
-    "np.logaddexp": _log_of_sum,
     "np.sign": _sign,
     "%": _modulo,
 }
 INT_SEQUENCES: dict[str, Callable[..., Word]] = {"//": _int_quotient, "%": _int_rest}
-_LIBRARY = {"np.cbrt": "cbrt", "np.exp2": "exp2", "np.log2": "log2", "np.log10": "log10", "**": "pow"}
+# What has no function of this name there is among those of `maths`.
+_LIBRARY = {
+    "np.logaddexp": "logaddexp",
+    "np.cbrt": "cbrt",
+    "np.exp2": "exp2",
+    "np.log2": "log2",
+    "np.log10": "log10",
+    "**": "pow",
+}
 
 
 def c_function(callee: str) -> str | None:

@@ -11,8 +11,9 @@ What is lowered for target numba is spelled here: both routes run the same progr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from symbackprop.emit import llvm_lapack
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
 from symbackprop.emit.llvm_body import LOOP, Body, reassigned
 from symbackprop.emit.llvm_lanes import statements_in
@@ -21,6 +22,7 @@ from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import (
     Allocate,
+    Apply,
     Assign,
     Cast,
     Demand,
@@ -34,7 +36,7 @@ from symbackprop.lower.program import (
     Statement,
     operands_of,
 )
-from symbackprop.ops import DType, Spelling
+from symbackprop.ops import DType, Op, Spelling
 
 __all__ = ["LOOP", "Assembly", "NotLoweredError", "Parameter", "Result", "assemble"]
 
@@ -89,6 +91,11 @@ def assemble(program: Program, name: str, dtype: str, width: int = 1) -> Assembl
     return Assembly(text + "\n", name, dtype, parameters, results, tuple(unit.errors), unit.helpers, libraries)
 
 
+def _is_made(statement: Assign) -> bool:
+    """Whether a function of matrices makes the array that gets this name."""
+    return isinstance(statement.value, Apply) and statement.value.op in llvm_lapack.SHAPED_LIKE
+
+
 class _Driver(Body):
     """Writes the function that is called from outside."""
 
@@ -117,6 +124,9 @@ class _Driver(Body):
     def _owners(self) -> dict[str, int]:
         """The arrays that have the memory of a result, which the caller gives."""
         allocated = {s.name for s, _ in statements_in(self.rest) if isinstance(s, Allocate)}
+        allocated |= {
+            s.target.name for s in self.rest if isinstance(s, Assign) and isinstance(s.target, Ref) and _is_made(s)
+        }
         lenders = {
             s.target.name: s.value.name
             for s in self.rest
@@ -225,18 +235,43 @@ class _Driver(Body):
                 good = asm.compare(COMPARISONS["int"][relation], self.value(left), self.value(right))
                 self.check(good, ValueError, text)
 
+    # Functions of matrices.
+
+    def _assign(self, target: Any, value: Expr) -> None:
+        if isinstance(value, Apply) and value.op in llvm_lapack.SHAPED_LIKE:
+            assert isinstance(target, Ref)
+            llvm_lapack.into(self, value.op, value.operands, self.array(target.name))
+        else:
+            super()._assign(target, value)
+
+    def _apply(self, op: Op, operands: tuple[Expr, ...]) -> Word:
+        return llvm_lapack.number(self, op, operands) if op in llvm_lapack.NUMBERS else super()._apply(op, operands)
+
     # Memory.
 
     def _allocations(self, only_shapes: bool = False) -> None:
         """Memory for all arrays, before anything else; but for those whose size a loop decides."""
-        for allocate in [s for s, _ in statements_in(self.rest) if isinstance(s, Allocate)]:
-            if not all(self._is_known(extent) for extent in allocate.extents):
-                if not only_shapes:
-                    self._grow_later(allocate)
-                continue
-            extents = tuple(self.value(extent) for extent in allocate.extents)
-            pointer = "null" if only_shapes else self._memory(allocate, extents)
-            self.env[allocate.name] = Array(pointer, extents, allocate.dtype)
+        for statement, _ in statements_in(self.rest):
+            if isinstance(statement, Allocate):
+                if all(map(self._is_known, statement.extents)):
+                    self._make(statement, tuple(self.value(extent) for extent in statement.extents), only_shapes)
+                elif not only_shapes:
+                    self._grow_later(statement)
+            elif isinstance(statement, Assign) and _is_made(statement):
+                assert isinstance(statement.target, Ref) and isinstance(statement.value, Apply)
+                like = self.whole(statement.value.operands[llvm_lapack.SHAPED_LIKE[statement.value.op]])
+                if like is None:
+                    raise NotLoweredError("a result of LAPACK whose size a loop decides")
+                self._make(Allocate(statement.target.name, ()), like.extents, only_shapes)
+            elif isinstance(statement, Assign) and isinstance(statement.value, Ref):
+                # A name for memory that another array is done with.
+                lender = self.env.get(statement.value.name)
+                if isinstance(lender, Array) and isinstance(statement.target, Ref):
+                    self.env[statement.target.name] = lender
+
+    def _make(self, allocate: Allocate, extents: tuple[Word, ...], only_shapes: bool) -> None:
+        pointer = "null" if only_shapes else self._memory(allocate, extents)
+        self.env[allocate.name] = Array(pointer, extents, allocate.dtype)
 
     def _memory(self, allocate: Allocate, extents: tuple[Word, ...]) -> str:
         asm, element = self.asm, self.element(allocate.dtype)

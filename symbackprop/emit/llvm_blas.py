@@ -61,15 +61,15 @@ def _matrix(body: Memory, expr: Expr) -> _Matrix:
 
 def _matrices(body: Memory, left: _Matrix, right: _Matrix, out: Array) -> None:
     one, zero = body.asm.real(1.0), body.asm.real(0.0)
-    _call(
+    called(
         body,
         "gemm",
         [
-            _flag(body, right.flipped),
-            _flag(body, left.flipped),
-            _count(body, right.columns),
-            _count(body, left.rows),
-            _count(body, left.columns),
+            flag(body, right.flipped),
+            flag(body, left.flipped),
+            count_of(body, right.columns),
+            count_of(body, left.rows),
+            count_of(body, left.columns),
             _number(body, one),
             right.array.pointer,
             _stride(body, right.array),
@@ -89,14 +89,14 @@ def _matrix_vector(body: Memory, matrix: _Matrix, vector: Array, out: Array, tra
     body.unit.declared[name] = f"declare void @{name}(ptr, i8, i64, i1)"
     size = body.asm.emit(f"mul i64 {out.extents[0].text}, {8 if body.asm.dtype == 'float64' else 4}")
     body.asm.do(f"call void @{name}(ptr {out.pointer}, i8 0, i64 {size}, i1 false)")
-    one = _count(body, body.asm.integer(1))
-    _call(
+    one = count_of(body, body.asm.integer(1))
+    called(
         body,
         "gemv",
         [
-            _flag(body, matrix.flipped == transposed),
-            _count(body, matrix.array.extents[1]),
-            _count(body, matrix.array.extents[0]),
+            flag(body, matrix.flipped == transposed),
+            count_of(body, matrix.array.extents[1]),
+            count_of(body, matrix.array.extents[0]),
             _number(body, body.asm.real(1.0)),
             matrix.array.pointer,
             _stride(body, matrix.array),
@@ -110,14 +110,15 @@ def _matrix_vector(body: Memory, matrix: _Matrix, vector: Array, out: Array, tra
 
 
 def _vectors(body: Memory, left: _Matrix, right: _Matrix) -> Word:
-    one, own = _count(body, body.asm.integer(1)), body.asm.scalar["real"]
-    count = _count(body, left.array.extents[0])
+    one, own = count_of(body, body.asm.integer(1)), body.asm.scalar["real"]
+    count = count_of(body, left.array.extents[0])
     listed = [count, left.array.pointer, one, right.array.pointer, one]
     symbol = _symbol(body, "dot", own, len(listed))
     return Word(body.asm.emit(f"call {own} @{symbol}({', '.join(f'ptr {text}' for text in listed)})"), "real")
 
 
-def _call(body: Memory, name: str, arguments: list[str]) -> None:
+def called(body: Memory, name: str, arguments: list[str]) -> None:
+    """A function of BLAS or LAPACK, with the addresses of its arguments."""
     symbol = _symbol(body, name, "void", len(arguments))
     body.asm.do(f"call void @{symbol}({', '.join(f'ptr {text}' for text in arguments)})")
 
@@ -139,11 +140,13 @@ def _place(body: Memory, own: str, text: str) -> str:
     return pointer
 
 
-def _flag(body: Memory, transposed: bool) -> str:
+def flag(body: Memory, transposed: bool) -> str:
+    """The address of the letter for a matrix as it stands, or for its transpose."""
     return _place(body, "i8", str(ord("T" if transposed else "N")))
 
 
-def _count(body: Memory, extent: Word) -> str:
+def count_of(body: Memory, extent: Word) -> str:
+    """The address of a length."""
     return _place(body, "i32", extent.text if extent.constant else body.asm.emit(f"trunc i64 {extent.text} to i32"))
 
 
@@ -154,4 +157,4 @@ def _number(body: Memory, word: Word) -> str:
 def _stride(body: Memory, array: Array) -> str:
     """The length of a row, which must not be 0."""
     length = array.extents[1]
-    return _count(body, body.asm.choose(body.asm.compare("sgt", length, Word("0", "int")), length, Word("1", "int")))
+    return count_of(body, body.asm.choose(body.asm.compare("sgt", length, Word("0", "int")), length, Word("1", "int")))

@@ -151,10 +151,11 @@ class Loaded:
 
 
 def _blas(name: str) -> int:
-    """The address of a function of BLAS, in the library that SciPy brings."""
-    from scipy.linalg import cython_blas
+    """The address of a function of BLAS or LAPACK, in the library that SciPy brings."""
+    from scipy.linalg import cython_blas, cython_lapack
 
-    capsule = cython_blas.__pyx_capi__[name]
+    functions = cython_blas.__pyx_capi__
+    capsule = functions[name] if name in functions else cython_lapack.__pyx_capi__[name]
     title, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     title.restype, title.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]

@@ -85,11 +85,11 @@ class Calls:
         prefix = self.s.entries.prefix.get(index, ())
         return Item(self.s.stored[index], prefix) if prefix else Ref(self.s.stored[index])
 
-    def _new(self, index: int) -> str:
+    def _new(self, index: int, fill: int | None = None) -> str:
         _, name = self.s._own(index)
         shape = self.s.graph.nodes[index].type.shape
         if shape:
-            self.s.new_array(name, shape)
+            self.s.new_array(name, shape, fill)
             self.s.stored[index] = name
         else:
             self.s.expr[index] = Ref(name)
@@ -124,18 +124,28 @@ class Calls:
             body.append(Effect(Invoke("np.dot", (*operands, Ref(name))), note))
 
     def _product(self, index: int, node: Node, body: list[Statement]) -> None:
-        """out[...] = the sum over the other labels of a[...]*b[...], in a local."""
+        """out[...] = the sum over the other labels of a[...]*b[...], in a local.
+
+        A sum over the first axis of both goes through both in the order of their entries, row by row, and adds to all
+        of out.
+        """
         left, right, out = node.attributes
         s, (a, b) = self.s, node.operands
         lengths = dict(zip((*left, *right), (*self._shape(a), *self._shape(b)), strict=True))
         summed = [label for label in lengths if label not in out]
+        rows = bool(out) and left[0] == right[0] and left[0] in summed
+        order = [left[0], *out, *[k for k in summed if k != left[0]]] if rows else [*out, *summed]
         place: dict[int, Expr] = {}
-        for depth, label in enumerate((*out, *summed)):
+        for depth, label in enumerate(order):
             place[label] = Literal(0) if lengths[label] == 1 else s.counter(depth)
-        name = self._new(index)
+        name = self._new(index, 0 if rows else None)
         factors = (s.entries.at(a, self._at(left, place)), s.entries.at(b, self._at(right, place)))
         value = Apply(_MUL, factors)
         note = s.note(index, value, Ref(name))
+        if rows:
+            step = Accumulate(Item(name, self._at(out, place)), value, note)
+            body.extend(self.loops([step], tuple(lengths[label] for label in order)))
+            return
         total = Ref(s.namer.temporary()) if out else Ref(name)
         inner = self.loops([Accumulate(total, value, note)], tuple(lengths[label] for label in summed), first=len(out))
         statements: list[Statement] = [Assign(total, Literal(Fraction(0))), *inner]

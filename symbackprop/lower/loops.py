@@ -12,6 +12,7 @@ from symbackprop.lower.calls import Calls
 from symbackprop.lower.entries import Entries, Place, stepped
 from symbackprop.lower.fuse import VIEWS
 from symbackprop.lower.groups import PLACED, grouped, is_reduction
+from symbackprop.lower.powers import with_running_powers
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -253,7 +254,7 @@ class LoopScheduler(Scheduler):
     def assemble(self) -> None:
         results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
         zeros = {s.name for s in self.allocations if isinstance(s, Allocate) and s.fill == 0}
-        made = bounded(self.statements(), zeros)
+        made = with_running_powers(bounded(self.statements(), zeros), self._new_name)
         if self.target_name == "numba":
             made = self._over_samples(made, set(results))
         statements, borrowing = reuse(self.allocations, made, results)

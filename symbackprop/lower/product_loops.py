@@ -29,9 +29,13 @@ Namer = Callable[[str], str]
 
 
 def opened(
-    statement: Statement, shapes: Shapes, length: Expr, counters: list[str], name: Namer
+    statement: Statement, shapes: Shapes, length: Expr, counters: list[str], name: Namer, rows: set[str]
 ) -> list[Statement] | None:
-    """A product over samples as a loop over them; None if it is too big for that. Others as they are."""
+    """A product over samples as a loop over them; None if it is too big for that. Others as they are.
+
+    Of the arrays `rows` only a row a sample is wanted: products of these with vectors may be of any size, since BLAS
+    would have to read the whole from memory.
+    """
     if isinstance(statement, Effect) and isinstance(statement.value, Invoke):
         out = statement.value.operands[2]
     elif isinstance(statement, Assign) and isinstance(statement.value, Invoke):
@@ -50,6 +54,11 @@ def opened(
     if list(lengths.values()).count(length) > 1:
         return None
     own = [label for label in "ij" if label in lengths]
+    matrices = [(array, labels) for array, labels in ((a, a_labels), (b, b_labels)) if len(labels) == 2]
+    if len(matrices) != 1 or matrices[0][0] not in rows:
+        sizes = [number_of(extent) for extent in lengths.values() if extent != length]
+        if None in sizes or product_of(sizes) > MOST_PRODUCTS:
+            return None
     return _product(out.name, (a, a_labels), (b, b_labels), own, lengths, length, counters, name, statement.note)
 
 
@@ -79,7 +88,7 @@ def _product(
     sample = next(label for label, extent in lengths.items() if extent == length)
     others = [label for label in [*own, "k"] if label != sample]
     sizes = [number_of(lengths[label]) for label in others]
-    if None in sizes or product_of(sizes) > MOST_PRODUCTS or len(counters) < 1 + len(others):
+    if len(counters) < 1 + len(others):
         return None
     place: dict[str, Expr] = {sample: Ref(counters[0])}
     for label, counter, size in zip(others, counters[1:], sizes, strict=False):

@@ -35,22 +35,22 @@ _ZERO = Literal(Fraction(0))
 
 
 @dataclass(frozen=True, slots=True)
-class _Affine:
+class Affine:
     """A sum of multiples of names, and a number."""
 
     terms: Mapping[str, int] = field(default_factory=dict)
     number: int = 0
 
-    def plus(self, other: _Affine, factor: int = 1) -> _Affine:
+    def plus(self, other: Affine, factor: int = 1) -> Affine:
         terms = dict(self.terms)
         for name, count in other.terms.items():
             terms[name] = terms.get(name, 0) + factor * count
-        return _Affine({name: count for name, count in terms.items() if count}, self.number + factor * other.number)
+        return Affine({name: count for name, count in terms.items() if count}, self.number + factor * other.number)
 
-    def with_name(self, name: str, value: _Affine) -> _Affine:
+    def with_name(self, name: str, value: Affine) -> Affine:
         """Another value in the place of a name."""
         count = self.terms.get(name, 0)
-        return self.plus(_Affine({name: 1}), -count).plus(value, count)
+        return self.plus(Affine({name: 1}), -count).plus(value, count)
 
     @property
     def expr(self) -> Expr:
@@ -71,16 +71,16 @@ class _Affine:
 
 def bounded(statements: list[Statement], zeros: set[str]) -> list[Statement]:
     """Statements with loops that have no turn that adds nothing; `zeros` are the arrays that start from zeros."""
-    return [_bounded(statement, zeros, {}) for statement in statements]
+    return [_bounded(s, zeros, {}) if isinstance(s, For) else s for s in statements]
 
 
-def _bounded(statement: Statement, zeros: set[str], outer: Mapping[str, _Affine]) -> Statement:
+def _bounded(statement: Statement, zeros: set[str], outer: Mapping[str, Affine]) -> Statement:
     """`outer` are the lengths of the loops around it."""
     if isinstance(statement, Assign | Accumulate):
         return statement._replace(value=_shorter(statement.value))
     if not isinstance(statement, For):
         return statement
-    loop, extent = statement, _affine(statement.extent)
+    loop, extent = statement, affine(statement.extent)
     if extent is None:
         return loop
     for condition in _conditions(statement.body, zeros):
@@ -89,30 +89,30 @@ def _bounded(statement: Statement, zeros: set[str], outer: Mapping[str, _Affine]
     return loop._replace(body=tuple([_bounded(inner, zeros, within) for inner in loop.body]))
 
 
-def _with_bound(loop: For, condition: Expr, extent: _Affine, outer: Mapping[str, _Affine]) -> For:
+def _with_bound(loop: For, condition: Expr, extent: Affine, outer: Mapping[str, Affine]) -> For:
     """The loop bounded by a condition under which all of it stands, if it says where the turns begin or end."""
     least = _at_least_zero(condition)
     if least is None or abs(least.terms.get(loop.counter, 0)) != 1:
         return loop
     sign = least.terms[loop.counter]
-    rest = least.plus(_Affine({loop.counter: 1}), -sign)
+    rest = least.plus(Affine({loop.counter: 1}), -sign)
     if sign > 0:
-        start = _Affine().plus(rest, -1)
+        start = Affine().plus(rest, -1)
         if loop.start != Literal(0) or not _never_negative(start, outer):
             return loop
         loop = loop._replace(start=start.expr)
     else:
-        end = rest.plus(_Affine({}, 1))
-        if _affine(loop.extent) != extent or not _never_negative(extent.plus(end, -1), outer):
+        end = rest.plus(Affine({}, 1))
+        if affine(loop.extent) != extent or not _never_negative(extent.plus(end, -1), outer):
             return loop
         loop = loop._replace(extent=end.expr)
     return loop._replace(body=tuple([_without(inner, condition) for inner in loop.body]))
 
 
-def _never_negative(value: _Affine, lengths: Mapping[str, _Affine]) -> bool:
+def _never_negative(value: Affine, lengths: Mapping[str, Affine]) -> bool:
     """Whether a sum of counters is 0 or more in all turns."""
     for counter, length in reversed(list(lengths.items())):
-        extreme = _Affine() if value.terms.get(counter, 0) > 0 else length.plus(_Affine({}, -1))
+        extreme = Affine() if value.terms.get(counter, 0) > 0 else length.plus(Affine({}, -1))
         value = value.with_name(counter, extreme)
     return not value.terms and value.number >= 0
 
@@ -186,27 +186,28 @@ def _shorter(expr: Expr) -> Expr:
     return with_operands(expr, tuple(map(_shorter, inner))) if inner else expr
 
 
-def _at_least_zero(condition: Expr) -> _Affine | None:
+def _at_least_zero(condition: Expr) -> Affine | None:
     """What a condition says is not negative, as a sum of names."""
     match condition:
         case Apply(op, (Apply(converted, (sum_,)), bound)) if op is _GE and converted is TO_REAL and bound == _ZERO:
-            return _affine(sum_)
+            return affine(sum_)
     return None
 
 
-def _affine(expr: Expr) -> _Affine | None:
+def affine(expr: Expr) -> Affine | None:
+    """An integer expression as a sum of names; None for what is none."""
     match expr:
         case Ref(name):
-            return _Affine({name: 1})
+            return Affine({name: 1})
         case Literal(int(number)):
-            return _Affine({}, number)
+            return Affine({}, number)
         case Apply(op, (left, right)) if op in (_ADD, _SUB, _MUL):
-            a, b = _affine(left), _affine(right)
+            a, b = affine(left), affine(right)
             if a is None or b is None:
                 return None
             if op is not _MUL:
                 return a.plus(b, 1 if op is _ADD else -1)
             if a.terms and b.terms:
                 return None
-            return _Affine().plus(a, b.number) if a.terms else _Affine().plus(b, a.number)
+            return Affine().plus(a, b.number) if a.terms else Affine().plus(b, a.number)
     return None

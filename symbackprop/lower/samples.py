@@ -10,7 +10,7 @@ Programs are single-assignment here: an array is written by one loop, or summed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from symbackprop.lower.lanes import SUMMED
@@ -56,19 +56,24 @@ def over_samples(
     own = {s.name for s in allocations if isinstance(s, Allocate)} - results
     fused = _Fused(counters[0], length, _works_inside(statements, length, shapes, own))
     for statement in statements:
-        loops = opened(statement, shapes, length, counters, name)
-        if loops is None:
+        loops = opened(statement, shapes, length, counters, name, own if fused.open else set())
+        if loops is None or (not fused.take(statement, loops) and loops[0] is not statement and _is_unknown(loops)):
             return None
-        fused.take(statement, loops)
     if fused.loops < 2 or not fused.is_safe(shapes):
         return None
     return _written(fused, allocations, shapes, results, counters, name)
 
 
 def _samples(statements: list[Statement]) -> Expr | None:
-    """The length that most loops run over, if it is a dimension or a large number."""
-    lengths = [s.extent for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
-    return max(lengths, key=lengths.count) if lengths else None
+    """The length that the deepest loops of unknown length run over, or else most of them, if it is a dimension or a
+    large number.
+    """
+    loops = [s for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
+    lengths = [loop.extent for loop in loops]
+    depths: dict[Expr, int] = {}
+    for loop in loops:
+        depths[loop.extent] = max(depths.get(loop.extent, 0), _unknown_depth(loop.body))
+    return max(lengths, key=lambda length: (depths[length], lengths.count(length)), default=None)
 
 
 def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own: set[str]) -> bool:
@@ -79,9 +84,7 @@ def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own
     for loop in statements:
         if isinstance(loop, For) and loop.extent == length:
             depth = max(depth, _unknown_depth(loop.body))
-            turn = _Turn(loop.counter, True)
-            turn.read(loop.body)
-            for array, place in turn.items:
+            for array, place in _accesses(loop.body):
                 if array not in own and place[:1] == (Ref(loop.counter),):
                     apart = max(apart, sum(number_of(extent) is None for extent in shapes.get(array, ())[1:]))
     return depth > apart
@@ -90,6 +93,11 @@ def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own
 def _unknown_depth(statements: Iterable[Statement]) -> int:
     loops = [s for s in statements if isinstance(s, For)]
     return max([_unknown_depth(s.body) + (number_of(s.extent) is None) for s in loops], default=0)
+
+
+def _is_unknown(loops: list[Statement]) -> bool:
+    """Whether a loop over samples has loops of unknown length inside."""
+    return isinstance(loops[-1], For) and _unknown_depth(loops[-1].body) > 0
 
 
 # Fusing.
@@ -104,7 +112,7 @@ class _Fused:
     open: bool
     """Whether loops of unknown length may stand inside."""
     products: int = 0
-    """Products that were loops or BLAS calls, and became loops inside."""
+    """Products of known size that became loops inside."""
     before: list[Statement] = field(default_factory=list)
     body: list[Statement] = field(default_factory=list)
     after: list[Statement] = field(default_factory=list)
@@ -117,23 +125,27 @@ class _Fused:
     late: set[str] = field(default_factory=set)
     """What is written behind the loop."""
 
-    def take(self, statement: Statement, loops: list[Statement]) -> None:
-        """Place a statement; `loops` are what it is as a loop over samples, after what that loop starts from."""
+    def take(self, statement: Statement, loops: list[Statement]) -> bool:
+        """Place a statement, and say whether it joined the loop; `loops` are what it is as a loop over samples, after
+        what that loop starts from.
+        """
         *first, loop = loops
         if isinstance(statement, Section):
             (self.after or self.body or self.before).append(statement)
-            return
+            return False
         reads, writes = _touched(statement)
         if isinstance(loop, For) and self._is_whole(loop) and self._joins(loop):
             self.loops += 1
-            self.products += loop is not statement
+            self.products += loop is not statement and not _is_unknown(loops)
             self.before += first
             self.body += loop.body
-        elif reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
+            return True
+        if reads & (self.rows | self.sums | self.own | self.late) or writes & (self.sums | self.rows):
             self.after.append(statement)
             self.late |= writes
         else:
             self.before.append(statement)
+        return False
 
     def _is_whole(self, loop: For) -> bool:
         return loop.extent == self.length and loop.start == Literal(0)
@@ -188,13 +200,13 @@ class _Turn:
             case For(_, extent, body):
                 return (isinstance(extent, Literal) or self.open) and self.read(body)
             case Assign(target, value):
-                self.look(value)
+                self.items += _items(value)
                 if isinstance(target, Ref):
                     self.own.add(target.name)
                     return not isinstance(value, Invoke)
                 return isinstance(target, Item) and self._row(target)
             case Accumulate(target, value, _, symbol):
-                self.look(value)
+                self.items += _items(value)
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
@@ -219,14 +231,6 @@ class _Turn:
         self.rows.add(target.array)
         self.items.append((target.array, target.place))
         return target.place[:1] == (Ref(self.counter),)
-
-    def look(self, expr: Expr) -> None:
-        stack = [expr]
-        while stack:
-            item = stack.pop()
-            if isinstance(item, Item):
-                self.items.append((item.array, item.place))
-            stack.extend(operands_of(item))
 
 
 # The loop as it is written.
@@ -267,7 +271,7 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     """Rows of inputs that a turn reads, brought together once: entry by entry they are far apart in lanes."""
     copied: dict[str, str] = {}
     statements: list[Statement] = []
-    for array, place in _reads(fused.body):
+    for array, place in _accesses(fused.body, written=False):
         if array in fused.rows or array in copied or place[:1] != (Ref(fused.counter),) or array not in shapes:
             continue
         if len(shapes[array]) != 2 or not 2 <= (number_of(shapes[array][1]) or MOST_SUMMED) <= MOST_SUMMED:
@@ -279,16 +283,24 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     return statements, copied
 
 
-def _reads(statements: Iterable[Statement]) -> list[tuple[str, tuple[Expr, ...]]]:
-    found: list[tuple[str, tuple[Expr, ...]]] = []
+def _accesses(statements: Iterable[Statement], written: bool = True) -> Iterator[tuple[str, tuple[Expr, ...]]]:
+    """The entries that statements read, and write, with their places."""
     for statement in statements:
         if isinstance(statement, For):
-            found += _reads(statement.body)
+            yield from _accesses(statement.body, written)
         elif isinstance(statement, Assign | Accumulate):
-            turn = _Turn("", True)
-            turn.look(statement.value)
-            found += turn.items
-    return found
+            yield from _items(statement.value)
+            if written:
+                yield from _items(statement.target)
+
+
+def _items(expr: Expr) -> Iterator[tuple[str, tuple[Expr, ...]]]:
+    stack = [expr]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Item):
+            yield item.array, item.place
+        stack.extend(operands_of(item))
 
 
 def _rewritten(statement: Statement, private: set[str], copied: dict[str, str], counter: str) -> Statement:

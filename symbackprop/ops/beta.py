@@ -6,6 +6,7 @@ close numbers cancel.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -224,6 +225,18 @@ ROWS = (
         mpmath=mp.beta,
         ball=lambda x, y: x.gamma() * y.gamma() * (x + y).rgamma(),
         cost=6 * SPECIAL + 5 * ELEMENTARY,
+        domain=((0.2, 5), (0.2, 5)),
+    ),
+    Op(
+        name="beta1p",
+        doc="x*beta(x, y) = gamma(1 + x)*gamma(y)/gamma(x + y)",
+        arity=2,
+        # Of digamma(x) - digamma(x + y) and 1/x the pole cancels.
+        partials=(lambda f, z, x, y: z * f.digamma_difference(1 + x, y - 1), lambda f, z, x, y: _beta_by(f, z, y, x)),
+        define=lambda f, x, y: f.select(f.lt(f.abs(x), Fraction(1, 10**290)), 1, x * f.beta(x, y)),
+        mpmath=lambda x, y: mp.gamma(1 + x) * mp.gamma(y) * mp.rgamma(x + y),
+        ball=lambda x, y: (1 + x).gamma() * y.gamma() * (x + y).rgamma(),
+        cost=6 * SPECIAL + 5 * ELEMENTARY + 4,
         domain=((0.2, 5), (0.2, 5)),
     ),
 )

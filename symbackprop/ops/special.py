@@ -142,6 +142,12 @@ def _lambertw_slope(f: Any, x: Any) -> Any:
     return f.select(f.gt(x, 1), w / x, f.exp(-w)) / (1 + w)
 
 
+def _lambertw_share(f: Any, x: Any) -> Any:
+    # As above.
+    w = f.lambertw(x)
+    return f.select(f.gt(x, 1), w / x, f.exp(-w))
+
+
 def no_order(name: str) -> str:
     """Why a derivative in the order is missing."""
     return f"the derivative of {name} in its order has no closed form; only its argument can be differentiated"
@@ -313,6 +319,17 @@ ROWS = (
         ball=lambda x: x.lambertw(),
         analytic=False,
         cost=SPECIAL + ELEMENTARY,
+        domain=((-0.3, 5),),
+    ),
+    Op(
+        name="lambertw_share",
+        doc="lambertw(x)/x = exp(-lambertw(x))",
+        partials=(lambda f, z, x: -(z * f.lambertw_slope(x)),),
+        define=_lambertw_share,
+        mpmath=lambda x: mp.exp(-mp.lambertw(x).real) if x >= -mp.exp(-1) else mp.nan,
+        ball=lambda x: (-x.lambertw()).exp(),
+        analytic=False,
+        cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
         domain=((-0.3, 5),),
     ),
     Op(

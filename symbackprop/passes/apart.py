@@ -17,6 +17,7 @@ _ADD, _SUB, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "div", "neg", "pow", "sqrt", "log")
 )
 _LOG1P, _LOG_NEAR_ONE = REGISTRY["log1p"], REGISTRY["log_near_one"]
+_LOGGAMMA, _LOGGAMMA_NEAR = REGISTRY["loggamma"], REGISTRY["loggamma_near"]
 
 
 def apart(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
@@ -37,6 +38,8 @@ def apart(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
 
 def _kind(r: Rewriter, index: int) -> Op:
     op = r.nodes[index].op
+    if op is _LOGGAMMA_NEAR:
+        return _LOGGAMMA
     return _LOG if op in (_LOG1P, _LOG_NEAR_ONE) else op
 
 
@@ -129,5 +132,5 @@ _APART: dict[object, Callable[[Rewriter, int, int], int | None]] = {
     REGISTRY["sin"]: _sines_apart,
     REGISTRY["cos"]: _sines_apart,
     REGISTRY["exp"]: _exponentials_apart,
-    REGISTRY["loggamma"]: _gammas_apart,
+    _LOGGAMMA: _gammas_apart,
 }

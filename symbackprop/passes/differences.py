@@ -22,7 +22,8 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "log")
 )
-_ONE_MINUS_SQUARE = REGISTRY["one_minus_square"]
+_SQUARES, _HYPOT = REGISTRY["difference_of_squares"], REGISTRY["hypot"]
+_ROOTS = frozenset({_SQRT, _HYPOT, REGISTRY["norm_root"]})
 Form = Callable[[Rewriter, Fraction, Parts], int | None]
 _MOST_CHOICES = 64
 _DEEPEST = 2
@@ -177,7 +178,7 @@ def _quotient_and_number(r: Rewriter, constant: Fraction, parts: Parts) -> int |
 
 
 def _complements(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
-    """pi/2 - atan(u), cosh(u) - sinh(u), softplus(u) - u, sqrt(u**2 + c) - u."""
+    """pi/2 - atan(u), cosh(u) - sinh(u), softplus(u) - u, sqrt(u**2 + c) - u and sqrt(u**2 + c) + u."""
     if len(parts) == 1:
         return _of_quarter(r, constant, *next(iter(parts.items())))
     if constant or len(parts) != 2:
@@ -194,10 +195,10 @@ def _complements(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
                 return (a * f.softplus(f.wrap(others) - f.wrap(y))).index
         if a == -b and name == "sinh" and r.nodes[x].op.name == "cosh" and r.operands(x) == r.operands(y):
             return (a * f.exp(-f.wrap(r.operands(y)[0]))).index
-        if a == -b and r.is_op(x, _SQRT):
-            conjugate = _over_conjugate(r, x, y)
+        if abs(a) == abs(b) and r.nodes[x].op in _ROOTS:
+            conjugate = _over_conjugate(r, x, y, -1 if a == -b else 1)
             if conjugate is not None:
-                return (a * f.wrap(conjugate)).index
+                return (a * conjugate).index
     return None
 
 
@@ -236,19 +237,72 @@ _OF_QUARTER: dict[str, Callable[..., Value]] = {
 }
 
 
-def _over_conjugate(r: Rewriter, root: int, other: int) -> int | None:
-    """sqrt(u) - v = (u - v**2)/(sqrt(u) + v) for v > 0, where v**2 is a term of u."""
+def _over_conjugate(r: Rewriter, root: int, other: int, sign: int) -> Value | None:
+    """sqrt(u) - v = (u - v**2)/(sqrt(u) + v) for v > 0, where v**2 is a term of u; sqrt(u) + v for v < 0."""
     f = r.f
     v = f.wrap(other)
-    under = terms(r, r.operands(root)[0])
-    if under is None:
+    rest = _beside_square(r, root, r.operands(other)[0] if r.nodes[other].op.name == "abs" else other)
+    if rest is None:
         return None
-    constant, parts = under
-    for node, factor in parts.items():
-        if factor == 1 and square_of(r, node) == other:
-            rest = built(r, constant, {n: c for n, c in parts.items() if n != node})
-            near = f.wrap(rest) / (f.wrap(root) + v)
-            return f.select(f.gt(v, 0), near, f.wrap(r.plain(_SUB, (root, other)))).index
+    # Where the other form is taken v stands for itself, so that no sweep finds this difference again.
+    cancels = f.gt(-sign * v, 0)
+    near = f.wrap(rest) / (f.wrap(root) - sign * f.select(cancels, v, -sign))
+    return f.select(cancels, near, f.wrap(root) + sign * f.select(cancels, 0, v))
+
+
+def _share_of_conjugate(r: Rewriter, x: int, y: int) -> int | None:
+    """(sqrt(b**2 - 4*a*c) - b)/(2*a), without a, whose slope would be left of 1/a**2 - 1/a**2; and one over it."""
+    for conjugate, other in ((x, y), (y, x)):
+        number, node = _multiple(r, conjugate)
+        rest = _rest_of_conjugate(r, node) if r.number(other) is None else None
+        shared = None if rest is None else without_common(r.nodes, (rest, other))
+        if shared is None:
+            continue
+        f, (above, below) = r.f, shared[1]
+        cancels, near, apart = (f.wrap(operand) for operand in r.operands(node))
+        ratio, whole = above.built(f) / below.built(f), f.wrap(r.operands(near.index)[1])
+        if conjugate == x:
+            return (number * f.select(cancels, ratio / whole, apart / f.wrap(y))).index
+        return (f.select(cancels, whole / ratio, f.wrap(x) / apart) / number).index
+    return None
+
+
+def _multiple(r: Rewriter, index: int) -> tuple[Fraction, int]:
+    """A number times a node."""
+    constant, parts = terms(r, index) or (Fraction(1), {})
+    if constant or len(parts) != 1:
+        return Fraction(1), index
+    ((node, factor),) = parts.items()
+    return factor, node
+
+
+def _rest_of_conjugate(r: Rewriter, index: int) -> int | None:
+    """w, of c ? w/(root + v) : root - v."""
+    if not r.is_op(index, REGISTRY["select"]) or not r.is_op(r.operands(index)[1], _DIV):
+        return None
+    rest, below = r.operands(r.operands(index)[1])
+    apart = r.operands(index)[2]
+    if any(r.nodes[node].op not in (_ADD, _SUB) for node in (below, apart)):
+        return None
+    roots = set(r.operands(below)) & set(r.operands(apart))
+    return rest if any(r.nodes[node].op in _ROOTS for node in roots) else None
+
+
+def _beside_square(r: Rewriter, root: int, u: int) -> int | None:
+    """w, of sqrt(u**2 + w)."""
+    if r.is_op(root, _HYPOT):
+        for own, leg in (r.operands(root), r.operands(root)[::-1]):
+            if own == u:
+                return r.add(_MUL, (leg, leg))
+        return None
+    index = r.operands(root)[0]
+    node = r.nodes[index]
+    if node.op is _SQUARES and node.operands[0] == u:
+        return r.add(_NEG, (r.add(_MUL, (node.operands[1], node.operands[1])),))
+    constant, parts = terms(r, index) or (Fraction(0), {})
+    for term, factor in parts.items():
+        if factor == 1 and square_of(r, term) == u:
+            return built(r, constant, {n: c for n, c in parts.items() if n != term})
     return None
 
 
@@ -276,5 +330,14 @@ RULES = (
         domain=((-6, 6),),
         before=1e15,
         after=3,
+    ),
+    Rule(
+        "(sqrt(x**2 + y) - x)/y -> 1/(sqrt(x**2 + y) + x), where x is positive",
+        "div",
+        _share_of_conjugate,
+        lambda f, x, y, c: f.select(f.gt(x, 0), y / (f.sqrt(x * x + y) + x), f.sqrt(x * x + y) - x) / y,
+        domain=((-300, 300), (1e-6, 300)),
+        before=1e10,
+        after=10,
     ),
 )

@@ -13,6 +13,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.offsets import MOST_TERMS, built, terms
 from symbackprop.passes.rewrite import Rewriter
+from symbackprop.passes.stable_sums import SUMS, logarithm_of_positive
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _EXP, _EXPM1 = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "exp", "expm1")
@@ -41,7 +42,8 @@ class Term(NamedTuple):
 
 def sum_of_exponentials(r: Rewriter, index: int, more: int = 0) -> list[Term] | None:
     """The terms of a sum and the number `more`, those with equal exponents joined; None where it is no such sum."""
-    found = terms(r, index)
+    # A sum over axes alone is for `passes.stable_sums`, whose softmax is not taken apart.
+    found = None if r.nodes[index].op in SUMS and not more else terms(r, index)
     if found is None or not any(_grows(r, node) for node in found[1]):
         return None
     weights: dict[Key, dict[int | None, Fraction]] = {}
@@ -66,8 +68,13 @@ def sum_of_exponentials(r: Rewriter, index: int, more: int = 0) -> list[Term] | 
 def _grows(r: Rewriter, index: int) -> bool:
     node = r.nodes[index]
     if node.op is _MUL or node.op is _DIV:
-        return any(r.nodes[operand].op in _GROWING or r.nodes[operand].op is _MUL for operand in node.operands)
-    return node.op in _GROWING
+        return any(r.nodes[operand].op is _MUL or _grows_alone(r, operand) for operand in node.operands)
+    return _grows_alone(r, index)
+
+
+def _grows_alone(r: Rewriter, index: int) -> bool:
+    op = r.nodes[index].op
+    return op in _GROWING or (op in SUMS and logarithm_of_positive(r, index) is not None)
 
 
 def _expanded(
@@ -100,10 +107,11 @@ def split(r: Rewriter, index: int) -> tuple[int | None, int | None]:
         if not stack:
             break
         node = stack.pop()
+        own = r.operands(node)[0] if r.is_op(node, _EXP) else logarithm_of_positive(r, node)
         if r.is_op(node, _MUL):
             stack += r.operands(node)[::-1]
-        elif r.is_op(node, _EXP):
-            exponent = r.operands(node)[0] if exponent is None else r.add(_ADD, (exponent, r.operands(node)[0]))
+        elif own is not None:
+            exponent = own if exponent is None else r.add(_ADD, (exponent, own))
         else:
             others.append(node)
     if stack or exponent is None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.passes.exponential_products import RULES as PRODUCT_RULES
 from symbackprop.passes.exponential_sums import (
     ZERO,
     Term,
@@ -29,14 +30,13 @@ from symbackprop.passes.exponential_sums import (
 )
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.stable_sums import has_weighted_sum, share_of_sum
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _EXP, _EXPM1 = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "exp", "expm1")
 )
 _TANH, _LOGISTIC, _SOFTPLUS = (REGISTRY[name] for name in ("tanh", "logistic", "softplus"))
 _DOUBLE = REGISTRY["double_exponential"]
-_SHORT_POWER = 3
-"""x**2*exp(-x) is left as it is: 0*inf only from x = 1e154 on, where power_exp would cost four times as much."""
 
 
 # Sums.
@@ -75,6 +75,13 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     over, below = f.wrap(x), r.nodes[y]
     if below.op is _EXP:
         return (over * f.exp(-f.wrap(below.operands[0]))).index
+    if below.op is _MUL:
+        # c**2*(exp(u) - 1) is infinite as soon as one of its factors is.
+        for own, other in (below.operands, below.operands[::-1]):
+            nested = r.number(other) is None or r.is_op(own, _MUL)
+            part = _quotient(r, x, own) if r.number(own) is None and nested else None
+            if part is not None:
+                return (f.wrap(part) / f.wrap(other)).index
     if below.op is _POW and (r.number(below.operands[1]) or 0) > 0:
         inner = _reciprocal(r, below.operands[0])
         return None if inner is None else (over * f.pow(inner, f.wrap(below.operands[1]))).index
@@ -86,6 +93,9 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     tangent = _hyperbolic_tangent(r, x, parts)
     if tangent is not None:
         return tangent.index
+    if is_positive(parts) and has_weighted_sum(r, x):
+        total = logarithm_of_sum(r, parts)
+        return None if total is None else share_of_sum(r, x, total.index)
     if len(parts) == 2:
         found = _over_two(r, x, *parts)
         if found is not None:
@@ -107,7 +117,12 @@ def _hyperbolic_tangent(r: Rewriter, x: int, below: list[Term]) -> Value | None:
 
 
 def _reciprocal(r: Rewriter, index: int) -> Value | None:
-    """One over a sum of two exponentials, where that is a row; None else."""
+    """One over a sum of two exponentials, where that is a row, also among factors; None else."""
+    if r.is_op(index, _MUL):
+        for own, other in (r.operands(index), r.operands(index)[::-1]):
+            found = _reciprocal(r, own)
+            if found is not None:
+                return found / r.f.wrap(other)
     parts = sum_of_exponentials(r, index)
     return None if parts is None or len(parts) != 2 else _over_two(r, r.const(1), *parts)
 
@@ -154,49 +169,6 @@ def _over_positive(r: Rewriter, x: int, parts: list[Term]) -> int | None:
     if rest is None:
         return None
     return (scale / own.weight * f.logistic(less(r, lone_logarithm(own), rest))).index
-
-
-# Products.
-
-
-def _product(r: Rewriter, x: int, y: int) -> int | None:
-    for a, b in ((x, y), (y, x)):
-        found = _pair(r, a, b)
-        if found is not None:
-            return found.index
-    return None
-
-
-def _pair(r: Rewriter, a: int, b: int) -> Value | None:
-    f, first, second = r.f, r.nodes[a], r.nodes[b]
-    if second.op is _MUL and r.number(a) is None:
-        # exp(u)*(logistic(v)*w): the partner is one of the factors.
-        for own, other in (second.operands, second.operands[::-1]):
-            found = _pair(r, a, own) if r.nodes[own].op is not _MUL else None
-            if found is not None:
-                return found * f.wrap(other)
-    if first.op is _EXP and second.op is _EXP and is_scalar(r, a, b):
-        return f.exp(f.wrap(first.operands[0]) + f.wrap(second.operands[0]))
-    if first.op is _LOGISTIC and second.op is _LOGISTIC and is_opposite(r, first.operands[0], second.operands[0]):
-        return f.logistic_slope(f.wrap(first.operands[0]))
-    if first.op is _EXP and second.op is _LOGISTIC and is_opposite(r, first.operands[0], second.operands[0]):
-        return f.logistic(f.wrap(first.operands[0]))
-    if first.op is _EXP and second.op is _POW and r.is_op(second.operands[0], _LOGISTIC):
-        return _slope_of_logistic(r, first.operands[0], *second.operands)
-    if first.op is _EXP and second.op is _POW and is_scalar(r, a, b):
-        power = r.number(second.operands[1])
-        if power is None or abs(power) >= _SHORT_POWER:
-            return f.power_exp(*(f.wrap(operand) for operand in second.operands), f.wrap(first.operands[0]))
-    return None
-
-
-def _slope_of_logistic(r: Rewriter, exponent: int, logistic: int, power: int) -> Value | None:
-    """exp(u)*logistic(-u)**n = logistic(u)*logistic(-u)**(n - 1)."""
-    f, number = r.f, r.number(power)
-    if number is None or number < 2 or not is_opposite(r, exponent, r.operands(logistic)[0]):
-        return None
-    rest = f.pow(f.wrap(logistic), f.const(number - 2)) if number > 2 else f.const(1)
-    return f.logistic_slope(f.wrap(exponent)) * rest
 
 
 # Powers and roots.
@@ -283,6 +255,7 @@ def _inverse(r: Rewriter, x: int) -> int | None:
 _WIDE, _TAILS, _MODEST = (-700.0, 700.0), (-1000.0, 1000.0), (-2.0, 0.5)
 
 RULES = (
+    *PRODUCT_RULES,
     Rule(
         "exp(x) + exp(-x) -> 2*cosh(x)",
         "add",
@@ -311,16 +284,6 @@ RULES = (
         domain=(_TAILS, _TAILS),
         before=9e15,
         after=390,
-    ),
-    Rule(
-        "exp(x)*logistic(-x) -> logistic(x)",
-        "mul",
-        _product,
-        lambda f, x, y, c: f.exp(x) * f.logistic(-x),
-        needs=("exp", "logistic"),
-        domain=(_TAILS,),
-        before=7.7e15,
-        after=2,
     ),
     Rule(
         "(1 + exp(x))**y -> exp(y*softplus(x))",

@@ -12,8 +12,10 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
@@ -164,6 +166,11 @@ def _positive(r: Rewriter, index: int) -> Value | None:
     f, node = r.f, r.nodes[index]
     if node.op in _POSITIVE:
         return _POSITIVE[node.op](f.wrap(node.operands[0]))
+    summed = logarithm_of_positive(r, index)
+    if summed is not None:
+        return f.wrap(summed)
+    if node.op is REDUCE_PROD and is_nonnegative(r, node.operands[0]):
+        return _sum_of_logarithms(r, index, node.operands[0])
     if node.op is _POW:
         exponent = r.number(node.operands[1])
         inner = _positive(r, node.operands[0])
@@ -202,6 +209,22 @@ def _signed(r: Rewriter, index: int) -> Value | None:
     return None if parts is None else logarithm_of_sum(r, parts)
 
 
+def _sum_of_logarithms(r: Rewriter, product: int, factors: int) -> Value:
+    return r.f.reduce_sum(r.f.log(r.f.wrap(factors)), r.nodes[product].attributes)
+
+
+def _of_product(r: Rewriter, x: int) -> int | None:
+    """The logarithm of a product over axes, a likelihood: it vanishes long before any of its factors does."""
+    f, node = r.f, r.nodes[x]
+    if node.op is not REDUCE_PROD:
+        return None
+    factors = f.wrap(node.operands[0])
+    positive = f.gt(f.reduce_prod(f.sign(factors), node.attributes), 0)
+    # The product itself stays where it has no logarithm: nan, or minus infinity with its slope.
+    without = f.log(f.select(positive, 1, f.wrap(x)))
+    return f.select(positive, _sum_of_logarithms(r, x, f.abs(factors).index), without).index
+
+
 def _of_one_plus(r: Rewriter, x: int) -> int | None:
     """log1p of an exponential, or of a sum with one, and of sinh(u)**2."""
     base = r.operands(x)[0] if r.is_op(x, _POW) and r.number(r.operands(x)[1]) == 2 else None
@@ -223,6 +246,14 @@ RULES = (
         domain=(_TAILS, _POSITIVES),
         before=10,
         after=1,
+    ),
+    Rule(
+        "log(prod(x)) -> sum(log(abs(x))), where it is positive",
+        "log",
+        _of_product,
+        lambda f, x, y, c: f.log(f.reduce_prod(x, (1,))),
+        needs=("reduce_prod",),
+        on_arrays=True,
     ),
     Rule(
         "log1p(y*exp(x)) -> log(1*exp(0) + y*exp(x))",

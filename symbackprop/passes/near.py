@@ -12,7 +12,7 @@ from symbackprop.passes.offsets import built, identities, offset, square_of, ter
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
-_ONE_MINUS_SQUARE = REGISTRY["one_minus_square"]
+_ONE_MINUS_SQUARE, _SELECT = REGISTRY["one_minus_square"], REGISTRY["select"]
 
 
 def _distance_from_one(r: Rewriter, index: int) -> int | None:
@@ -25,9 +25,8 @@ def _distance_from_one(r: Rewriter, index: int) -> int | None:
 
 def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
     """log(v + sqrt(v**2 + 1)) = asinh(v), and acosh(v) with -1."""
-    if not r.is_op(x, _ADD):
-        return None
-    for root, v in (r.operands(x), r.operands(x)[::-1]):
+    parts = _root_and_other(r, x)
+    for root, v in () if parts is None else (parts, parts[::-1]):
         if r.is_op(root, REGISTRY["hypot"]) and set(r.operands(root)) == {v, r.const(1)}:
             return r.add(REGISTRY["asinh"], (v,))
         if not r.is_op(root, _SQRT):
@@ -41,6 +40,15 @@ def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
             if factor == 1 and square_of(r, square) == v:
                 return r.add(REGISTRY["asinh"], (v,))
     return None
+
+
+def _root_and_other(r: Rewriter, x: int) -> tuple[int, int] | None:
+    """The two terms of a sum, also of root + v as `passes.differences` has it where v < 0."""
+    if r.is_op(x, _SELECT):
+        x = r.operands(x)[2]
+        root, v = r.operands(x) if r.is_op(x, _ADD) else (x, x)
+        return (root, r.operands(v)[2]) if r.is_op(v, _SELECT) and r.number(r.operands(v)[1]) == 0 else None
+    return (r.operands(x)[0], r.operands(x)[1]) if r.is_op(x, _ADD) else None
 
 
 def _logarithm(r: Rewriter, x: int) -> int | None:
@@ -163,6 +171,18 @@ def _asech(r: Rewriter, x: int) -> int | None:
     return None if found is None or found[0] != 1 else (2 * r.f.asinh(r.f.sqrt(found[1] / r.f.wrap(x) / 2))).index
 
 
+def _loggamma(r: Rewriter, x: int) -> int | None:
+    """Of 1 + d and 2 + d, where it has a zero."""
+    own = terms(r, x)
+    if own is not None and own[0] in (1, 2) and own[1]:
+        found: tuple[Fraction, int] | None = own[0], built(r, Fraction(0), own[1])
+    else:
+        found = offset(r, x)
+    if found is None or found[0] not in (1, 2):
+        return None
+    return r.add(REGISTRY["loggamma_near"], (x, found[1], r.const(found[0])))
+
+
 def _power(r: Rewriter, x: int, y: int) -> int | None:
     number = r.number(y)
     # Up to the eighth power, which is a chain of products, the rounding of 1 + u is amplified by 4 ulp at most.
@@ -275,6 +295,15 @@ RULES = (
         domain=((1e-9, 300),),
         before=5.7e7,
         after=3,
+    ),
+    Rule(
+        "loggamma(1 + x) -> loggamma_near(1 + x, x, 1)",
+        "loggamma",
+        _loggamma,
+        lambda f, x, y, c: f.loggamma(x + 1),
+        domain=((-0.4, 0.4),),
+        before=1e7,
+        after=7,
     ),
     Rule(
         "(1 + x)**y -> pow1p(x, y)",

@@ -8,7 +8,7 @@ y*sinh(u) - y*u is y*(sinh(u) - u): what vanishes together is put together first
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
+from dataclasses import replace
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY
@@ -16,17 +16,24 @@ from symbackprop.ops.leaves import CONST
 from symbackprop.passes.common_factors import without_common
 from symbackprop.passes.dominators import chain_of, dominators_of, extend
 from symbackprop.passes.guard import written
+from symbackprop.passes.one_polynomial import among_factors, one_polynomial
+from symbackprop.passes.powers import (
+    MOST_FACTORS,
+    number_and_powers,
+    order_of,
+    over,
+    powers_of,
+    product_of,
+    raised,
+)
 from symbackprop.passes.regions import between, regions_of, steps_of
 from symbackprop.passes.series import Series, chosen, series_of
 
-_ADD, _SUB, _MUL, _DIV, _POW = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow"))
+_ADD, _SUB, _MUL, _DIV = (REGISTRY[name] for name in ("add", "sub", "mul", "div"))
+_PRODUCTS = frozenset({_MUL, _DIV, REGISTRY["neg"]})
 _LOGISTIC = REGISTRY["logistic"]
-_MOST_FACTORS = 8
 _MOST_STEPS = 8
 """A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
-
-Powers = dict[int, int]
-"""A product: its factors, each with a power that is not 0."""
 
 
 def regrouped(graph: Graph, values: int = 0) -> Graph:
@@ -37,6 +44,10 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
     new = list(range(len(graph.nodes)))
     changed = False
     done = written(graph, values) if values else [False] * len(graph.nodes)
+    is_factor = _factors_alone(graph, needed)
+    series = among_factors(graph)
+    # What stood in the place of a series, for a sum that has one of its own.
+    direct: dict[int, int] = {}
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
@@ -45,8 +56,11 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
         if done[index]:
             continue
         if node.op is _ADD or node.op is _SUB:
+            operands = tuple([direct.get(operand, operand) for operand in builder.nodes[new[index]].operands])
+            written_out = builder.add(node.op, operands)
             extend(dominators, builder.nodes)
-            found = _without_common_factor(builder, dominators, new[index])
+            found = one_polynomial(builder, new[index]) if all(series[o] for o in node.operands) else None
+            found = found or _without_common_factor(builder, dominators, written_out)
             if found is not None:
                 new[index], changed = found, True
         elif node.op is _DIV or node.op is _MUL:
@@ -55,13 +69,26 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
                 new[index], changed = beside, True
             extend(dominators, builder.nodes)
             found = _by_common_variable(builder, dominators, new[index]) if node.op is _DIV else None
-            found = found or _by_product(builder, dominators, new[index])
+            found = found or (None if is_factor[index] else _by_product(builder, dominators, new[index]))
             if found:
+                direct[found] = new[index]
                 new[index], changed = found, True
     if not changed:
         return graph
     builder.carry_names(graph, new, needed)
     return builder.graph([new[output] for output in graph.outputs])
+
+
+def _factors_alone(graph: Graph, needed: list[bool]) -> list[bool]:
+    """The nodes that one product or quotient alone reads: of u/sinh(u)/w all factors are seen there, and only there."""
+    users = [0] * len(graph.nodes)
+    for output in graph.outputs:
+        users[output] = 2
+    for index, node in enumerate(graph.nodes):
+        if needed[index]:
+            for operand in node.operands:
+                users[operand] += 1 if node.op is _MUL or node.op is _DIV else 2
+    return [count == 1 for count in users]
 
 
 def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
@@ -79,11 +106,11 @@ def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int
         )
         if not others_above and not others_below:
             continue
-        quotient = _product(f, own_above) / _product(f, own_below)
+        quotient = product_of(f, own_above) / product_of(f, own_below)
         extend(dominators, builder.nodes)
         if _has_series(builder.nodes, dominators, quotient.index):
-            rest = _product(f, others_above)
-            return (quotient * (rest / _product(f, others_below) if others_below else rest)).index
+            rest = product_of(f, others_above)
+            return (quotient * (rest / product_of(f, others_below) if others_below else rest)).index
     return None
 
 
@@ -97,7 +124,7 @@ def _by_softplus(builder: GraphBuilder, index: int) -> int | None:
                 s = f.softplus(f.wrap(nodes[factor].operands[0]))
                 if s.index in other:
                     side[place] = (-f.expm1(-s)).index
-                    return (_product(f, sides[0]) / _product(f, sides[1])).index
+                    return (product_of(f, sides[0]) / product_of(f, sides[1])).index
     return None
 
 
@@ -108,13 +135,59 @@ def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
 def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
     """y*g(u) - y*h(u) as y*(g(u) - h(u)), if that has a series."""
     f, node = Functions(builder), builder.nodes[index]
-    split = without_common(builder.nodes, node.operands) if dominators[index] == -1 else None
-    if split is None:
+    if dominators[index] != -1:
         return None
+    split = without_common(builder.nodes, node.operands)
+    if split is None:
+        functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
+        return _by_ratio(builder, dominators, index) if functions else None
     common, others = split
     rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
     extend(dominators, builder.nodes)
     return (common.built(f) * f.wrap(rest)).index if _has_series(builder.nodes, dominators, rest) else None
+
+
+def _is_of_functions(nodes: list[Node], dominators: list[int], index: int) -> bool:
+    """Whether a factor is a function of a product."""
+    stack = [index]
+    for _ in range(2 * MOST_FACTORS):
+        if not stack:
+            break
+        node = stack.pop()
+        if nodes[node].op in _PRODUCTS:
+            stack += nodes[node].operands
+        elif next(_arguments(nodes, dominators, node), None) is not None:
+            return True
+    return False
+
+
+def _by_ratio(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+    """t - tau*g(t/tau) as tau*(u - g(u)) with u = t/tau, and coth(u) - tau/t as coth(u) - 1/u, if that has a series."""
+    f, nodes, node = Functions(builder), builder.nodes, builder.nodes[index]
+    parts = [number_and_powers(nodes, operand) for operand in node.operands]
+    for place, other in ((0, 1), (1, 0)):
+        (number, powers), (scale, alone) = parts[place], parts[other]
+        for u in sorted({u for factor in powers for u in _arguments(nodes, dominators, factor)}):
+            through = {g: n for g, n in powers.items() if u in _arguments(nodes, dominators, g)}
+            common = {base: n for base, n in powers.items() if base not in through}
+            inner, own = number_and_powers(nodes, u)
+            order = order_of(over(alone, common), own)
+            if len(own) < 2 or not order:
+                continue
+            power = f.pow(f.wrap(u), abs(order)) if abs(order) > 1 else f.wrap(u)
+            size = f.const(scale / inner**order)
+            pair = [raised(f, through, number), size * power if order > 0 else size / power]
+            rest = builder.add(node.op, (pair[place].index, pair[other].index))
+            within = between(nodes, rest, u)
+            series = series_of(steps_of(nodes, u, within)) if within else None
+            if series is not None and series.centre == 0:
+                # Its first power goes to the factors: of q*(c*u + ...) with u = p/q the slope in q would cancel.
+                first = next(k for k, c in enumerate(series.coefficients) if c) if series.singularity is None else 0
+                factors = {base: common.get(base, 0) + first * own.get(base, 0) for base in {**common, **own}}
+                factor = raised(f, factors, inner**first)
+                series = replace(series, coefficients=series.coefficients[first:])
+                return chosen(f.wrap(u), series, f.wrap(index), factor).index
+    return None
 
 
 def _parted(factors: list[int], dominators: list[int], node: int) -> tuple[list[int], list[int]]:
@@ -124,41 +197,47 @@ def _parted(factors: list[int], dominators: list[int], node: int) -> tuple[list[
 
 
 def _by_product(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
-    """g(u)*rest/d**j with u = d*w is w**j*rest*(g(u)/u**j), which has a series; beyond it stays as written."""
+    """g(u)*rest/d**j with u = d*w is w**j*rest*(g(u)/u**j), which has a series; beyond it stays as written.
+
+    So does d/sinh(u), which is u/sinh(u)/w.
+    """
     f, nodes = Functions(builder), builder.nodes
-    whole = _powers(nodes, index)
+    whole = powers_of(nodes, index)
     for factor in whole:
         for u in _arguments(nodes, dominators, factor):
-            own = _powers(nodes, u)
+            own = powers_of(nodes, u)
             variables = [base for base in own if nodes[base].op is not CONST]
-            most = max((-whole[base] // own[base] for base in variables if base in whole), default=0)
-            if most < 1 or len(variables) < 2 or _has_series(nodes, dominators, index):
+            divided = [-whole[base] // own[base] for base in variables if base in whole]
+            orders = [*range(max(divided, default=0), 0, -1), *range(-1, min(divided, default=0) - 1, -1)]
+            if not orders or len(variables) < 2 or _has_series(nodes, dominators, index):
                 continue
             through = {other: power for other, power in whole.items() if u in _arguments(nodes, dominators, other)}
-            found = _series_over(f, _raised(f, through), f.wrap(u), most)
+            found = _seriesover(f, raised(f, through), f.wrap(u), orders)
             if found is not None:
                 order, series = found
                 rest = {base: whole.get(base, 0) + order * own.get(base, 0) for base in {**whole, **own}}
-                factors = _raised(f, {base: power for base, power in rest.items() if power and base not in through})
+                factors = raised(f, {base: power for base, power in rest.items() if base not in through})
                 return chosen(f.wrap(u), series, f.wrap(index), factors).index
     return None
 
 
 def _arguments(nodes: list[Node], dominators: list[int], index: int) -> Iterator[int]:
-    """The products and quotients that a node is a function of."""
+    """The products and quotients that a node is a function of, entry by entry: what is moved has another shape."""
+    shape = nodes[index].type.shape
     for _ in range(_MOST_STEPS):
         index = dominators[index]
-        if index < 0:
+        if index < 0 or nodes[index].type.shape != shape:
             return
         if nodes[index].op is _MUL or nodes[index].op is _DIV:
             yield index
 
 
-def _series_over(f: Functions, g: Value, u: Value, most: int) -> tuple[int, Series] | None:
-    """The largest power of u, up to `most`, over which g(u) has a series at 0, and that series."""
+def _seriesover(f: Functions, g: Value, u: Value, orders: list[int]) -> tuple[int, Series] | None:
+    """The first of these powers of u, over which g(u) has a series at 0, and that series."""
     nodes = f.builder.nodes
-    for order in range(most, 0, -1):
-        quotient = g / (f.pow(u, order) if order > 1 else u)
+    for order in orders:
+        power = f.pow(u, abs(order)) if abs(order) > 1 else u
+        quotient = g / power if order > 0 else g * power
         inner = between(nodes, quotient.index, u.index)
         series = series_of(steps_of(nodes, u.index, inner)) if inner else None
         if series is not None and series.centre == 0:
@@ -166,51 +245,13 @@ def _series_over(f: Functions, g: Value, u: Value, most: int) -> tuple[int, Seri
     return None
 
 
-def _powers(nodes: list[Node], index: int) -> Powers:
-    """The factors of a product, of quotients and of whole powers of such."""
-    found: Powers = {}
-    stack = [(index, 1)]
-    while stack:
-        node, power = stack.pop()
-        op, operands = nodes[node].op, nodes[node].operands
-        exponent = nodes[operands[1]].attributes if op is _POW and nodes[operands[1]].op is CONST else None
-        if (op is _MUL or op is _DIV) and len(found) + len(stack) < _MOST_FACTORS:
-            stack += [(operands[1], power if op is _MUL else -power), (operands[0], power)]
-        elif isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent:
-            stack.append((operands[0], power * int(exponent)))
-        else:
-            found[node] = found.get(node, 0) + power
-    return {node: power for node, power in found.items() if power}
-
-
-def _raised(f: Functions, powers: Powers) -> Value:
-    """The product of factors to their powers."""
-    parts: dict[bool, list[int]] = {True: [], False: []}
-    for base, power in powers.items():
-        number = f.builder.nodes[base].attributes if f.is_constant(f.wrap(base)) else None
-        if isinstance(number, Fraction):
-            parts[True].append(f.const(number**power).index)
-        else:
-            size = abs(power)
-            parts[power > 0].append(f.pow(f.wrap(base), size).index if size > 1 else base)
-    above = _product(f, parts[True])
-    return above / _product(f, parts[False]) if parts[False] else above
-
-
 def _factors(nodes: list[Node], index: int) -> list[int]:
     found: list[int] = []
     stack = [index]
     while stack:
         node = stack.pop()
-        if nodes[node].op is _MUL and len(found) + len(stack) < _MOST_FACTORS:
+        if nodes[node].op is _MUL and len(found) + len(stack) < MOST_FACTORS:
             stack += nodes[node].operands[::-1]
         else:
             found.append(node)
     return found
-
-
-def _product(f: Functions, factors: list[int]) -> Value:
-    total = f.wrap(factors[0]) if factors else f.const(1)
-    for factor in factors[1:]:
-        total = total * f.wrap(factor)
-    return total

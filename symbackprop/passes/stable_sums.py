@@ -17,12 +17,14 @@ from symbackprop.ops.leaves import LENGTH
 from symbackprop.ops.reduction import LOG_SOFTMAX, LOGSUMEXP, REDUCE_SUM, SOFTMAX, WEIGHTED_LOGSUMEXP
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _EXP, _LOG = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "abs", "exp", "log")
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _ABS, _EXP, _LOG = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "abs", "exp", "log")
 )
 _NE, _SELECT = REGISTRY["ne"], REGISTRY["select"]
 _VIEWS = frozenset({BROADCAST, RESHAPE, TRANSPOSE})
 _PARTS = frozenset({SLICE, GATHER, DIAGONAL})
+SUMS = frozenset({REDUCE_SUM, CONTRACT})
+"""Sums over axes, of products or of two factors."""
 _LOGARITHMS = frozenset({LOGSUMEXP, WEIGHTED_LOGSUMEXP})
 _NONNEGATIVE = frozenset({_EXP, _ABS, REGISTRY["sqrt"], REGISTRY["logistic"], SOFTMAX, LENGTH})
 
@@ -164,13 +166,93 @@ def _is_share(r: Rewriter, index: int) -> bool:
     return r.nodes[_through_views(r, node.operands[-1])[0]].op in _LOGARITHMS
 
 
+def logarithm_of_positive(r: Rewriter, index: int) -> int | None:
+    """The logarithm of a sum over axes of exponentials, whose weights are known to be none below zero."""
+    if r.nodes[index].op not in SUMS:
+        return None
+    question = ("log of sum", index)
+    if question not in r.memo:
+        found = _log_of_sum(r, index)
+        base = None if found is None else r.nodes[_through_views(r, found)[0]]
+        weighted = base is not None and base.op is WEIGHTED_LOGSUMEXP
+        r.memo[question] = None if base is None or (weighted and not is_nonnegative(r, base.operands[0])) else found
+    known: int | None = r.memo[question]
+    return known
+
+
 # Quotients.
+
+
+def has_weighted_sum(r: Rewriter, x: int) -> bool:
+    """Whether a factor is a sum of exponentials whose weights may be negative: it has no logarithm, but shares."""
+    return any(
+        r.nodes[node].op in SUMS and logarithm_of_positive(r, node) is None and _log_of_sum(r, node) is not None
+        for node, _ in _powers(r, x)
+    )
+
+
+def share_of_sum(r: Rewriter, x: int, logarithm: int, times: int = 1) -> int | None:
+    """x/exp(logarithm)**times, which sums of exponentials among the factors of x take up; None where none does."""
+    left, total = times, None
+    factors = _powers(r, x)
+    for place, (node, power) in enumerate(factors):
+        # What is left over is for the last one: sum(exp(2*u))/exp(v)**2 has one sum.
+        own = left if power == 1 and not any(r.nodes[other].op in SUMS for other, _ in factors[place + 1 :]) else 1
+        share = None
+        if 0 < own * power <= left:
+            share = _sum_of_shares(r, node, r.add(_MUL, (r.const(own), logarithm)))
+        if share is not None:
+            left, node = left - own * power, share
+        total = _joined(r, total, node if power == 1 else r.add(_POW, (node, r.const(power))), _MUL)
+    if left == times or total is None:
+        return None
+    return total if not left else r.add(_MUL, (total, r.add(_EXP, (r.add(_MUL, (r.const(-left), logarithm)),))))
+
+
+def _powers(r: Rewriter, index: int) -> list[tuple[int, int]]:
+    """The factors of a product, and of whole powers, each with its power."""
+    found: list[tuple[int, int]] = []
+    stack = [index]
+    while stack:
+        factor = stack.pop()
+        node = r.nodes[factor]
+        number = r.number(node.operands[1]) if node.op is _POW else None
+        if node.op is _MUL and len(found) + len(stack) < MOST_FACTORS:
+            stack += node.operands[::-1]
+        elif number is not None and number.denominator == 1 and number > 0:
+            found.append((node.operands[0], int(number)))
+        else:
+            found.append((factor, 1))
+    return found
+
+
+def _sum_of_shares(r: Rewriter, x: int, logarithm: int) -> int | None:
+    """sum(w*exp(u))/exp(logarithm) as sum(w*exp(u - logarithm)); None where x is no such sum."""
+    node = r.nodes[x]
+    for position, operand in enumerate(node.operands if node.op in SUMS else ()):
+        shape = r.nodes[operand].type.shape
+        if node.op is REDUCE_SUM:
+            places = tuple(axis for axis in range(len(shape)) if axis not in node.attributes)
+        else:
+            labels, out = node.attributes[position], node.attributes[2]
+            if not set(out) <= set(labels):
+                continue
+            places = tuple(labels.index(label) for label in out)
+        if _split(r, operand) is not None:
+            scalar = not r.nodes[logarithm].type.shape
+            part = _share(r, operand, logarithm if scalar else r.broadcast(logarithm, shape, places))
+            operands = tuple(_full(r, part, shape) if k == position else o for k, o in enumerate(node.operands))
+            return r.structural(node.op, operands, node.attributes)
+    return None
 
 
 def _share(r: Rewriter, x: int, logarithm: int) -> int:
     """x/exp(logarithm)."""
     found = _split(r, x)
     if found is None:
+        summed = share_of_sum(r, x, logarithm)
+        if summed is not None:
+            return summed
         scale = r.add(_EXP, (r.add(_NEG, (logarithm,)),))
         return r.add(_MUL, (x, scale))
     share = _softmax(r, found.exponent, logarithm)
@@ -196,6 +278,10 @@ def _exp_of_share(r: Rewriter, x: int) -> int | None:
 
 
 def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
+    power = r.number(r.operands(y)[1]) if r.is_op(y, _POW) else None
+    if power is not None and power.denominator == 1 and power > 1:
+        logarithm = logarithm_of_positive(r, r.operands(y)[0])
+        return None if logarithm is None else _over_power(r, x, logarithm, int(power))
     inner, outer = _through_views(r, y)
     found = _log_of_sum(r, inner)
     if found is None:
@@ -203,7 +289,7 @@ def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
     base, views = _through_views(r, found)
     views = (*outer, *views)
     node = r.nodes[base]
-    if node.op is not WEIGHTED_LOGSUMEXP or _is_nonnegative(r, node.operands[0]):
+    if node.op is not WEIGHTED_LOGSUMEXP or is_nonnegative(r, node.operands[0]):
         return _share(r, x, _seen(r, base, views))
     # sum(w*exp(u)) = exp(m)*sum(w*exp(u - m)), where m is its logarithm by |w|: right whatever the sign of the sum.
     weight, exponent = node.operands
@@ -216,7 +302,13 @@ def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
     return r.add(_DIV, (_share(r, x, _seen(r, size, views)), _seen(r, total, views)))
 
 
-def _is_nonnegative(r: Rewriter, index: int) -> bool:
+def _over_power(r: Rewriter, x: int, logarithm: int, times: int) -> int:
+    """x/exp(logarithm)**times, as in a variance: sum(w*exp(u))**2/sum(exp(u))**2."""
+    summed = share_of_sum(r, x, logarithm, times)
+    return _share(r, x, r.add(_MUL, (r.const(times), logarithm))) if summed is None else summed
+
+
+def is_nonnegative(r: Rewriter, index: int) -> bool:
     """Whether a weight is known to be none below zero, from a handful of nodes."""
     stack = [index]
     for _ in range(MOST_FACTORS):
@@ -228,6 +320,8 @@ def _is_nonnegative(r: Rewriter, index: int) -> bool:
             continue
         if node.op is _MUL or node.op is _DIV:
             stack += node.operands
+        elif node.op is _POW:
+            stack.append(node.operands[0])
         elif not (node.op in _NONNEGATIVE or (number is not None and number >= 0)):
             return False
     return False

@@ -64,39 +64,54 @@ def _product(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
-    """u*gamma(u) and u*digamma(u), u up to a number, among other factors."""
+    """u*gamma(u), u*digamma(u) and u*beta(u, v), u up to a number, among other factors."""
     for a, b in ((x, y), (y, x)):
         for own, others in _along(r, b):
             for function, factor in ((a, own), (own, a)):
                 row = _POLES.get(r.nodes[function].op)
                 if row is None:
                     continue
-                u = r.operands(function)[0]
-                (scale, base), (number, same) = _scaled(r, u), _scaled(r, factor)
-                if base == same and scale:
-                    found = r.add(REGISTRY[row], (u,))
-                    for other in others if number == scale else (*others, r.const(number / scale)):
+                operands = r.operands(function)
+                # Of u*beta(u, u) both slopes have a pole.
+                alike = len(set(operands)) < len(operands)
+                for ordered in () if alike else (operands, operands[::-1]):
+                    ratio = _ratio(r, factor, ordered[0])
+                    if ratio is None:
+                        continue
+                    found = r.add(REGISTRY[row], ordered)
+                    for other in others if ratio == 1 else (*others, r.const(ratio)):
                         found = r.add(_MUL, (other, found))
                     return found
     return None
 
 
-def _softplus(r: Rewriter, x: int, y: int) -> int | None:
-    """u/softplus(u), or one over it, among other factors."""
+def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
+    """u/softplus(u) and lambertw(u)/u, or one over them, u up to a number, among other factors."""
     for above, others in _along(r, x):
         for below, rest in _along(r, y):
-            if r.is_op(below, _SOFTPLUS) and r.operands(below) == (above,):
-                found = r.add(_OVER_SOFTPLUS, (above,))
-            elif r.is_op(above, _SOFTPLUS) and r.operands(above) == (below,):
-                found = r.add(_DIV, (r.const(1), r.add(_OVER_SOFTPLUS, (below,))))
-            else:
-                continue
-            for other in others:
-                found = r.add(_MUL, (other, found))
-            for other in rest:
-                found = r.add(_DIV, (found, other))
-            return found
+            for function, factor in ((below, above), (above, below)):
+                row = _SHARES.get(r.nodes[function].op)
+                ratio = None if row is None else _ratio(r, factor, r.operands(function)[0])
+                if row is None or ratio is None:
+                    continue
+                # The rows are u/softplus(u) and lambertw(u)/u.
+                found = r.add(row, r.operands(function))
+                if (function == above) == (row is _OVER_SOFTPLUS):
+                    found = r.add(_DIV, (r.const(1 / ratio if function == above else ratio), found))
+                elif ratio != 1:
+                    found = r.add(_MUL, (r.const(1 / ratio if function == above else ratio), found))
+                for other in others:
+                    found = r.add(_MUL, (other, found))
+                for other in rest:
+                    found = r.add(_DIV, (found, other))
+                return found
     return None
+
+
+def _ratio(r: Rewriter, x: int, y: int) -> Fraction | None:
+    """x/y, where that is a number."""
+    (number, base), (scale, same) = _scaled(r, x), _scaled(r, y)
+    return number / scale if base == same and number and scale else None
 
 
 def _along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -111,7 +126,8 @@ def _along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     yield index, others
 
 
-_POLES = {_GAMMA: "gamma1p", REGISTRY["digamma"]: "x_digamma"}
+_POLES = {_GAMMA: "gamma1p", REGISTRY["digamma"]: "x_digamma", REGISTRY["beta"]: "beta1p"}
+_SHARES = {_SOFTPLUS: _OVER_SOFTPLUS, REGISTRY["lambertw"]: REGISTRY["lambertw_share"]}
 
 
 def _factors(r: Rewriter, index: int) -> list[tuple[int, int | None]]:
@@ -174,11 +190,11 @@ RULES = (
         after=3700,
     ),
     Rule(
-        "x*gamma(x) -> gamma1p(x)",
+        "x*gamma(x) -> gamma1p(x), and x*beta(x, y) -> beta1p(x, y)",
         "mul",
         _without_pole,
         lambda f, x, y, c: x * f.gamma(x),
-        needs=("gamma", "digamma"),
+        needs=("gamma", "digamma", "beta"),
         domain=(_AROUND,),
         before=4e9,
         after=10,
@@ -188,7 +204,7 @@ RULES = (
         "mul",
         _without_pole,
         lambda f, x, y, c: x * f.digamma(x),
-        needs=("gamma", "digamma"),
+        needs=("gamma", "digamma", "beta"),
         domain=(_AROUND,),
         before=4e10,
         after=10,
@@ -196,7 +212,7 @@ RULES = (
     Rule(
         "x/softplus(x) -> over_softplus(x)",
         "div",
-        _softplus,
+        _over_argument,
         lambda f, x, y, c: x / f.softplus(x),
         domain=((-600.0, 600.0),),
         before=math.inf,
@@ -205,10 +221,20 @@ RULES = (
     Rule(
         "softplus(x)/x -> 1/over_softplus(x)",
         "div",
-        _softplus,
+        _over_argument,
         lambda f, x, y, c: f.softplus(x) / x,
         domain=((-300.0, 600.0),),
         before=math.inf,
         after=4,
+    ),
+    Rule(
+        "lambertw(x)/x -> lambertw_share(x)",
+        "div",
+        _over_argument,
+        lambda f, x, y, c: f.lambertw(x) / x,
+        needs=("lambertw",),
+        domain=((-0.3, 0.3),),
+        before=1e8,
+        after=8,
     ),
 )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 
-def library(source: str) -> Any:
+def library(source: str, *more: str) -> Any:
     """The functions of a text in C, compiled for this processor; None, with a word, where gcc is missing."""
     gcc = shutil.which("gcc")
     if gcc is None:
@@ -22,7 +22,7 @@ def library(source: str) -> Any:
         return None
     folder = Path(tempfile.mkdtemp())
     (folder / "rivals.c").write_text(source)
-    options = ["-O3", "-march=native", "-shared", "-fPIC", "-o", "rivals.so", "rivals.c", "-lm"]
+    options = ["-O3", "-march=native", *more, "-shared", "-fPIC", "-o", "rivals.so", "rivals.c", "-lm"]
     subprocess.run([gcc, *options], cwd=folder, check=True)
     found = ctypes.CDLL(str(folder / "rivals.so"))
     shutil.rmtree(folder)

@@ -55,7 +55,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("erfcinv", "erfcinv_slope"), ((0.0, 2.0),)),
     **dict.fromkeys(("acosh", "acosh_slope"), ((1.0, math.inf),)),
     **dict.fromkeys(("asech", "asech_slope"), ((0.0, 1.0),)),
-    **dict.fromkeys(("lambertw", "lambertw_slope"), ((-0.3, math.inf),)),
+    **dict.fromkeys(("lambertw", "lambertw_slope", "lambertw_share"), ((-0.3, math.inf),)),
     **dict.fromkeys(("pow", "power_slope", "power_growth"), (POSITIVE, INFINITE)),
     "gamma": ((-20.0, 172.0),),
     "gamma1p": ((-20.0, 171.0),),
@@ -64,6 +64,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("digamma", "x_digamma"), ((-20.0, math.inf),)),
     "polygamma": (INFINITE, (1e-60, 1e60)),
     **dict.fromkeys(("beta", "digamma_difference"), ((-160.0, 160.0), (-160.0, 1e6))),
+    "beta1p": ((1e-300, 20.0), (1e-2, 20.0)),
     "beta_beyond": ((1e-2, 20.0), (1e-2, 20.0)),
     "polygamma_difference": (INFINITE, (1e-60, 1e60), (1e-60, 1e60)),
     **dict.fromkeys(("log_sinh", "log_expm1", "log1mexp", "sqrt_expm1", "log_of_gamma"), (POSITIVE,)),
@@ -299,7 +300,7 @@ ROWS = [
     for row in family.ROWS
     if row.elementwise and row.result == "real" and row.arity and "int" not in (row.operands, *row.operands)
     # x = y + d: see tests/passes/test_quotients.
-    if row.name not in ("quotient_near", "root_near")
+    if row.name not in ("quotient_near", "root_near", "loggamma_near")
 ]
 # Rows that a user can write; the others serve their partials.
 WRITTEN = {"add", "sub", "mul", "div", "neg", "pow", "select", "maximum", "minimum"}

@@ -34,7 +34,7 @@ NESTED = {
 # exp(x) - exp(y) with the exponents 1e20 apart has more digits than the oracle; it is in tests/ops/test_row_accuracy.
 BEYOND_THE_ORACLE = {"exp_difference"}
 # The second operand is the first less 1: tests/passes/test_logarithms tries both together.
-TOGETHER = {"log_near_one", "root_near"}
+TOGETHER = {"log_near_one", "root_near", "loggamma_near"}
 # The coefficients are attributes: see tests/passes/test_removable.
 WITH_ATTRIBUTES = {"polynomial"}
 EXCLUDED = STEPS | DIFFERENCES | NESTED | BEYOND_THE_ORACLE | TOGETHER | WITH_ATTRIBUTES

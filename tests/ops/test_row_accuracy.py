@@ -316,12 +316,14 @@ TOLERANCES: dict[str, Tolerance] = {
         },
         lambda x, y: np.minimum(np.abs(x), np.abs(y)) < 1e-100,
     ),
+    "beta1p": _library("SciPy's gamma, 6.5; digammas of both signs where y is near x, 39", 10.0, 60.0, 300.0),
     "beta_beyond": _library("SciPy: 111", 150.0, 150.0, 4.0),
     "besselj": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),
     "bessely": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),
     "besseli": _library("SciPy: 15", 16.0, 16.0, 16.0),
     "besselk": _library("SciPy: 24, 11, 7.6", 26.0, 13.0, 10.0),
     "lambertw": _library("1 + w has lost 2 bits at -0.3: 9.7", 4.0, 5.0, 12.0),
+    "lambertw_share": _library("as lambertw", 5.0, 9.0, 32.0),
     "lambertw_slope": _library("as lambertw", 5.0, 12.0, 4.0),
 }
 

@@ -76,6 +76,45 @@ WEIGHTED: dict[str, tuple[sp.Expr, str]] = {
 }
 
 
+TEMPERATURES: dict[str, sp.Expr] = {
+    "Planck": p**3 / (q**2 * (exp(p / q) - 1)),
+    "Fermi": p / (q * (exp(p / q) + 1)),
+    "Einstein": (p / q) ** 2 * exp(p / q) / (exp(p / q) - 1) ** 2,
+    "Einstein by sinh": (p / (2 * q)) ** 2 / sinh(p / (2 * q)) ** 2,
+    "Schottky": (p / q) ** 2 * exp(p / q) / (exp(p / q) + 1) ** 2,
+    "thermal broadening": 1 / (4 * q * cosh(p / (2 * q)) ** 2),
+    "cube": p * exp(p / q) / (exp(p / q) - 1) ** 3,
+}
+"""Quotients in which an exponential is one factor among others, and overflows at low temperatures."""
+
+
+@pytest.mark.parametrize("name", TEMPERATURES)
+def test_an_exponential_among_factors(name: str) -> None:
+    for point in ((47.0, 0.12), (0.5, 1e-4), (5.0, 1e-5), (3.0, 4.0), (2e-3, 40.0), (1e-9, 0.3), (60.0, 0.09)):
+        assert_right(TEMPERATURES[name], dict(zip((p, q), point, strict=True)), "numpy")
+
+
+POLES: dict[str, tuple[sp.Expr, str]] = {
+    "u*beta(u, v)": (p * sp.beta(p, q), "beta1p"),
+    "the other operand": (q * sp.beta(p, q) / 3, "beta1p"),
+    "constant sum": (p * sp.beta(p, 3 - p), "beta1p"),
+    "W(u)/u": (sp.LambertW(p) / p, "lambertw_share"),
+    "u/W(u)": (q * p / sp.LambertW(2 * p), "lambertw_share"),
+    "loggamma at 1": (sp.loggamma(1 + x**2) * p, "loggamma_near"),
+    "loggamma at 2": (sp.loggamma(2 + p * q), "loggamma_near"),
+    "loggamma of what is near 1": (sp.loggamma(cosh(p)) + q, "loggamma_near"),
+}
+
+
+@pytest.mark.parametrize("name", POLES)
+def test_poles_and_zeros_of_special_functions(name: str) -> None:
+    expr, row = POLES[name]
+    assert row in rows(expr)
+    for point in ((1.2, 0.7), (0.5, 1e-4), (1e-3, 2.5), (1e-9, 0.3), (1e-12, 2.0), (2.5, 1e-7)):
+        given = dict(zip((p, q), point, strict=True)) | {x: point[0]}
+        assert_right(expr, {symbol: value for symbol, value in given.items() if expr.has(symbol)}, "numpy")
+
+
 @pytest.mark.parametrize("name", ONE)
 def test_forms_of_one_variable(name: str) -> None:
     expr, row, points = ONE[name]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -129,13 +131,24 @@ def test_pickles_keep_their_blocks() -> None:
     ]
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_forked_process_has_threads_of_its_own() -> None:
-    g, point = in_blocks("numbers", "sum"), MODELS["numbers"][3]
-    wanted = g.value(**point)
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply_async(g.value, kwds=point).get(timeout=30) == wanted
+    code = (
+        "import os, numpy as np, sympy as sp, symbackprop as sb\n"
+        "from symbackprop.runtime import Blocks, blocks\n"
+        "blocks.threads = lambda: 3\n"
+        "x, w = sp.symbols('x w')\n"
+        "g = sb.compile_grad(sp.sin(w*x), w, batch=[x], reduce='sum', parallel=True)\n"
+        "g._runner.blocks = Blocks(96, 'sum')\n"
+        "at = np.linspace(0, 1, 1000)\n"
+        "wanted = g(2.0, at)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if g(2.0, at) == wanted else 1)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
 
 
 def test_blocks_follow_the_work_of_a_sample() -> None:
