@@ -61,10 +61,12 @@ from symbackprop.frontend.reductions import RowLogSumExp, Total
 from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
 from symbackprop.train import (
+    LBFGS,
     SGD,
     Adagrad,
     Adam,
     AdamW,
+    FullBatch,
     History,
     Lion,
     Momentum,
@@ -90,6 +92,7 @@ from symbackprop.train import (
 from symbackprop.version import __version__
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",
@@ -99,6 +102,7 @@ __all__ = [
     "Diverged",
     "DomainError",
     "EmitError",
+    "FullBatch",
     "GradientReport",
     "History",
     "InternalCompilerError",
