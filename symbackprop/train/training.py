@@ -260,10 +260,10 @@ def compile_training(
 
     `optimizer` is `SGD`, `Momentum`, `Nesterov`, `RMSprop`, `Adagrad`, `Adam` (the default), `AdamW`, `Lion`, or a
     class of your own, see `Optimizer`; or `LBFGS`, which is SciPy's loop around the compiled gradient of all samples,
-    and takes none of what follows but `frozen`. `schedule` is one of `constant`, `step`, `exponential`, `cosine`, `warmup`,
-    `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``; then its
-    entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every parameter
-    to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
+    and takes none of what follows but `frozen`. `schedule` is one of `constant`, `step`, `exponential`, `cosine`,
+    `warmup`, `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``;
+    then its entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every
+    parameter to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
     ``weight_decay``, and a factor ``lr`` of the learning rate: ``{W: {"lr": 0.1}, b: {"l2": 0}}``. With `accumulate` so
     many minibatches make a step, of the mean of their gradients. `frozen` are parameters that `fit` takes and leaves as
     they are. `metrics` are expressions by name, like the loss, that are evaluated after every epoch.
