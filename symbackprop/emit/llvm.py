@@ -104,10 +104,10 @@ class _Driver(Body):
         self.parameters: list[Parameter] = []
         self.results: list[Result] = []
         self.freed: list[str] = []
-        self.growing: dict[str, tuple[str, str]] = {}
-        """Arrays whose size a loop decides: where their memory is kept, and of how many bytes."""
         self.borrowed: list[str] = []
         """Places for addresses of memory that a loop has for itself; null while it has none."""
+        self.growing: dict[str, tuple[str, str]] = {}
+        """Arrays whose size a loop decides: where their memory is kept, and of how many bytes."""
         self.room = _STACK_IN_ALL
         statements = self._with_inputs(function.body)
         self.doors = [s for s in statements if isinstance(s, _DOORS)]
@@ -161,10 +161,10 @@ class _Driver(Body):
         asm.label("done")
         for pointer in self.freed:
             asm.do(f"call void @free(ptr {pointer})")
-        for kept, _ in self.growing.values():
-            asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {kept}')})")
         for place in self.borrowed:
             asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {place}')})")
+        for kept, _ in self.growing.values():
+            asm.do(f"call void @free(ptr {asm.emit(f'load ptr, ptr {kept}')})")
         asm.do(f"ret i64 {asm.emit('load i64, ptr %status')}")
         head = f"define i64 @{self.function.name}(ptr %in, ptr %shapes, ptr %out) #0 {{"
         return [head, "entry:", *asm.stack, *asm.lines, "}"]
@@ -252,11 +252,11 @@ class _Driver(Body):
     def _allocations(self, only_shapes: bool = False) -> None:
         """Memory for all arrays, before anything else; but for those whose size a loop decides."""
         for statement, _ in statements_in(self.rest):
-            if isinstance(statement, Allocate):
-                if all(map(self._is_known, statement.extents)):
-                    self._make(statement, tuple(self.value(extent) for extent in statement.extents), only_shapes)
-                elif not only_shapes:
+            if isinstance(statement, Allocate) and not all(map(self._is_known, statement.extents)):
+                if not only_shapes:
                     self._grow_later(statement)
+            elif isinstance(statement, Allocate):
+                self._make(statement, tuple(self.value(extent) for extent in statement.extents), only_shapes)
             elif isinstance(statement, Assign) and _is_made(statement):
                 assert isinstance(statement.target, Ref) and isinstance(statement.value, Apply)
                 like = self.whole(statement.value.operands[llvm_lapack.SHAPED_LIKE[statement.value.op]])

@@ -198,6 +198,9 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
+                # All lanes do the same turns of a loop inside.
+                if (_names(extent) | _names(statement.start)) & {self.counter, *self.own}:
+                    return False
                 return (isinstance(extent, Literal) or self.open) and self.read(body)
             case Assign(target, value):
                 self.items += _items(value)
