@@ -97,82 +97,72 @@ def value_and_grad(a, mu, s, x):
     a, mu, s, x, K, n, d = _inputs(a, mu, s, x)
     z1 = np.empty(K, np.float64)
     Z1 = np.empty((K, d), np.float64)
-    Z2 = np.empty((n, K, d), np.float64)
-    Z3 = np.empty((n, K), np.float64)
+    Z2 = np.empty((K, d), np.float64)
+    Z3 = np.empty(K, np.float64)
     a1 = np.empty(K, np.float64)
-    Z4 = np.empty((n, K), np.float64)
-    z2 = np.empty(n, np.float64)
-    z3 = np.empty(n, np.float64)
+    Z4 = np.empty(K, np.float64)
+    A1 = np.empty(K, np.float64)
+    a3 = np.empty(K, np.float64)
     z4 = np.zeros(K, np.float64)
     a1_bar = np.zeros(K, np.float64)
     a4 = np.empty(K, np.float64)
-    mu_row = np.empty(d, np.float64)
+    A2 = np.empty(K, np.float64)
+    Z1_bar = np.zeros((K, d), np.float64)
+    x_row = np.empty(d, np.float64)
     v4 = -math.inf
-    total = 0.0
-    total_2 = 0.0
     for i in range(K):
-        for j in range(d):
-            mu_row[j] = mu[i, j]
         z1[i] = -(d * s[i])  # -d*s
         a1[i] = math.exp(-2.0 * s[i])
         v4 = np.maximum(v4, a[i])
         a4[i] = 2.0 * a1[i]
+    for i in range(K):
         for j in range(d):
-            Z1[i, j] = -mu_row[j]
-    for i in range(n):
-        for j in range(K):
-            v1 = 0.0
-            for k in range(d):
-                Z2[i, j, k] = Z1[j, k] + x[i, k]  # -mu + x[:, None, :]
-                v1 += Z2[i, j, k] * Z2[i, j, k]
-            Z3[i, j] = v1
-    for i in range(n):
-        v2 = -math.inf
-        for j in range(K):
-            Z4[i, j] = z1[j] - 0.5 * (Z3[i, j] * a1[j]) + a[j]
-            v2 = np.maximum(v2, Z4[i, j])
-        z2[i] = v2
-    a2 = z2  # in the place of z2
-    for i in range(n):
-        a2[i] = z2[i] if abs(z2[i]) < math.inf else 0.0
-    A1 = Z4  # in the place of Z4
-    for i in range(n):
-        v3 = 0.0
-        for j in range(K):
-            A1[i, j] = math.exp(Z4[i, j] - a2[i])
-            v3 += A1[i, j]
-        z3[i] = v3
-    for i in range(n):
-        total += a2[i] + math.log(z3[i])
+            Z1[i, j] = -mu[i, j]
+    total = 0.0
     v5 = v4 if abs(v4) < math.inf else 0.0  # where(abs(max(a)) < inf, max(a), 0)
-    a3 = z1  # z1 is done with
+    total_2 = 0.0
     for i in range(K):
         a3[i] = math.exp(a[i] - v5)  # exp(a - where(abs(max(a)) < inf, max(a), 0))
         total_2 += a3[i]
+    for i in range(n):
+        for j in range(d):
+            x_row[j] = x[i, j]
+        for j in range(K):
+            v1 = 0.0
+            for k in range(d):
+                Z2[j, k] = Z1[j, k] + x_row[k]  # -mu + x[:, None, :]
+                v1 += Z2[j, k] * Z2[j, k]
+            Z3[j] = v1
+        v2 = -math.inf
+        for j in range(K):
+            Z4[j] = z1[j] - 0.5 * (Z3[j] * a1[j]) + a[j]
+            v2 = np.maximum(v2, Z4[j])
+        z2 = v2
+        a2 = z2 if abs(z2) < math.inf else 0.0
+        v3 = 0.0
+        for j in range(K):
+            A1[j] = math.exp(Z4[j] - a2)
+            v3 += A1[j]
+        z3 = v3
+        total += a2 + math.log(z3)
+        for j in range(K):
+            v6 = A1[j] / z3 / n
+            v7 = 0.5 * v6
+            z4[j] += v6  # adjoint of d*s
+            a1_bar[j] += v7 * Z3[j]  # adjoint of exp((-2)*s)
+            A2[j] = v7 * a4[j]
+        for j in range(K):
+            for k in range(d):
+                Z1_bar[j, k] += A2[j] * Z2[j, k]  # adjoint of -mu
     result = 0.9189385332046728 * d - total / n + (v5 + math.log(total_2))
 
     # Adjoints, from the result back to the inputs.
-    A2 = Z3  # in the place of Z3
-    for i in range(n):
-        for j in range(K):
-            v6 = A1[i, j] / z3[i] / n
-            v7 = 0.5 * v6
-            z4[j] += v6  # adjoint of d*s
-            a1_bar[j] += v7 * Z3[i, j]  # adjoint of exp((-2)*s)
-            A2[i, j] = v7 * a4[j]
-    a_bar = a4  # a4 is done with
-    s_bar = a1  # in the place of a1
+    a_bar = z1  # z1 is done with
+    s_bar = a4  # a4 is done with
     for i in range(K):
         a_bar[i] = a3[i] / total_2 - z4[i]  # adjoint of a
         s_bar[i] = -2.0 * (a1_bar[i] * a1[i]) + z4[i] * d  # adjoint of s
-    Z1_bar = Z1  # Z1 is done with
-    for i in range(K):
-        for j in range(d):
-            v8 = 0.0
-            for k in range(n):
-                v8 += A2[k, i] * Z2[k, i, j]  # adjoint of -mu
-            Z1_bar[i, j] = v8
-    mu_bar = Z1_bar  # in the place of Z1_bar
+    mu_bar = Z1  # Z1 is done with
     for i in range(K):
         for j in range(d):
             mu_bar[i, j] = -Z1_bar[i, j]  # adjoint of mu
