@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
+from symbackprop.lower.doors import names_in
 from symbackprop.lower.program import (
     Accumulate,
     Apply,
@@ -47,7 +48,7 @@ def _rewritten(statement: Statement, new_name: Callable[[str], str]) -> list[Sta
     powers: dict[Expr, Ref] = {}
     first: list[Statement] = []
     running: list[Statement] = []
-    changed = {_name(inner.target) for inner in steps} | {loop.counter}
+    changed = _written(loop)
     for expr in dict.fromkeys(found for inner in steps for found in _powers(inner.value)):
         start = _start(expr.operands[1], loop.counter)
         if start is None or start < -RUN // 2 or loop.start != Literal(0) or _names(expr.operands[0]) & changed:
@@ -64,11 +65,21 @@ def _rewritten(statement: Statement, new_name: Callable[[str], str]) -> list[Sta
     return [*first, loop._replace(body=(*running, *body))]
 
 
+def _written(statement: Statement) -> set[str]:
+    """The names that change in a loop."""
+    if isinstance(statement, For):
+        return {statement.counter}.union(*map(_written, statement.body))
+    return {_name(statement.target)} if isinstance(statement, Assign | Accumulate) else names_in([statement])
+
+
 def _powers(expr: Expr) -> Iterable[Apply]:
-    """The powers in an expression, outer ones first."""
+    """The powers in an expression, outer ones first; not those that are computed under a condition alone, since what
+    they are powers of may be no entry of its array without it.
+    """
     if isinstance(expr, Apply) and expr.op is _POW:
         yield expr
-    for operand in operands_of(expr):
+    under = isinstance(expr, Apply) and expr.op is _SELECT
+    for operand in operands_of(expr)[: 1 if under else None]:
         yield from _powers(operand)
 
 

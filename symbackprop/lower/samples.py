@@ -10,16 +10,16 @@ Programs are single-assignment here: an array is written by one loop, or summed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from symbackprop.lower.lanes import SUMMED
+from symbackprop.lower.places import Rows, accesses, is_shared, items_of, touched
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
     Assign,
-    Effect,
     Expr,
     For,
     Invoke,
@@ -28,8 +28,6 @@ from symbackprop.lower.program import (
     Ref,
     Section,
     Statement,
-    operands_of,
-    with_operands,
 )
 
 FEWEST = 64
@@ -82,9 +80,9 @@ def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own
     """
     depth = apart = 0
     for loop in statements:
-        if isinstance(loop, For) and loop.extent == length:
+        if isinstance(loop, For) and loop.extent == length and _Turn(loop.counter, True).read(loop.body):
             depth = max(depth, _unknown_depth(loop.body))
-            for array, place in _accesses(loop.body):
+            for array, place in accesses(loop.body):
                 if array not in own and place[:1] == (Ref(loop.counter),):
                     apart = max(apart, sum(number_of(extent) is None for extent in shapes.get(array, ())[1:]))
     return depth > apart
@@ -133,7 +131,7 @@ class _Fused:
         if isinstance(statement, Section):
             (self.after or self.body or self.before).append(statement)
             return False
-        reads, writes = _touched(statement)
+        reads, writes = touched(statement)
         if isinstance(loop, For) and self._is_whole(loop) and self._joins(loop):
             self.loops += 1
             self.products += loop is not statement and not _is_unknown(loops)
@@ -155,7 +153,7 @@ class _Fused:
         found = _Turn(self.counter, self.open)
         if not found.read(loop.body):
             return False
-        reads, _ = _touched(loop)
+        reads, _ = touched(loop)
         if reads & (self.sums | self.late | found.sums) or found.sums & (self.rows | self.own):
             return False
         everything = self.rows | found.rows
@@ -198,18 +196,16 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                # All lanes do the same turns of a loop inside.
-                if (_names(extent) | _names(statement.start)) & {self.counter, *self.own}:
-                    return False
-                return (isinstance(extent, Literal) or self.open) and self.read(body)
+                known = isinstance(extent, Literal) or (self.open and self._is_shared((extent, statement.start)))
+                return known and self.read(body)
             case Assign(target, value):
-                self.items += _items(value)
+                self.items += items_of(value)
                 if isinstance(target, Ref):
                     self.own.add(target.name)
                     return not isinstance(value, Invoke)
                 return isinstance(target, Item) and self._row(target)
             case Accumulate(target, value, _, symbol):
-                self.items += _items(value)
+                self.items += items_of(value)
                 if isinstance(target, Ref):
                     if target.name not in self.own:
                         self.sums.add(target.name)
@@ -227,8 +223,7 @@ class _Turn:
         return place[:1] == (Ref(self.counter),) and self._is_shared(place[1:])
 
     def _is_shared(self, place: tuple[Expr, ...]) -> bool:
-        """Whether all samples have this place."""
-        return not any(_names(item) & {self.counter, *self.own} or _reads_memory(item) for item in place)
+        return is_shared(place, {self.counter, *self.own})
 
     def _row(self, target: Item) -> bool:
         self.rows.add(target.array)
@@ -249,11 +244,12 @@ def _written(
 ) -> tuple[list[Statement], list[Statement]]:
     outside: set[str] = set(results)
     for statement in [*fused.before, *fused.after]:
-        outside |= set().union(*_touched(statement))
+        outside |= set().union(*touched(statement))
     filled = {s.name for s in allocations if isinstance(s, Allocate) and s.fill is not None}
     private = fused.rows - outside - filled
     copies, copied = _copies(fused, shapes, counters, name)
-    body = [*copies, *[_rewritten(s, private, copied, fused.counter) for s in fused.body]]
+    rows = Rows(fused.counter, private, copied, {fused.counter, *fused.own})
+    body = [*copies, *map(rows.rewritten, fused.body)]
     arrays = {row: shapes[row][1:] for row in private if len(shapes[row]) > 1}
     made: list[Statement] = []
     for statement in allocations:
@@ -274,8 +270,10 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
     """Rows of inputs that a turn reads, brought together once: entry by entry they are far apart in lanes."""
     copied: dict[str, str] = {}
     statements: list[Statement] = []
-    for array, place in _accesses(fused.body, written=False):
+    for array, place in accesses(fused.body, written=False):
         if array in fused.rows or array in copied or place[:1] != (Ref(fused.counter),) or array not in shapes:
+            continue
+        if not is_shared(place[1:], {fused.counter, *fused.own}):
             continue
         if len(shapes[array]) != 2 or not 2 <= (number_of(shapes[array][1]) or MOST_SUMMED) <= MOST_SUMMED:
             continue
@@ -284,92 +282,3 @@ def _copies(fused: _Fused, shapes: Shapes, counters: list[str], name: Namer) -> 
         entry = Assign(Item(copied[array], (inner,)), Item(array, (Ref(fused.counter), inner)))
         statements.append(For(inner.name, shapes[array][1], (entry,)))
     return statements, copied
-
-
-def _accesses(statements: Iterable[Statement], written: bool = True) -> Iterator[tuple[str, tuple[Expr, ...]]]:
-    """The entries that statements read, and write, with their places."""
-    for statement in statements:
-        if isinstance(statement, For):
-            yield from _accesses(statement.body, written)
-        elif isinstance(statement, Assign | Accumulate):
-            yield from _items(statement.value)
-            if written:
-                yield from _items(statement.target)
-
-
-def _items(expr: Expr) -> Iterator[tuple[str, tuple[Expr, ...]]]:
-    stack = [expr]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Item):
-            yield item.array, item.place
-        stack.extend(operands_of(item))
-
-
-def _rewritten(statement: Statement, private: set[str], copied: dict[str, str], counter: str) -> Statement:
-    """Over rows of one sample instead of arrays of all."""
-    if isinstance(statement, For):
-        return statement._replace(body=tuple([_rewritten(s, private, copied, counter) for s in statement.body]))
-    if isinstance(statement, Assign | Accumulate):
-        target = _own_row(statement.target, private, {}, counter)
-        assert isinstance(target, Ref | Item)
-        return statement._replace(target=target, value=_own_row(statement.value, private, copied, counter))
-    return statement
-
-
-def _own_row(expr: Expr, private: set[str], copied: dict[str, str], counter: str) -> Expr:
-    inner = operands_of(expr)
-    made = with_operands(expr, tuple([_own_row(o, private, copied, counter) for o in inner])) if inner else expr
-    if isinstance(made, Item) and made.place[:1] == (Ref(counter),):
-        if made.array in private:
-            return Item(made.array, made.place[1:]) if len(made.place) > 1 else Ref(made.array)
-        if made.array in copied:
-            return Item(copied[made.array], made.place[1:])
-    return made
-
-
-def _reads_memory(expr: Expr) -> bool:
-    return isinstance(expr, Item) or any(map(_reads_memory, operands_of(expr)))
-
-
-def _names(expr: Expr) -> set[str]:
-    found: set[str] = set()
-    stack = [expr]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Ref):
-            found.add(item.name)
-        elif isinstance(item, Item):
-            found.add(item.array)
-        stack.extend(operands_of(item))
-    return found
-
-
-def _touched(statement: Statement) -> tuple[set[str], set[str]]:
-    """The names that a statement reads, and those that it writes."""
-    match statement:
-        case For(_, extent, body):
-            reads, writes = _names(extent) | _names(statement.start), set()
-            for inner in body:
-                more, written = _touched(inner)
-                reads |= more
-                writes |= written
-            return reads, writes
-        case Assign(target, value):
-            places = _names(target) - {target.array} if isinstance(target, Item) else set()
-            return _names(value) | places, {target.array if isinstance(target, Item) else next(iter(_names(target)))}
-        case Accumulate(target, value):
-            places = _names(target) - {target.array} if isinstance(target, Item) else set()
-            return _names(value) | places, {target.array if isinstance(target, Item) else next(iter(_names(target)))}
-        case Effect(value):
-            names = _names(value)
-            return names, names
-    names = set()
-    stack: list[object] = list(statement)
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            names.add(item)
-        elif isinstance(item, tuple):
-            stack.extend(item)
-    return names, names

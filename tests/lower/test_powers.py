@@ -83,7 +83,7 @@ def test_a_polynomial_is_one_loop_over_samples() -> None:
 
 # Programs.
 
-POW, TO_REAL, ADD = (REGISTRY[name] for name in ("pow", "to_real", "int_add"))
+POW, TO_REAL, ADD, SELECT = (REGISTRY[name] for name in ("pow", "to_real", "int_add", "select"))
 t, s, by = Ref("t"), Ref("s"), Apply(TO_REAL, (Ref("j"),))
 
 
@@ -99,6 +99,9 @@ def raised(base: Expr, exponent: Expr) -> Expr:
         For("j", Ref("m"), (Assign(t, Item("x", (Ref("j"),))), Accumulate(s, raised(t, by)))),
         For("j", Ref("m"), (Accumulate(s, raised(s, by)),)),
         For("j", Ref("m"), (Assign(Item("a", (Ref("j"),)), raised(Item("a", (Literal(0),)), by)),)),
+        For("j", Ref("m"), (For("k", Ref("m"), (Accumulate(t, by),)), Accumulate(s, raised(t, by)))),
+        # What it is may be no entry of its array without the condition.
+        For("j", Ref("m"), (Accumulate(s, Apply(SELECT, (Ref("b"), raised(t, by), Literal(0)))),)),
         # The exponent is not the counter, or the loop starts elsewhere.
         For("j", Ref("m"), (Accumulate(s, raised(t, t)),)),
         For("j", Ref("m"), (Accumulate(s, raised(t, Apply(TO_REAL, (Apply(ADD, (Ref("j"), Ref("j"))),)))),)),

@@ -217,6 +217,25 @@ def test_a_turn_with_loops_of_unknown_length_in_float32() -> None:
         np.testing.assert_allclose(mine, their, rtol=1e-4, atol=1e-5 * np.abs(their).max())
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_conditions_in_rows_of_unknown_length(dtype: str) -> None:
+    """Each lane has conditions of its own in an array."""
+    z = al[c] - sp.Sum((mu[c, e] - data[i, e]) ** 2, (e, 0, d - 1))
+    bent = sp.sqrt(sp.Max(z, 0) + 1) * sp.Max(z, al[c]) - sp.sin(z)
+    loss = sp.Sum(sp.exp(-sp.Sum(bent, (c, 0, K - 1))), (i, 0, n - 1))
+    options: dict[str, Any] = {"args": [al, mu, data], "dtype": dtype}
+    functions = [compile_grad(loss, [al, mu], backend=backend, **options) for backend in ("numba", "numpy")]
+    assert functions[0].route == "direct" and "np.bool_" in functions[0].source
+    for size in ((5, 3, 2), (16, 3, 2), (19, 7, 3), (40, 1, 1)):
+        numbers = mixed(*size, dtype)
+        given = numbers[0], numbers[1], numbers[4]
+        (value, slopes), (other, theirs) = (function.value_and_grad(*given) for function in functions)
+        np.testing.assert_allclose(value, other, rtol=1e-12 if dtype == "float64" else 1e-5)
+        for mine, their in zip(slopes, theirs, strict=True):
+            scale = (1e-12 if dtype == "float64" else 2e-5) * np.abs(their).max()
+            np.testing.assert_allclose(mine, their, rtol=0, atol=scale)
+
+
 def test_a_mixture_is_one_loop_over_samples() -> None:
     assert mixture().source.partition("def value_and_grad")[2].count("in range(n)") == 1
 
