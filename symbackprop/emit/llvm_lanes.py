@@ -85,7 +85,7 @@ class LaneLoops(Values):
             else:
                 self.turn_by_turn(loop)
             return
-        few = asm.compare("slt", self.value(loop.extent), asm.integer(asm.width))
+        few = asm.compare("slt", self.value(loop.extent), asm.integer(self.unit.width))
         much = asm.compare("sgt", total, asm.integer(most))
         names = [asm.fresh("branch"), asm.fresh("branch"), asm.fresh("join")]
         asm.do(f"br i1 {asm.binary('or', few, much).text}, label %{names[0]}, label %{names[1]}")
