@@ -61,6 +61,7 @@ def main() -> None:
     logits = compile_function((layers, [Z3]))
     hits = float(np.mean((logits(X=_points[800:], **run.params) > 0.0) == (_classes[800:] == 1.0)))
     print(f"loss {run.history.loss[0]:.4f} -> {run.history.loss[-1]:.4f} in {run.state.steps} steps")
+    # With matplotlib: plot_decision_boundary(lambda p: logits(X=p, **run.params), _points, _classes, "moons.png")
     print(f"{hits:.1%} of 200 points that it has not seen are right")
     if hits < 0.95:
         raise SystemExit("the network did not learn the two moons")

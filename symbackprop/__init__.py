@@ -61,10 +61,12 @@ from symbackprop.frontend.reductions import RowLogSumExp, Total
 from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
 from symbackprop.train import (
+    LBFGS,
     SGD,
     Adagrad,
     Adam,
     AdamW,
+    FullBatch,
     History,
     Lion,
     Momentum,
@@ -81,6 +83,7 @@ from symbackprop.train import (
     he_normal,
     he_uniform,
     plateau,
+    plot_decision_boundary,
     step,
     warmup,
     xavier_normal,
@@ -90,6 +93,7 @@ from symbackprop.train import (
 from symbackprop.version import __version__
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",
@@ -99,6 +103,7 @@ __all__ = [
     "Diverged",
     "DomainError",
     "EmitError",
+    "FullBatch",
     "GradientReport",
     "History",
     "InternalCompilerError",
@@ -156,6 +161,7 @@ __all__ = [
     "mae",
     "mse",
     "plateau",
+    "plot_decision_boundary",
     "recurrence",
     "register",
     "relu",

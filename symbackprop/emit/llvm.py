@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from symbackprop.emit import llvm_lapack
 from symbackprop.emit.assembly import COMPARISONS, INT_SEQUENCES, Word
 from symbackprop.emit.llvm_body import LOOP, Body, reassigned
-from symbackprop.emit.llvm_lanes import LINE, statements_in
-from symbackprop.emit.llvm_memory import BYTES, Array, NotLoweredError, Unit
+from symbackprop.emit.llvm_lanes import statements_in
+from symbackprop.emit.llvm_memory import BYTES, LINE, Array, NotLoweredError, Unit
 from symbackprop.lower import Program
 from symbackprop.lower.doors import INPUTS
 from symbackprop.lower.program import (
@@ -261,7 +261,8 @@ class _Driver(Body):
             elif isinstance(statement, Assign) and _is_made(statement):
                 assert isinstance(statement.target, Ref) and isinstance(statement.value, Apply)
                 like = self.whole(statement.value.operands[llvm_lapack.SHAPED_LIKE[statement.value.op]])
-                assert like is not None
+                if like is None:
+                    raise NotLoweredError("a result of LAPACK whose size a loop decides")
                 self._make(Allocate(statement.target.name, ()), like.extents, only_shapes)
             elif isinstance(statement, Assign) and isinstance(statement.value, Ref):
                 # A name for memory that another array is done with.

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from symbackprop.emit.assembly import INSTRUCTIONS, SEQUENCES, Assembler, Word
-from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot, Unit
+from symbackprop.emit.llvm_memory import LINE, Array, NotLoweredError, Slot, Unit
 from symbackprop.emit.llvm_values import Values
-from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, Function, Item, Ref, Statement
+from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, Function, Item, Literal, Ref, Statement
 from symbackprop.ops import DType
 
 _ZERO = Assembler.integer(0)
-LINE = 64
-"""Bytes of a line of the cache."""
+_REGISTERS = 2
+"""Vector registers that a loop fills at once, if it has so many turns: what all turns share is read once for both, sums
+are read and written once, and instructions wait less for one another. With one, two and four: two moons (2-10-8-1, 800
+samples) 13.9, 9.0, 9.3 us a step; a damped oscillator 26.6, 21.8, 18.7; logistic regression 90, 78, 70. With one and
+two: log-sum-exp of 160,000 numbers 222, 176; a mixture of Gaussians 427, 333.
+"""
 _MOST_IN_LANES = 2**19
-"""Bytes that all lanes of a loop may have for themselves: half of a second-level cache of today."""
+"""Bytes that the lanes of a register may have for themselves: half of a second-level cache of today. With two registers
+a loop may have all of it: a mixture of 60 Gaussians in 60 axes takes 0.46 ms then, 0.61 in one register, 1.9 in none.
+"""
 _MOST_ON_STACK = 2**15
 """Bytes of such an array that may stand on the stack; a thread's may be 256 KiB in all."""
 _STARTS: dict[str, Callable[[Assembler, DType], Word]] = {
@@ -62,18 +69,26 @@ class LaneLoops(Values):
         Where the size of what each lane has for itself is not known before, it is decided when the code runs: with more
         than a second-level cache holds, or too few turns to fill the lanes, one turn comes after the other.
         """
+        most = self.unit.width * _REGISTERS
+        extent = loop.extent.number if isinstance(loop.extent, Literal) else most
+        with self._lanes(most if isinstance(extent, int) and extent >= most else self.unit.width):
+            self._some_at_once(loop)
+
+    def _some_at_once(self, loop: For) -> None:
         asm = self.asm
         sums, private = self._sums_of(loop), {name: self.array(name) for name in loop.private}
-        sizes = [self._bytes(array) for array in (*private.values(), *(found.array for found in sums.values()))]
-        total = self._total(sizes)
+        sizes = [self._bytes(array) for array in private.values()]
+        with self._lanes(self.unit.width):
+            sizes += [self._bytes(found.array) for found in sums.values()]
+        total, most = self._total(sizes), _MOST_IN_LANES * (asm.width // self.unit.width)
         if total.constant:
-            if int(total.text) <= _MOST_IN_LANES:
+            if int(total.text) <= most:
                 self._in_lanes(loop, private, sums, sizes)
             else:
                 self.turn_by_turn(loop)
             return
-        few = asm.compare("slt", self.value(loop.extent), asm.integer(asm.width))
-        much = asm.compare("sgt", total, asm.integer(_MOST_IN_LANES))
+        few = asm.compare("slt", self.value(loop.extent), asm.integer(self.unit.width))
+        much = asm.compare("sgt", total, asm.integer(most))
         names = [asm.fresh("branch"), asm.fresh("branch"), asm.fresh("join")]
         asm.do(f"br i1 {asm.binary('or', few, much).text}, label %{names[0]}, label %{names[1]}")
         asm.label(names[0])
@@ -115,9 +130,10 @@ class LaneLoops(Values):
             return array._replace(pointer=pointer, lanes=True)
 
         self.env |= {name: placed(array) for name, array in private.items()}
-        self.sums = {name: Sum(placed(array), symbol) for name, (array, symbol) in sums.items()}
-        for found in self.sums.values():
-            self._clear(found)
+        with self._lanes(self.unit.width):
+            self.sums = {name: Sum(placed(array), symbol) for name, (array, symbol) in sums.items()}
+            for found in self.sums.values():
+                self._clear(found)
         numbers = ", ".join(f"i64 {lane}" for lane in range(asm.width))
 
         def turn(first: Word) -> None:
@@ -130,8 +146,9 @@ class LaneLoops(Values):
         self.lane, self.mask = None, ""
         self.env = outer
         sums, self.sums = self.sums, {}
-        for name, found in sums.items():
-            self._add_up(name, found)
+        with self._lanes(self.unit.width):
+            for name, found in sums.items():
+                self._add_up(name, found)
         if memory:
             self.give_back()
 
@@ -208,11 +225,39 @@ class LaneLoops(Values):
         self.rare = before
 
     def add_in_lanes(self, summed: Sum, place: tuple[Expr, ...], value: Word) -> None:
-        mine, symbol = summed
+        """Accumulate what each lane has; of several registers' lanes first together, so that memory is met once."""
+        (mine, symbol), asm = summed, self.asm
         index = self._flat(place, mine.extents)
-        before = self.load_register(mine, index)
-        after = combined(self.asm, symbol, before, self.converted(value, mine.kind))
-        self.store_register(mine, index, self.asm.choose(Word(self.mask, "bool", True), after, before))
+        nothing = _STARTS[symbol](asm, mine.kind)
+        taken = asm.choose(Word(self.mask, "bool", True), self.converted(value, mine.kind), nothing)
+        parts = self._registers_of(taken)
+        with self._lanes(self.unit.width):
+            total = parts[0]
+            for part in parts[1:]:
+                total = combined(asm, symbol, total, part)
+            self.store_register(mine, index, combined(asm, symbol, self.load_register(mine, index), total))
+
+    def _registers_of(self, word: Word) -> list[Word]:
+        """A value in lanes, cut into registers."""
+        asm, own = self.asm, self.unit.width
+        if asm.width == own:
+            return [word]
+        found = []
+        for start in range(0, asm.width, own):
+            lanes = ", ".join(f"i32 {lane}" for lane in range(start, start + own))
+            vector = asm.type(word.kind, True)
+            text = asm.emit(f"shufflevector {vector} {word.text}, {vector} poison, <{own} x i32> <{lanes}>")
+            found.append(Word(text, word.kind, True))
+        return found
+
+    @contextmanager
+    def _lanes(self, width: int) -> Iterator[None]:
+        """So many lanes at once, instead of as many as there were."""
+        before, self.asm.width = self.asm.width, width
+        try:
+            yield
+        finally:
+            self.asm.width = before
 
     def loop(self, extent: Word, turn: Callable[[Word], None], step: int = 1, start: Word = _ZERO) -> None:
         """Do something for 0, 1, ... up to an extent, or from elsewhere, or in wider steps."""

@@ -11,6 +11,8 @@ from symbackprop.errors import InternalCompilerError
 from symbackprop.lower.program import Expr, Function, Item, Ref, Rows
 from symbackprop.ops import DType, Spelling
 
+LINE = 64
+"""Bytes of a line of the cache."""
 BYTES = {"double": 8, "float": 4, "i64": 8, "i8": 1}
 
 
@@ -154,11 +156,15 @@ class Memory:
 
     def load_register(self, array: Array, index: Word) -> Word:
         own, place = self._register(array, index)
-        return Word(self.asm.emit(f"load {own}, ptr {place}"), array.kind, True)
+        return Word(self.asm.emit(f"load {own}, ptr {place}, align {self._alignment(array)}"), array.kind, True)
 
     def store_register(self, array: Array, index: Word, value: Word) -> None:
         own, place = self._register(array, index)
-        self.asm.do(f"store {own} {self.asm.spread(value)}, ptr {place}")
+        self.asm.do(f"store {own} {self.asm.spread(value)}, ptr {place}, align {self._alignment(array)}")
+
+    def _alignment(self, array: Array) -> int:
+        """Lanes of several registers stand at a line of the cache, not at a multiple of all their bytes."""
+        return min(LINE, self.register_bytes(array.kind))
 
     def _register(self, array: Array, index: Word) -> tuple[str, str]:
         """Where the entries of all lanes stand, and of which type they are together."""

@@ -1,16 +1,20 @@
 """Training: update rules, schedules and first values as SymPy or NumPy, and the run of a compiled loop."""
 
 from symbackprop.train.initialisers import he_normal, he_uniform, xavier_normal, xavier_uniform, zeros
+from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, Optimizer, RMSprop
+from symbackprop.train.plot import plot_decision_boundary
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.schedules import constant, cosine, exponential, plateau, step, warmup
 from symbackprop.train.training import Training, compile_training
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
+    "FullBatch",
     "History",
     "Lion",
     "Momentum",
@@ -27,6 +31,7 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "plateau",
+    "plot_decision_boundary",
     "step",
     "warmup",
     "xavier_normal",

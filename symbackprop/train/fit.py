@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.errors import CallError, Diverged, OutOfRange
+from symbackprop.errors import CallError, Diverged, OutOfRange, SymbackpropWarning
 from symbackprop.train.data import counted, look_over, minibatch, named
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.schedules import Plateau
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _BLOCK = 0.2
 _ORDERED = 4_000_000
 """No block is given more places of samples than this: 32 MB."""
+_EXPLODED = 1e6
+"""A gradient so many times as long as that of the first epoch is warned of."""
 _SHOWN_AFTER = 1.0
 """Seconds after which a run shows its progress, on a terminal, where it is not told to."""
 
@@ -109,7 +112,9 @@ class Fit:
             stopped = "interrupted"
         finally:
             self._show(done, time.perf_counter() - started, last=True)
-        return self._run(stopped)
+        run = self._run(stopped)
+        _warn_of_explosion(run.history.grad_norm)
+        return run
 
     @property
     def _every_epoch(self) -> bool:
@@ -232,6 +237,17 @@ class Fit:
         loss = self.history["loss"][-1][-1]
         line = f"epoch {done}/{self.epochs}   loss {loss:.6g}   {seconds:.1f} s"
         print(f"\r{line:<60}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def _warn_of_explosion(norms: Any) -> None:
+    if len(norms) and np.max(norms) > _EXPLODED * (1.0 + norms[0]):
+        epoch = int(np.argmax(norms > _EXPLODED * (1.0 + norms[0])))
+        warnings.warn(
+            f"the gradient's norm grew from {norms[0]:.3g} to {norms[epoch]:.3g} in epoch {epoch} (from 0): it"
+            " explodes; a smaller learning rate or clip_norm= may help",
+            SymbackpropWarning,
+            stacklevel=4,
+        )
 
 
 def _waited(state: State, plateau: Plateau, loss: float) -> State:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from symbackprop.errors import OptionError
+from symbackprop.errors import OptionError, ShapeMismatch
 
 
 def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[str] | None = None) -> Any:
@@ -31,6 +31,39 @@ def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[
     if metrics:
         axes[1].legend()
     axes[-1].set_xlabel("epoch")
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure
+
+
+def plot_decision_boundary(
+    score: Callable[[Any], Any],
+    points: Any,
+    classes: Any,
+    path: str | os.PathLike[str] | None = None,
+    steps: int = 200,
+) -> Any:
+    """Points of two classes in the plane, and where the classifier changes its mind; a figure, and a file at `path`.
+
+    `score` takes points, one a row, and gives a number for each, above 0 for class 1: a logit. Raises OptionError where
+    matplotlib is not installed, ShapeMismatch for points that are not in the plane.
+    """
+    points, classes = np.asarray(points, np.float64), np.ravel(classes)
+    if points.ndim != 2 or points.shape[1] != 2 or len(classes) != len(points):
+        raise ShapeMismatch(f"points must be of shape (n, 2) with n classes, got {points.shape} and {classes.shape}")
+    figure = figure_maker()(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    margin = 0.1 * np.ptp(points, axis=0)
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    across, up = (np.linspace(low[axis], high[axis], steps) for axis in (0, 1))
+    grid = np.stack(np.meshgrid(across, up), axis=-1).reshape(-1, 2)
+    scores = np.reshape(score(grid), (steps, steps))
+    axes.contourf(across, up, scores > 0.0, levels=[-0.5, 0.5, 1.5], colors=["#cfe0f3", "#f7d9c8"])
+    axes.contour(across, up, scores, levels=[0.0], colors="black", linewidths=1.0)
+    for which, colour in ((0, "#1f5fa8"), (1, "#c4511b")):
+        mine = points[classes == which]
+        axes.scatter(mine[:, 0], mine[:, 1], s=8, color=colour, label=f"class {which}")
+    axes.legend()
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure

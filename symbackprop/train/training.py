@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symbackprop.compiler import Request, compile_request
+from symbackprop.compiler import Request
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
@@ -19,10 +19,12 @@ from symbackprop.ir import Graph
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
 from symbackprop.options import Options
-from symbackprop.runtime import CompiledFunction, direct_route
+from symbackprop.runtime import CompiledFunction
 from symbackprop.runtime.training import LoopFunction
 from symbackprop.train.data import counted
+from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.fit import Fit
+from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.optimizers import Adam, Optimizer
 from symbackprop.train.run import Run, State
 from symbackprop.train.schedules import Plateau, Schedule
@@ -220,11 +222,7 @@ class Training:
         if name not in self._functions:
             expr = self._request.expr if name == "loss" else self._metrics[name]
             request = replace(self._request, expr=expr, wrt=None, mode="function", name=name)
-            made, options = compile_request(request), request.options
-            direct = direct_route(made.main, lambda: made.values, made.signature, options)
-            self._functions[name] = CompiledFunction(
-                lambda: made.source, made.signature, options.target, options.dtype, made.stats, name, None, direct
-            )
+            self._functions[name] = compiled_function(request)
         return self._functions[name]
 
 
@@ -233,7 +231,7 @@ def compile_training(
     params: Sequence[Any] | Mapping[str, Any],
     data: Sequence[Any] | Mapping[str, Any],
     *,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | LBFGS | None = None,
     batch: Any = True,
     reduce: str = "mean",
     backend: str = "numba",
@@ -252,7 +250,7 @@ def compile_training(
     route: str = "direct",
     cache: bool = True,
     name: str | None = None,
-) -> Training:
+) -> Any:
     """Compile the training of a loss: epochs, minibatches, gradient and update in one function, see `Training.fit`.
 
     With ``batch=True``, `loss` is that of one sample; each of `data` carries a leading axis of samples, and the loss of
@@ -261,10 +259,11 @@ def compile_training(
     step takes the data as they are.
 
     `optimizer` is `SGD`, `Momentum`, `Nesterov`, `RMSprop`, `Adagrad`, `Adam` (the default), `AdamW`, `Lion`, or a
-    class of your own, see `Optimizer`; `schedule` one of `constant`, `step`, `exponential`, `cosine`, `warmup`,
-    `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``; then its
-    entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every parameter
-    to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
+    class of your own, see `Optimizer`; or `LBFGS`, which is SciPy's loop around the compiled gradient of all samples,
+    and takes none of what follows but `frozen`. `schedule` is one of `constant`, `step`, `exponential`, `cosine`,
+    `warmup`, `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``;
+    then its entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every
+    parameter to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
     ``weight_decay``, and a factor ``lr`` of the learning rate: ``{W: {"lr": 0.1}, b: {"l2": 0}}``. With `accumulate` so
     many minibatches make a step, of the mean of their gradients. `frozen` are parameters that `fit` takes and leaves as
     they are. `metrics` are expressions by name, like the loss, that are evaluated after every epoch.
@@ -290,6 +289,12 @@ def compile_training(
     if not trained:
         raise OptionError("params names nothing to train")
     rule = Adam() if optimizer is None else optimizer
+    if isinstance(rule, LBFGS):
+        if any((schedule, clip_norm, clip_value, l1, l2, weight_decay, groups, accumulate != 1, metrics)):
+            raise OptionError("LBFGS takes no schedule, clipping, penalty, group, accumulation or metric")
+        args = [*trained, *kept, *given]
+        request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
+        return FullBatch(request, len(kept), rule)
     if not isinstance(rule, Optimizer):
         raise OptionError(f"optimizer={optimizer!r}: an Optimizer is due, such as Adam(lr=0.001)")
     args = [*trained, *kept, *given]

@@ -188,7 +188,7 @@ def compared(title: str, makers: dict[str, Callable[[], Callable[[], float]]], s
         reference = found if reference is None else reference
         np.testing.assert_allclose(found, reference, rtol=1e-6)
         times = []
-        for _ in range(5):
+        for _ in range(15):
             begin = time.perf_counter()
             train()
             times.append(time.perf_counter() - begin)

@@ -25,10 +25,12 @@ from symbackprop import (
     Run,
     ShapeMismatch,
     SymbackpropError,
+    SymbackpropWarning,
     Training,
     UnboundSymbol,
     compile_training,
     cosine,
+    plot_decision_boundary,
 )
 
 w, b, x, y = sp.symbols("w b x y")
@@ -133,6 +135,13 @@ def test_a_loss_that_is_no_number_names_epoch_and_batch() -> None:
     run = caught.value.run
     assert len(run.history.loss) == run.state.epochs == bad // 2
     assert run.params["w"] == pytest.approx(reached[bad // 2 * 2], rel=1e-12)
+
+
+def test_an_exploding_gradient_is_warned_of() -> None:
+    t = compile_training((w * x - y) ** 2, [w], [x, y], optimizer=SGD(lr=3.0))
+    with pytest.warns(SymbackpropWarning, match=r"grew from .* in epoch \d+ \(from 0\): it explodes") as caught:
+        t.fit({"w": 0.0}, LINE, epochs=30)
+    assert caught[0].filename == __file__
 
 
 def test_progress_is_told_on_stderr_where_it_is_asked_for(line: Training, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,6 +290,8 @@ def test_the_source_is_the_loop_and_runs_alone(line: Training, tmp_path: Path) -
 
 def test_a_plot_needs_matplotlib_and_says_so(line: Training, tmp_path: Path) -> None:
     run = line.fit(START, LINE, epochs=3, validation=LINE)
+    with pytest.raises(ShapeMismatch, match=r"points must be of shape \(n, 2\)"):
+        plot_decision_boundary(np.sum, [1.0, 2.0], [0, 1])
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -288,4 +299,6 @@ def test_a_plot_needs_matplotlib_and_says_so(line: Training, tmp_path: Path) -> 
             run.plot()
         return
     run.plot(tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    plot_decision_boundary(lambda p: p[:, 0], [[0.0, 1.0], [-1.0, 0.0]], [1, 0], tmp_path / "boundary.png")
+    for name in ("curves.png", "boundary.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

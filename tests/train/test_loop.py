@@ -98,3 +98,44 @@ def test_the_arguments_of_a_fit_are_left_alone(network: Any) -> None:
     t.fit(network.start, network.given, epochs=3, batch_size=8)
     for name, value in {**network.start, **network.given}.items():
         assert np.array_equal(before[name], value)
+
+
+@pytest.mark.parametrize("options", ROUTES[:2], ids=lambda options: options["backend"])
+def test_long_steps_are_cut_into_parts(options: dict[str, str]) -> None:
+    """Rosenbrock's function in 150 numbers of one array, and in 20 that stand alone, by the loop by hand."""
+    q = sp.symbols("q:150")
+    for params, size in (([q], 150), (list(q[:20]), 20)):
+        loss = sum(100 * (q[i + 1] - q[i] ** 2) ** 2 + (1 - q[i]) ** 2 for i in range(size - 1))
+        t = compile_training(loss, params, [], batch=None, optimizer=SGD(lr=1e-4), **options)
+        start = np.linspace(-0.5, 0.5, size)
+        run = t.fit({"q": start} if len(params) == 1 else dict(zip(t.params, start, strict=True)), {}, epochs=5)
+        p = start.copy()
+        for _ in range(5):
+            slope = np.zeros(size)
+            apart = p[1:] - p[:-1] ** 2
+            slope[:-1] += -400 * apart * p[:-1] - 2 * (1 - p[:-1])
+            slope[1:] += 200 * apart
+            p -= 1e-4 * slope
+        found = run.params["q"] if len(params) == 1 else [run.params[name] for name in t.params]
+        np.testing.assert_allclose(found, p, rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", ROUTES[:2], ids=lambda options: options["backend"])
+def test_symbols_may_be_called_as_the_loop_calls_its_own(options: dict[str, str]) -> None:
+    """Rate, step, order and the like are names that a user may have taken, and no identifier may meet another."""
+    taken = sp.symbols("lr t epoch all_epochs e step")
+    order, losses = sp.symbols("order losses")
+    loss = (sum(symbol * order**k for k, symbol in enumerate(taken)) - losses) ** 2
+    names = [symbol.name for symbol in taken]
+    plain = sp.symbols("a:6")
+    u, v = sp.symbols("u v")
+    other = loss.subs(dict(zip([*taken, order, losses], [*plain, u, v], strict=True)))
+    data = {"order": POINTS, "losses": LINE["y"]}
+    rule = Momentum(lr=1e-3)
+    run = compile_training(loss, taken, [order, losses], optimizer=rule, **options).fit(
+        dict.fromkeys(names, 0.1), data, epochs=5, batch_size=4
+    )
+    same = compile_training(other, plain, [u, v], optimizer=rule, **options).fit(
+        {symbol.name: 0.1 for symbol in plain}, {"u": POINTS, "v": LINE["y"]}, epochs=5, batch_size=4
+    )
+    np.testing.assert_allclose([*run.params.values()], [*same.params.values()], rtol=1e-13)

@@ -1,0 +1,56 @@
+"""L-BFGS: SciPy's loop around the compiled gradient, against SciPy's own on a loss by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.optimize import minimize
+
+from symbackprop import LBFGS, Diverged, OptionError, compile_training
+
+w, b, x, y = sp.symbols("w b x y")
+POINTS = np.linspace(-1.0, 2.0, 12)
+LINE = {"x": POINTS, "y": np.exp(0.5 * POINTS) + 0.1}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_curve_is_fitted(backend: str) -> None:
+    loss = (sp.exp(w * x) + b - y) ** 2
+    t = compile_training(loss, [w, b], [x, y], optimizer=LBFGS(), backend=backend)
+    run = t.fit({"w": 0.0, "b": 0.0}, LINE, epochs=100)
+    assert run.stopped == "tolerance"
+    np.testing.assert_allclose([run.params["w"], run.params["b"]], [0.5, 0.1], atol=1e-7)
+    assert len(run.history.loss) == len(run.history.grad_norm) == run.state.epochs < 30
+    assert np.all(np.diff(run.history.loss) < 0.0)
+    with pytest.raises(OptionError, match="LBFGS takes no schedule"):
+        compile_training(loss, [w, b], [x, y], optimizer=LBFGS(), l2=0.1)
+
+
+def test_iterations_are_scipys(network: Any) -> None:
+    t = compile_training(network.loss, network.params, network.data, optimizer=LBFGS(memory=5), batch=network.N)
+    run = t.fit(network.start, network.given, epochs=15)
+    X, Y = network.given["X"], network.given["Y"]
+
+    def loss(flat: Any) -> float:
+        W1, b1, W2, b2 = flat[:6].reshape(2, 3), flat[6:9], flat[9:12].reshape(3, 1), flat[12]
+        return float(np.mean((np.tanh(X @ W1 + b1) @ W2 + b2 - Y) ** 2))
+
+    start = np.concatenate([np.ravel(value) for value in network.start.values()])
+    assert (run.stopped, run.state.epochs) == ("", 15)
+    theirs = minimize(loss, start, jac="3-point", method="L-BFGS-B", options={"maxiter": 15, "maxcor": 5})
+    # Their gradient is a difference: the paths part slowly.
+    assert run.history.loss[-1] == pytest.approx(theirs.fun, rel=1e-3)
+    reached = loss(np.concatenate([np.ravel(run.params[name]) for name in t.params]))
+    assert run.history.loss[-1] == pytest.approx(reached, rel=1e-13)
+
+
+def test_frozen_parameters_and_a_bad_start() -> None:
+    t = compile_training((w * x + b - y) ** 2, [w], [x, y], frozen=[b], optimizer=LBFGS())
+    run = t.fit({"w": 0.0, "b": 1.0}, LINE)
+    assert run.params["b"] == 1.0
+    assert run.params["w"] == pytest.approx(np.sum((LINE["y"] - 1.0) * POINTS) / np.sum(POINTS**2))
+    with pytest.raises(Diverged, match="start elsewhere"):
+        compile_training(sp.log(w * x), [w], [x], optimizer=LBFGS()).fit({"w": -1.0}, {"x": [1.0]})
