@@ -33,6 +33,8 @@ class CompileOptions(TypedDict, total=False):
     name: str | None
     cache: bool
     parallel: bool
+    contract: bool
+    fast_sums: bool
 
 
 def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate: str = "") -> Request:
@@ -54,6 +56,8 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
             route=options.get("route", "direct"),
             cache=options.get("cache", True),
             parallel=options.get("parallel", False),
+            contract=options.get("contract", False),
+            fast_sums=options.get("fast_sums", False),
         ),
         options.get("name"),
         regenerate,
@@ -94,6 +98,8 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     `backend="numba"`, `route` is "direct" (LLVM alone) or "njit" (Numba's front end), and `cache` keeps machine code in
     the user's cache folder, or in that of the environment variable SYMBACKPROP_CACHE. `parallel=True` lets threads
     share a batch, in blocks of samples whose sums are added up in order: any number of threads gives the same result.
+    `contract=True` lets a*b + c round once, `fast_sums=True` lets sums be added up in another order: both are faster by
+    some per cent where they help, change last bits, and keep nan and infinity.
 
     An array passed for a scalar symbol gives value and gradient elementwise, as a NumPy ufunc would.
 

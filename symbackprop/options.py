@@ -28,6 +28,12 @@ class Options:
     """Whether machine code is kept on disk."""
     parallel: bool = False
     """Whether threads share a batch."""
+    contract: bool = False
+    """Whether a*b + c may become one operation, which rounds once: up to some per cent faster, and the last bits are no
+    longer those of the other backends."""
+    fast_sums: bool = False
+    """Whether sums may be added up in any order: loops that hold nothing but a sum then run in lanes as well, and their
+    last bits depend on the processor."""
 
     def __post_init__(self) -> None:
         _one_of("backend", self.target, TARGETS)
@@ -37,10 +43,9 @@ class Options:
         _one_of("route", self.route, ROUTES)
         if self.target == "python" and self.dtype == "float32":
             raise OptionError("backend='python' computes with Python's floats, which are float64; use numpy or numba")
-        if self.parallel and (self.target != "numba" or self.route != "direct"):
-            raise OptionError(
-                "parallel=True needs machine code that runs without Python's lock: backend='numba', route='direct'"
-            )
+        for name in ("parallel", "contract", "fast_sums"):
+            if getattr(self, name) and (self.target != "numba" or self.route != "direct"):
+                raise OptionError(f"{name}=True is for machine code of our own: backend='numba', route='direct'")
 
 
 def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -250,6 +250,8 @@ def _on_the_other_side(b: Assembler, rest: Word, y: Word) -> Word:
     return b.binary("and", apart, b.compare("ne", rest, b.integer(0)))
 
 
+FUSED = frozenset({"fadd", "fsub", "fmul"})
+"""Instructions of which two may become one that rounds once, where that is allowed."""
 INSTRUCTIONS = {
     "real": {"+": "fadd", "-": "fsub", "*": "fmul", "/": "fdiv"},
     "int": {"+": "add", "-": "sub", "*": "mul"},

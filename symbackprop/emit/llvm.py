@@ -80,9 +80,13 @@ class Assembly:
     """Functions of BLAS."""
 
 
-def assemble(program: Program, name: str, dtype: str, width: int = 1) -> Assembly:
-    """The module of one function of a program. Raises NotLoweredError for what has no form here."""
-    unit = Unit({function.name: function for function in program.functions}, dtype, width)
+def assemble(
+    program: Program, name: str, dtype: str, width: int = 1, contract: bool = False, fast_sums: bool = False
+) -> Assembly:
+    """The module of one function of a program; `contract` and `fast_sums` are those of `options`. Raises
+    NotLoweredError for what has no form here.
+    """
+    unit = Unit({function.name: function for function in program.functions}, dtype, width, contract, fast_sums)
     function = unit.functions[name]
     driver, extents = _Driver(unit, function), _Driver(unit, function)
     blocks = [driver.compute(), extents.measure()]

@@ -98,7 +98,7 @@ class Body(LaneLoops):
             self.add_in_lanes(self.sums[name], place, value)
             return
         before = self.value(target)
-        after = combined(self.asm, symbol, before, self.converted(value, before.kind))
+        after = combined(self.unit, self.asm, symbol, before, self.converted(value, before.kind))
         if isinstance(target, Item):
             self.put(self.array(target.array), target.place, after)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from symbackprop.emit.assembly import INSTRUCTIONS, SEQUENCES, Assembler, Word
+from symbackprop.emit.assembly import SEQUENCES, Assembler, Word
 from symbackprop.emit.llvm_memory import LINE, Array, NotLoweredError, Slot, Unit
 from symbackprop.emit.llvm_values import Values
 from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, Function, Item, Literal, Ref, Statement
@@ -208,7 +208,7 @@ class LaneLoops(Values):
             before = self.load(found, index) if isinstance(found, Array) else self.value(Ref(name))
             for lane in range(asm.width):
                 one = asm.emit(f"extractelement {asm.type(mine.kind, True)} {total}, i64 {lane}")
-                before = combined(asm, symbol, before, Word(one, mine.kind))
+                before = combined(self.unit, asm, symbol, before, Word(one, mine.kind))
             if isinstance(found, Array):
                 self.store(found, index, before)
             else:
@@ -234,8 +234,8 @@ class LaneLoops(Values):
         with self._lanes(self.unit.width):
             total = parts[0]
             for part in parts[1:]:
-                total = combined(asm, symbol, total, part)
-            self.store_register(mine, index, combined(asm, symbol, self.load_register(mine, index), total))
+                total = combined(self.unit, asm, symbol, total, part)
+            self.store_register(mine, index, combined(self.unit, asm, symbol, self.load_register(mine, index), total))
 
     def _registers_of(self, word: Word) -> list[Word]:
         """A value in lanes, cut into registers."""
@@ -309,13 +309,13 @@ def _fits_the_stack(size: Word) -> bool:
     return size.constant and int(size.text) <= _MOST_ON_STACK
 
 
-def combined(asm: Assembler, symbol: str, a: Word, b: Word) -> Word:
+def combined(unit: Unit, asm: Assembler, symbol: str, a: Word, b: Word) -> Word:
     """What an accumulation makes of what there is and what comes."""
     if symbol in EXTREMES:
         row = EXTREMES[symbol].numba
         assert row is not None
         return SEQUENCES[row.callee](asm, a, b)
-    return asm.binary(INSTRUCTIONS[a.kind][symbol], a, b)
+    return asm.binary(unit.instruction(a.kind, symbol, is_sum=True), a, b)
 
 
 def statements_in(statements: Iterable[Statement], depth: tuple[int, ...] = ()) -> Iterator[tuple[Statement, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from symbackprop.emit.assembly import Assembler, Word
+from symbackprop.emit.assembly import FUSED, INSTRUCTIONS, Assembler, Word
 from symbackprop.errors import InternalCompilerError
 from symbackprop.lower.program import Expr, Function, Item, Ref, Rows
 from symbackprop.ops import DType, Spelling
@@ -44,6 +44,10 @@ class Unit:
     dtype: str
     width: int = 1
     """Numbers in a vector register."""
+    contract: bool = False
+    """Whether a*b + c may round once."""
+    fast_sums: bool = False
+    """Whether sums may be added up in any order."""
     declared: dict[str, str] = field(default_factory=dict)
     blocks: list[str] = field(default_factory=list)
     errors: list[tuple[type[Exception], str]] = field(default_factory=list)
@@ -51,6 +55,15 @@ class Unit:
     libraries: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
     metadata: list[str] = field(default_factory=list)
+
+    def instruction(self, kind: DType, symbol: str, is_sum: bool = False) -> str:
+        """The instruction for an operator of the program, with the freedom that it has; never that of forgetting nan,
+        infinity or the sign of a zero.
+        """
+        name = INSTRUCTIONS[kind][symbol]
+        if name not in FUSED:
+            return name
+        return f"{name}{' contract' * self.contract}{' reassoc' * (is_sum and self.fast_sums)}"
 
     def error(self, kind: type[Exception], text: str) -> int:
         """The number of an error, from 1 on."""

@@ -104,7 +104,7 @@ class Values(Memory):
         if op.result == "bool" and callee in COMPARISONS.get(kind, ()):
             return asm.compare(COMPARISONS[kind][callee], *words)
         if callee in INSTRUCTIONS[kind]:
-            return asm.binary(INSTRUCTIONS[kind][callee], *words)
+            return asm.binary(self.unit.instruction(kind, callee), *words)
         sequences = INT_SEQUENCES if kind == "int" else SEQUENCES
         if callee in sequences:
             return sequences[callee](asm, *words)

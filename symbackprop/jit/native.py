@@ -205,7 +205,8 @@ class Native:
     ) -> None:
         lines, straight = assembly.text.count("\n"), LOOP not in assembly.text
         quick = lines < _QUICK and straight and not assembly.libraries
-        hasty = straight and lines > _LONG
+        # Two operations that may be one are only in code that is made with effort: there the bits would differ.
+        hasty = straight and lines > _LONG and " contract " not in assembly.text
         self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors

@@ -33,9 +33,9 @@ class Direct:
         dtype: str,
         programs: Callable[[str], Program] | None = None,
         assemblies: dict[str, Assembly] | None = None,
-        cached: bool = True,
+        options: Options | None = None,
     ) -> None:
-        self.cached = cached
+        self.options = options or Options()
         self.signature, self.dtype, self.programs = signature, dtype, programs
         self.assemblies = assemblies or {}
         self.natives: dict[str, Native] = {}
@@ -60,14 +60,16 @@ class Direct:
                 raise InternalCompilerError(f"{name} was never written")
             own = name.removesuffix(EACH)
             program = each(self.programs(own), own) if name.endswith(EACH) else self.programs(own)
-            self.assemblies[name] = assemble(program, name, self.dtype, width(self.dtype))
+            self.assemblies[name] = assemble(
+                program, name, self.dtype, width(self.dtype), self.options.contract, self.options.fast_sums
+            )
         return self.assemblies[name]
 
     def native(self, name: str) -> Native:
         if name not in self.natives:
             arguments = self.signature.arguments
             lengths = frozenset(position for position, argument in enumerate(arguments) if argument.dimension)
-            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths, self.cached)
+            self.natives[name] = Native(self.assembly(name), self._nestings(name), lengths, self.options.cache)
         return self.natives[name]
 
     def run(self, name: str, values: list[Any]) -> Any:
@@ -150,7 +152,7 @@ def direct_route(main: Program, values: Callable[[], Program], signature: Signat
     def programs(name: str) -> Program:
         return values() if alone and name == "value" else main
 
-    return Direct(signature, options.dtype, programs, cached=options.cache)
+    return Direct(signature, options.dtype, programs, options=options)
 
 
 def _nesting(structure: Structure, positions: Any) -> Nesting | None:

@@ -37,7 +37,8 @@ class LoopFunction:
         if options.target != "numba" or options.route != "direct" or not available():
             return None
         try:
-            return assemble(self._program, TRAIN, options.dtype, width(options.dtype))
+            own = options.contract, options.fast_sums
+            return assemble(self._program, TRAIN, options.dtype, width(options.dtype), *own)
         except NotLoweredError:
             return None
 

@@ -119,7 +119,7 @@ def test_constants_have_a_gradient_of_nothing() -> None:
         ({"batch": [x], "reduce": "median"}, sb.OptionError, "not one of"),
         ({"dtype": "float16"}, sb.OptionError, "not one of"),
         ({"kinks": "up"}, sb.OptionError, "not one of"),
-        ({"parallel": True}, sb.OptionError, "parallel=True needs machine code"),
+        ({"parallel": True}, sb.OptionError, "parallel=True is for machine code"),
         ({"dtype": "float32"}, sb.OptionError, "float64"),
     ],
 )

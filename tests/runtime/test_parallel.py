@@ -161,8 +161,8 @@ def test_blocks_follow_the_work_of_a_sample() -> None:
     ("options", "words"),
     [
         ({"batch": None, "reduce": None}, "needs batch="),
-        ({"route": "njit"}, "needs machine code"),
-        ({"backend": "numpy"}, "needs machine code"),
+        ({"route": "njit"}, "is for machine code"),
+        ({"backend": "numpy"}, "is for machine code"),
     ],
 )
 def test_where_threads_cannot_share_a_batch_they_are_refused(options: dict[str, Any], words: str) -> None:
