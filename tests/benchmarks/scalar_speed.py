@@ -4,12 +4,15 @@
 
 Peers are those that are installed: heyoka and CasADi from the SymPy expression, JAX from what `lambdify(cse=True)`
 makes of it. Every one is called as its users would call it, with one vector; its gradient is compared with ours before
-anything is timed. A figure is the best of several runs; on a shared machine only the ratios of one run count.
+anything is compared. Each figure comes out of a process of its own, which has a minute; on a shared machine only the
+ratios of one run count.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
+import subprocess
 import sys
 import time
 import timeit
@@ -26,8 +29,9 @@ import symbackprop as sb
 sys.path.insert(0, str(Path(__file__).parent))
 corpus = importlib.import_module("corpus")
 Evaluate = Callable[[Any], tuple[float, Any]]
-_PATIENCE = 400
-"""JAX takes minutes over expressions of more inputs: 270 s for a product of 1,000."""
+_PATIENCE = 60
+"""Seconds for one figure. JAX takes 270 over a product of 1,000, and peers that walk expressions as trees never end
+with those of a recurrence."""
 
 
 def robot_arm(joints: int) -> Any:
@@ -112,7 +116,7 @@ def jax(expr: Any, symbols: list[Any]) -> Evaluate:
     return lambda x: jax.block_until_ready(function(x))  # type: ignore[no-any-return]
 
 
-PEERS = [peer for peer in (heyoka, casadi, jax) if find_spec(peer.__name__)]
+PEERS = {made.__name__: made for made in (ours, heyoka, casadi, jax) if made is ours or find_spec(made.__name__)}
 
 
 def symbols_of(expr: Any) -> list[Any]:
@@ -138,22 +142,44 @@ def measured(
     return first, each * 1e6, gradient
 
 
-def main() -> None:
+def measured_here(peer: str, name: str) -> None:
+    """Print the figures of one peer as JSON; what it imports, and its own first compilation, is not counted."""
     # SymPy's own functions recurse to the depth of an expression.
     sys.setrecursionlimit(20_000)
-    ours(sp.sin(corpus.x), [corpus.x])(np.ones(1))
+    x = sp.Symbol("x")
+    PEERS[peer](sp.sin(x) + x**2, [x])(np.ones(1))
+    expr = CASES[name]()
+    symbols = symbols_of(expr)
+    at = np.random.default_rng(0).uniform(0.3, 0.7, len(symbols))
+    first, each, gradient = measured(PEERS[peer], expr, symbols, at)
+    print(json.dumps([first, each, gradient.tolist()]))
+
+
+def in_time(peer: str, name: str) -> list[Any] | None:
+    """The figures out of a process of its own; None where they are not there in time."""
+    command = [sys.executable, __file__, "--peer", peer, name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return None
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--peer"]:
+        measured_here(*sys.argv[2:])
+        return
     for name in sys.argv[1:] or CASES:
-        expr = CASES[name]()
-        symbols = symbols_of(expr)
-        x = np.random.default_rng(0).uniform(0.3, 0.7, len(symbols))
-        first, each, gradient = measured(ours, expr, symbols, x)
-        line = f"{name:28} ours {first:6.3f} s {each:8.2f} us"
-        for peer in PEERS:
-            if peer is jax and len(symbols) > _PATIENCE:
+        own = in_time("ours", name)
+        assert own is not None, f"no answer of ours to {name}"
+        line = f"{name:28} ours {own[0]:6.3f} s {own[1]:8.2f} us"
+        for peer in list(PEERS)[1:]:
+            theirs = in_time(peer, name)
+            if theirs is None:
+                line += f"   {peer} -"
                 continue
-            theirs, call, other = measured(peer, expr, symbols, x)
-            np.testing.assert_allclose(gradient, other, rtol=1e-8, atol=1e-12)
-            line += f"   {peer.__name__} {theirs:6.3f} s {call:8.2f} us ({call / each:.1f})"
+            np.testing.assert_allclose(own[2], theirs[2], rtol=1e-8, atol=1e-12)
+            line += f"   {peer} {theirs[0]:6.3f} s {theirs[1]:8.2f} us ({theirs[1] / own[1]:.1f})"
         print(line, flush=True)
 
 
