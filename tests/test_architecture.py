@@ -30,7 +30,7 @@ ORDER = (
     ("compiler",),
     ("loop_compiler",),
     ("check",),
-    ("train",),
+    ("train", "show"),
     ("api",),
     ("cli_fit",),
     ("cli",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class CompiledFunction:
         respell: Callable[[str], CompiledFunction] | None = None,
         direct: Direct | None = None,
         blocks: Blocks | None = None,
+        subject: Any = None,
     ) -> None:
         self._source = source
         self.stats = stats
@@ -52,6 +54,7 @@ class CompiledFunction:
         self.backend, self.dtype = target, dtype
         self._title = title
         self._respell = respell
+        self._subject = subject
         self._runner = Runner(signature, target, dtype, lambda: self.source, direct, blocks)
         self._quick = self._runner.quick
         self._elementwise = Elementwise(self._runner)
@@ -194,6 +197,37 @@ class CompiledFunction:
         where `wrt` holds only a part of a packed argument.
         """
         return flat_objective(self, fixed)
+
+    def explain(self, /, *args: Any, **named: Any) -> Any:
+        """How the value and its gradient come about at a point, as tables; see `symbackprop.explain`.
+
+        Of a batch it is one sample that is explained. Raises CallError where the model is gone (after pickling).
+        """
+        inputs = self._inputs(args, named)
+        if self.signature.mode != "grad" or self._batched:
+            return self._shown().explanation(inputs)
+        value, leaves = self.leaves(dict(named), args)
+        compiled = {"compiled value": value}
+        for what, leaf in zip(self.wrt, leaves, strict=True):
+            compiled[f"compiled, in {what}"] = leaf
+        return self._shown().explanation(inputs, compiled)
+
+    def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """A point, of one sample, by the inputs of the model's graph."""
+        arguments = tuple(replace(argument, batched=False) for argument in self.signature.primal_arguments)
+        inputs: dict[str, Any] = {name: named[name] for name in self._told & set(named)}
+        values = bind(arguments, args, {name: value for name, value in named.items() if name not in inputs})
+        for argument, value in zip(arguments, values, strict=True):
+            number = cast(argument, value, self.dtype)
+            if argument.is_scalar and np.ndim(number):
+                raise ShapeMismatch(f"{argument.name!r} must be a number here, got shape {np.shape(number)}")
+            inputs.update(zip(argument.members, number if argument.packed else [number], strict=True))
+        return inputs
+
+    def _shown(self) -> Any:
+        if self._subject is None:
+            raise CallError("this function was unpickled and has no model to show; compile it again")
+        return self._subject
 
     # How.
 

@@ -1,0 +1,6 @@
+"""What people see of a compiled function: explanation tables, graph pictures, and both in a notebook."""
+
+from symbackprop.show.explanation import Explanation
+from symbackprop.show.subject import Subject
+
+__all__ = ["Explanation", "Subject"]
