@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symbackprop.emit.escape import comment
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
@@ -211,6 +213,18 @@ class CompiledFunction:
         for what, leaf in zip(self.wrt, leaves, strict=True):
             compiled[f"compiled, in {what}"] = leaf
         return self._shown().explanation(inputs, compiled)
+
+    @property
+    def graph(self) -> Any:
+        """The graph of the expression as it was given: ``.mermaid()``, ``.dot()``, ``.svg()``, also ``at=`` a point."""
+        return self._shown().picture(lambda at: self._inputs((), {str(name): value for name, value in at.items()}))
+
+    def _repr_html_(self) -> str:
+        picture = "" if self._subject is None else self.graph._repr_html_()
+        return f"<p><code>{html.escape(comment(repr(self)))}</code></p>{picture}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
     def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """A point, of one sample, by the inputs of the model's graph."""

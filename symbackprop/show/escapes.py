@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -53,9 +54,9 @@ def for_mermaid(text: str) -> str:
     >>> for_mermaid('<b>"')
     '#60;b#62;#34;'
     """
-    inner = "".join(c if c.isalnum() or c in " =+*/(),:.-" else f"#{ord(c)};" for c in visible(text))
+    inner = "".join(c if c.isalnum() or c in " =+/(),:.-" else f"#{ord(c)};" for c in visible(text))
     # A label that starts like a list item is refused: "- x", "1. x".
-    return inner.replace("- ", "#45; ", 1) if inner.startswith("- ") else inner.replace(". ", "#46; ")
+    return re.sub(r"^([0-9]*)([-+.]) ", lambda match: f"{match[1]}#{ord(match[2])}; ", inner)
 
 
 def for_dot(text: str) -> str:

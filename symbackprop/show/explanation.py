@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from symbackprop.ir.interpret import bound_lengths
 from symbackprop.show import latex
 from symbackprop.show.derivation import DIGITS, Derivation, Edge, bracketed
-from symbackprop.show.numbers import factor, number
+from symbackprop.show.numbers import factor, natural, number
 from symbackprop.show.paths import MANY, counts, passing, paths
 from symbackprop.show.tables import Cell, Table, as_html, as_latex, as_markdown, as_text, formula
 
@@ -231,11 +230,6 @@ class Explanation:
 
 def _public(value: Any) -> Any:
     return value if np.ndim(value) else float(value)
-
-
-def natural(name: str) -> list[Any]:
-    """A key that has x2 before x10."""
-    return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
 def _bracketed(derivation: Derivation, edge: Edge) -> str:

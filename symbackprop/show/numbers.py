@@ -1,7 +1,8 @@
-"""Numbers and arrays as short as people read them."""
+"""Numbers and arrays as short as people read them, and names in the order in which people count."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import mpmath as mp
@@ -39,3 +40,8 @@ def factor(value: Any) -> str:
     """A number as a factor in a product: negative ones in brackets."""
     text = number(value)
     return f"({text})" if text.startswith("-") else text
+
+
+def natural(name: str) -> list[Any]:
+    """A key that has x2 before x10."""
+    return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"([0-9]+)", name))]

@@ -10,6 +10,7 @@ from symbackprop.frontend import Variable
 from symbackprop.ir import Graph
 from symbackprop.show.derivation import Derivation
 from symbackprop.show.explanation import Explanation
+from symbackprop.show.picture import Binding, Picture
 
 
 class Subject:
@@ -25,3 +26,7 @@ class Subject:
     def explanation(self, inputs: Mapping[str, Any], compiled: Mapping[str, Any] | None = None) -> Explanation:
         """The tables at a point; `compiled` are results of the compiled program by what they are, to stand beside."""
         return Explanation(self.derivation, inputs, compiled)
+
+    def picture(self, bind: Binding) -> Picture:
+        """The graph, ready to be drawn; `bind` makes inputs of a point."""
+        return Picture(self.derivation, bind)

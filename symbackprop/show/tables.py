@@ -33,6 +33,9 @@ class Table:
     header: tuple[str, ...]
     rows: Sequence[tuple[Cell, ...]]
 
+    def __str__(self) -> str:
+        return as_text(self)
+
     @property
     def left_out(self) -> str:
         more = len(self.rows) - _LONGEST

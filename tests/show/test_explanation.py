@@ -17,14 +17,6 @@ a, b, c, d, e = sp.symbols("a b c d e")
 SEED = ([(c, a + b), (d, b + 1), (e, c * d)], [e])
 AT = {"a": 2, "b": 1}
 TAGS = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "code", "p"}
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "q\"uo'te",
-    "two\nlines",
-    "back`tick``s",
-    "right\u202eleft",
-    "pipe|$&\\end{array}",
-)
 
 
 def markdown_tables(text: str) -> list[list[list[str]]]:
@@ -76,9 +68,8 @@ def test_every_format_holds_the_same_rows() -> None:
     assert tex.count(r"\begin{array}") == tex.count(r"\end{array}") == len(explanation.tables)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_stay_text(name: str) -> None:
-    x, y = sp.Symbol(name), sp.Symbol("y")
+def test_hostile_names_stay_text(hostile: str) -> None:
+    x, y = sp.Symbol(hostile), sp.Symbol("y")
     explanation = explain(x * y + sp.sin(x), [x, y], at={x: 1, y: 2})
     html, markdown, tex = explanation.html(), explanation.markdown(), explanation.latex()
     page = ET.fromstring(f"<div>{html}</div>")
