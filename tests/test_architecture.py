@@ -32,7 +32,7 @@ ORDER = (
     ("check",),
     ("train", "show"),
     ("api",),
-    ("cli_fit",),
+    ("cli_fit", "cli_show"),
     ("cli",),
     ("__init__", "__main__"),
 )
