@@ -225,7 +225,8 @@ def explain(
 
     `at` gives each symbol, or its name, a number or an array. ``str(...)`` is text; ``markdown()``, ``html()`` and
     ``latex()`` are the same for elsewhere, and a notebook shows the tables. The steps are those of the expression as it
-    stands; let-bound ones, ``([(c, a + b)], [c**2])``, keep their names. Options and errors as for `compile_grad`.
+    stands, of several values forward alone; let-bound ones, ``([(c, a + b)], [c**2])``, keep their names. Options and
+    errors as for `compile_grad`.
 
     >>> import sympy as sp
     >>> from symbackprop import explain
@@ -234,7 +235,7 @@ def explain(
     5
     """
     point = {key if isinstance(key, str) else str(key): value for key, value in at.items()}
-    g = compile_grad(expr, wrt, args=args, kinks=kinks, shapes=shapes, name=name, backend="python")
+    g = compile_grad(expr, wrt, args=args, kinks=kinks, shapes=shapes, name=name, backend="numpy")
     return cast(Explanation, g.explain(**point))
 
 

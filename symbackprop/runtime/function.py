@@ -25,6 +25,9 @@ from symbackprop.runtime.elementwise import Elementwise
 from symbackprop.runtime.objective import flat_objective
 from symbackprop.runtime.runner import Runner
 
+_DRAWN = 20_000
+"""Up to so many nodes a notebook shows the picture without being asked: it takes 0.1 ms a node."""
+
 
 class CompiledFunction:
     """A derivative, its value, and the program that computes both.
@@ -220,7 +223,7 @@ class CompiledFunction:
         return self._shown().picture(lambda at: self._inputs((), {str(name): value for name, value in at.items()}))
 
     def _repr_html_(self) -> str:
-        picture = "" if self._subject is None else self.graph._repr_html_()
+        picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()
         return f"<p><code>{html.escape(comment(repr(self)))}</code></p>{picture}"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

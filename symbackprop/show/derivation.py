@@ -55,6 +55,8 @@ class Derivation:
     """
 
     def __init__(self, graph: Graph, wrt: Sequence[Variable], kinks: str = "zero", name: str = "") -> None:
+        # Where there is a derivative, "raise" is any other policy; where there is none, the compiled function says so.
+        kinks = "zero" if kinks == "raise" else kinks
         self.wrt, self.kinks = tuple(wrt), kinks
         builder = GraphBuilder(graph)
         members = {m: Type("real", variable.shape) for variable in wrt for m in variable.members}

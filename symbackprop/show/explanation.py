@@ -15,6 +15,8 @@ from symbackprop.show.numbers import factor, natural, number
 from symbackprop.show.paths import MANY, counts, passing, paths
 from symbackprop.show.tables import Cell, Table, as_html, as_latex, as_markdown, as_text, formula
 
+_SHORT = 200
+"""Paths are written in graphs of no more edges than this."""
 _COLUMNS = 6
 """Up to so many variables forward mode is shown sweep by sweep."""
 
@@ -129,7 +131,7 @@ class Explanation:
         total = sum(number_of[index] for index in d.variables.values())
         for member, index in d.variables.items():
             ways, products = f"{number_of[index]} paths", ""
-            if total <= MANY:
+            if total <= MANY and len(d.edges) <= _SHORT:
                 found = paths(d, index)
                 ways = "; ".join(" -> ".join(d.names[i] for i in (index, *[e.step for e in path])) for path in found)
                 products = " + ".join("*".join(self._factor(edge) for edge in path) or "1" for path in found) or "0"

@@ -11,11 +11,16 @@ from symbackprop.show.layout import Layout, Place, lay_out
 _CHARACTER, _LINE, _PAD, _MARGIN = 7.3, 16.0, 10.0, 14.0
 FORWARD, BACKWARD, INK = "#0b5394", "#b3261e", "#222222"
 FILLS = {"variable": "#fff2cc", "data": "#eeeeee", "step": "#ffffff", "value": "#d9ead3"}
-_STYLE = (
-    f"text{{font:12px monospace;fill:{INK};text-anchor:middle;unicode-bidi:isolate}}"
-    f".value{{fill:{FORWARD}}}.adjoint{{fill:{BACKWARD}}}.partial{{fill:{BACKWARD};font-size:11px}}"
-    f".shape{{font-size:10px}}"
-    ".partial,.shape{paint-order:stroke;stroke:#ffffff;stroke-width:3px}"
+# Every rule is for our own pictures: a style inside an SVG holds for the whole page that it is shown on.
+_STYLE = "".join(
+    f".symbackprop {rule}"
+    for rule in (
+        f"text{{font:12px monospace;fill:{INK};text-anchor:middle;unicode-bidi:isolate}}",
+        f"text.value{{fill:{FORWARD}}}",
+        f"text.adjoint{{fill:{BACKWARD}}}",
+        f"text.partial{{fill:{BACKWARD};font-size:11px;paint-order:stroke;stroke:#ffffff;stroke-width:3px}}",
+        "text.shape{font-size:10px;paint-order:stroke;stroke:#ffffff;stroke-width:3px}",
+    )
 )
 
 
@@ -26,7 +31,7 @@ def svg(drawing: Drawing, layout: str | None = None) -> str:
     placed = lay_out(sizes, ends, labels, layout)
     width, height = placed.width + 2 * _MARGIN, placed.height + 2 * _MARGIN
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="symbackprop" width="{width:.0f}" height="{height:.0f}"'
         f' viewBox="{-_MARGIN:.0f} {-_MARGIN:.0f} {width:.0f} {height:.0f}" style="max-width:100%;height:auto">',
         f"<style>{_STYLE}</style>",
         '<defs><marker id="symbackprop-tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7"'

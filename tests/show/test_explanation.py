@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import CallError, CompiledFunction, Explanation, SymbackpropError, compile_grad, explain
+from symbackprop import (
+    CallError,
+    CompiledFunction,
+    Explanation,
+    SymbackpropError,
+    compile_grad,
+    compile_hessian,
+    compile_jacobian,
+    explain,
+    recurrence,
+)
 
 a, b, c, d, e = sp.symbols("a b c d e")
 SEED = ([(c, a + b), (d, b + 1), (e, c * d)], [e])
@@ -144,6 +154,25 @@ def test_large_graphs_count_their_paths() -> None:
     wide = explain(sp.prod([q + 1 for q in inputs]) * sum(inputs), list(inputs), at={q.name: 0 for q in inputs})
     assert "paths" in wide.paths.rows[0][1].text and "along q1" not in str(wide)
     assert wide.gradient["q7"] == 1.0
+
+
+def test_kinks_are_what_the_policy_says() -> None:
+    s = sp.Symbol("s", real=True)
+    for policy, slope in (("zero", 0.0), ("left", -1.0), ("right", 1.0)):
+        assert explain(sp.Abs(s) * y, s, at={s: 0, y: 1}, kinks=policy).gradient == {"s": slope}
+    assert explain(sp.Abs(s) * y, s, at={s: 2, y: 1}, kinks="raise").gradient == {"s": 1.0}
+    with pytest.raises(SymbackpropError, match="no derivative where"):
+        explain(sp.Abs(s) * y, s, at={s: 0, y: 1}, kinks="raise")
+
+
+def test_other_derivatives_explain_their_gradient_or_their_values() -> None:
+    assert compile_hessian(x**2 * y, [x, y]).explain(1, 2).gradient == {"x": 4.0, "y": 1.0}
+    several = compile_jacobian([x * y, x + y], [x, y]).explain(1, 2)
+    assert several.value == [2.0, 3.0] and len(several.tables) == 2
+    state, k = sp.symbols("state k")
+    loop = recurrence(sp.sin(state) * x, state, y, (k, 1, 5))
+    g = compile_grad(loop, [x, y], backend="numpy")
+    np.testing.assert_allclose(list(g.explain(0.5, 1.0).gradient.values()), g(0.5, 1.0), rtol=1e-12)
 
 
 def test_a_batch_is_explained_by_one_sample() -> None:

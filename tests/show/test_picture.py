@@ -216,6 +216,8 @@ def test_groups_hold_every_step_once_and_form_no_cycle(limit: int | None) -> Non
 def test_a_notebook_shows_graph_and_function() -> None:
     pytest.importorskip("grandalf")
     g = compile_grad(SEED, [a, b])
+    style = str(ET.fromstring(g.graph.svg()).findtext(f"{SVG}style"))
+    assert all(rule.startswith(".symbackprop ") for rule in style.split("}")[:-1]), "other pictures on the page"
     assert set(g.graph._repr_mimebundle_()) == {"text/plain", "text/html", "image/svg+xml"}
     for page in (g._repr_html_(), g.graph._repr_html_(), g._repr_mimebundle_()["text/html"]):
         assert "<svg" in page and ET.fromstring(f"<div>{page}</div>") is not None
