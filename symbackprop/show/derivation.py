@@ -242,7 +242,13 @@ class Derivation:
             raise OptionError(f"the point misses {', '.join(map(repr, missing))}")
         partials = [edge.partial.index for edge in self.edges if isinstance(edge.partial, Value)]
         wanted = dict.fromkeys([*self.inputs, *self.steps, *self.adjoints.values(), *partials])
-        return Point(self, *self.evaluated(list(wanted), inputs))
+        values, exact = self.evaluated(list(wanted), inputs)
+        for output, step in zip(self.graph.outputs, self.outputs, strict=True):
+            # A number that was the one entry of an array.
+            if not self.graph.nodes[output].type.shape and step in values:
+                for node in {step, self.adjoints.get(step, step)}:
+                    values[node] = values[node].item() if isinstance(values[node], np.ndarray) else values[node]
+        return Point(self, values, exact)
 
     def evaluated(self, nodes: Sequence[int], inputs: Mapping[str, Any]) -> tuple[dict[int, Any], bool]:
         """Values of nodes of the builder at a point, and whether they were computed in many digits."""

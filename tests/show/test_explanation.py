@@ -173,6 +173,7 @@ def test_other_derivatives_explain_their_gradient_or_their_values() -> None:
     loop = recurrence(sp.sin(state) * x, state, y, (k, 1, 5))
     g = compile_grad(loop, [x, y], backend="numpy")
     np.testing.assert_allclose(list(g.explain(0.5, 1.0).gradient.values()), g(0.5, 1.0), rtol=1e-12)
+    assert g.explain(0.5, 1.0).value == pytest.approx(g.value(0.5, 1.0), rel=1e-12)
 
 
 def test_a_batch_is_explained_by_one_sample() -> None:
