@@ -234,7 +234,7 @@ def explain(
     >>> print(explain((a + b)*(b + 1), [a, b], at={a: 2, b: 1}).result.rows[-1][1].text)
     5
     """
-    point = {key if isinstance(key, str) else str(key): value for key, value in at.items()}
+    point = {str(getattr(key, "name", key)): value for key, value in at.items()}
     g = compile_grad(expr, wrt, args=args, kinks=kinks, shapes=shapes, name=name, backend="numpy")
     return cast(Explanation, g.explain(**point))
 

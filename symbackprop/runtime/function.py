@@ -220,7 +220,11 @@ class CompiledFunction:
     @property
     def graph(self) -> Any:
         """The graph of the expression as it was given: ``.mermaid()``, ``.dot()``, ``.svg()``, also ``at=`` a point."""
-        return self._shown().picture(lambda at: self._inputs((), {str(name): value for name, value in at.items()}))
+
+        def bind(at: Mapping[Any, Any]) -> dict[str, Any]:
+            return self._inputs((), {str(getattr(key, "name", key)): value for key, value in at.items()})
+
+        return self._shown().picture(bind)
 
     def _repr_html_(self) -> str:
         picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()

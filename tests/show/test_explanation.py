@@ -176,6 +176,15 @@ def test_other_derivatives_explain_their_gradient_or_their_values() -> None:
     assert g.explain(0.5, 1.0).value == pytest.approx(g.value(0.5, 1.0), rel=1e-12)
 
 
+def test_a_point_is_given_by_symbols_or_by_names() -> None:
+    dummy, base = sp.Dummy("u"), sp.IndexedBase("B", shape=(2,))
+    expr = dummy * base[0] + base[1] * M[0, 0]
+    at = {dummy: 2, base: [1, 3], M: np.ones((2, 3))}
+    assert explain(expr, dummy, at=at).gradient == {"u": 1.0}
+    assert explain(expr, dummy, at={str(k.name): value for k, value in at.items()}).value == 5.0
+    assert "u#95;bar = 1" in compile_grad(expr, dummy, backend="numpy").graph.mermaid(at=at)
+
+
 def test_a_batch_is_explained_by_one_sample() -> None:
     g: CompiledFunction = compile_grad((x * y - z) ** 2, y, batch=[x, z], reduce="sum")
     assert g.explain(x=2, y=1, z=1).gradient == {"y": 4.0}
