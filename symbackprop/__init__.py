@@ -16,6 +16,7 @@ from symbackprop.api import (
     compile_jvp,
     compile_vjp,
     emit_module,
+    explain,
     lambdify,
 )
 from symbackprop.check import GradientReport, check_grad
@@ -60,6 +61,7 @@ from symbackprop.frontend.layers import (
 from symbackprop.frontend.reductions import RowLogSumExp, Total
 from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
+from symbackprop.show import Explanation
 from symbackprop.train import (
     LBFGS,
     SGD,
@@ -103,6 +105,7 @@ __all__ = [
     "Diverged",
     "DomainError",
     "EmitError",
+    "Explanation",
     "FullBatch",
     "GradientReport",
     "History",
@@ -148,6 +151,7 @@ __all__ = [
     "cosine",
     "cross_entropy",
     "emit_module",
+    "explain",
     "exponential",
     "gelu",
     "he_normal",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
+from symbackprop.show import Explanation, Subject
 
 
 class CompileOptions(TypedDict, total=False):
@@ -81,6 +82,7 @@ def _compile(request: Request) -> CompiledFunction:
         respell,
         direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
         Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
+        Subject(compiled.given, compiled.wrt, options.kinks, request.name or ""),
     )
 
 
@@ -212,6 +214,35 @@ def compile_vjp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     [31.0, 21.0]
     """
     return _compile(_request(exprs, wrt, "vjp", options))
+
+
+def explain(
+    expr: Any,
+    wrt: Any = None,
+    *,
+    at: Mapping[Any, Any],
+    args: Any = None,
+    kinks: str = "zero",
+    shapes: Any = None,
+    name: str | None = None,
+) -> Explanation:
+    """How the value and the gradient of an expression come about at a point: the forward table, the backward table,
+    forward mode beside reverse mode, the sum over paths.
+
+    `at` gives each symbol, or its name, a number or an array. ``str(...)`` is text; ``markdown()``, ``html()`` and
+    ``latex()`` are the same for elsewhere, and a notebook shows the tables. The steps are those of the expression as it
+    stands, of several values forward alone; let-bound ones, ``([(c, a + b)], [c**2])``, keep their names. Options and
+    errors as for `compile_grad`.
+
+    >>> import sympy as sp
+    >>> from symbackprop import explain
+    >>> a, b = sp.symbols("a b")
+    >>> print(explain((a + b)*(b + 1), [a, b], at={a: 2, b: 1}).result.rows[-1][1].text)
+    5
+    """
+    point = {str(getattr(key, "name", key)): value for key, value in at.items()}
+    g = compile_grad(expr, wrt, args=args, kinks=kinks, shapes=shapes, name=name, backend="numpy")
+    return cast(Explanation, g.explain(**point))
 
 
 def emit_module(

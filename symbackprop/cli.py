@@ -20,15 +20,14 @@ from typing import Any, NoReturn
 from symbackprop.api import emit_module
 from symbackprop.check import VERIFICATIONS, GradientReport, check_grad
 from symbackprop.cli_fit import add_fit_options, emitted_training, fit_command, is_training, relative
-from symbackprop.compiler import Request, compile_request
+from symbackprop.cli_show import add_show_options, show_command
+from symbackprop.compiler import Request
 from symbackprop.emit import MARK
 from symbackprop.emit.escape import original
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import EmitError, ModelError, SymbackpropError, SymbackpropWarning
 from symbackprop.frontend.model_file import ModelFile, load_model
-from symbackprop.ir import to_text
 from symbackprop.options import DTYPES, KINKS, REDUCTIONS, TARGETS, Options
-from symbackprop.statistics import NOMINAL
 from symbackprop.version import __version__
 
 _EXAMPLES = """\
@@ -105,8 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "show MODEL.py:loss --what graph",
         _show,
     )
-    show.add_argument("model", metavar="MODEL.py:NAME")
-    show.add_argument("--what", choices=("source", "graph", "stages", "stats"), default="source")
+    add_show_options(show)
     _add_options(show)
     check = _verb(
         verbs,
@@ -230,7 +228,6 @@ def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
 def _show(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     keywords = _keywords(model, arguments)
-    steps: list[tuple[str, Any, str]] = []
     request = Request(
         model.expr,
         _symbols(model, arguments.wrt, "--wrt", alone=True),
@@ -240,46 +237,12 @@ def _show(arguments: argparse.Namespace) -> int:
         name=model.name,
         regenerate=_command_for_show(arguments, model),
     )
-    compiled = compile_request(request, lambda step, graph: steps.append((step, graph, to_text(graph))))
-    stages = [{"stage": step, "nodes": len(graph), "text": text} for step, graph, text in steps]
-    shown: Any = {
-        "source": compiled.source,
-        "graph": to_text(compiled.graph),
-        "stages": stages,
-        "stats": compiled.stats,
-    }[arguments.what]
-    if arguments.json:
-        print(json.dumps({arguments.what: shown}))
-    elif arguments.what == "stages":
-        for stage in stages:
-            print(f"== {stage['stage']}: {stage['nodes']} nodes\n{stage['text']}\n")
-    elif arguments.what == "stats":
-        print("\n".join(_stat_lines(compiled.stats)))
-    else:
-        print(shown.rstrip("\n"))
-    return 0
+    return show_command(arguments, request, model.at())
 
 
 def _command_for_show(arguments: argparse.Namespace, model: ModelFile) -> str:
     arguments.output = None
     return _command(arguments, model)
-
-
-_FORMULAS = (("value", "value"), ("value and gradient", "value_and_grad"), ("bytes", "bytes"))
-
-
-def _stat_lines(stats: dict[str, Any]) -> list[str]:
-    operations, formulas = stats["operations"], stats["formulas"]
-    symbolic = not formulas["value_and_grad"].isdecimal()
-    where = f" where every symbolic length is {NOMINAL}" if symbolic else ""
-    return [
-        f"value               {stats['value']:>8} in additions, {operations['value']} operations",
-        f"value and gradient  {stats['value_and_grad']:>8} in additions, {operations['value_and_grad']} operations",
-        f"ratio               {stats['ratio']:>8.2f}",
-        f"nodes               {stats['nodes']:>8}",
-        f"temporaries         {stats['temporaries']:>8} ({stats['bytes']} bytes){where}",
-        *[f"{name:<19} {formulas[key]}" for name, key in _FORMULAS if symbolic],
-    ]
 
 
 # check

@@ -14,7 +14,7 @@ from symbackprop.ad.batching import lift
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
 from symbackprop.errors import OptionError, ShapeMismatch
-from symbackprop.frontend import Model, read_model, split_cse
+from symbackprop.frontend import Model, Variable, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
@@ -78,6 +78,9 @@ class Compiled:
     stats: dict[str, Any]
     header: Header
     target: str
+    given: Graph
+    """The values as the front end read them, before any pass."""
+    wrt: tuple[Variable, ...]
 
     @cached_property
     def source(self) -> str:
@@ -116,7 +119,8 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     program = lower(graph, signature, options.target, (True,))
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
-    return Compiled(program, signature, graph, stats, header_of(request, model, formulas, counts), options.target)
+    header = header_of(request, model, formulas, counts)
+    return Compiled(program, signature, graph, stats, header, options.target, model.graph, model.wrt)
 
 
 def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:

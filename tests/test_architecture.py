@@ -30,9 +30,9 @@ ORDER = (
     ("compiler",),
     ("loop_compiler",),
     ("check",),
-    ("train",),
+    ("train", "show"),
     ("api",),
-    ("cli_fit",),
+    ("cli_fit", "cli_show"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -174,6 +174,41 @@ def test_show(what: str, model: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert what in json.loads(capsys.readouterr().out)
 
 
+def test_show_draws_and_explains(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*words: str) -> str:
+        assert run("show", "model.py:loss", "--wrt", "w", *words) == 0
+        return capsys.readouterr().out
+
+    assert shown("--what", "graph", "--as", "mermaid").startswith("flowchart TD\n")
+    assert shown("--what", "graph", "--as", "dot").startswith("digraph")
+    assert "w#95;bar = 0.0239764" in shown("--what", "graph", "--as", "mermaid", "--at")
+    assert re.search(r"\ndloss/dw +0\.0239764", shown("--what", "explanation").replace("\n  ", "\n"))
+    stats = json.loads(shown("--what", "stats", "--json"))["stats"]
+    assert stats["by_operation"]["tanh"] == {"value": 1, "value_and_grad": 1}
+    stages = shown("--what", "stages")
+    assert "; nothing changed\n" in stages and re.search(r"== grad: .*; .*\+\d mul", stages)
+    for words, said in (
+        (("--as", "svg"), "goes with --what graph"),
+        (("--what", "graph", "--at"), "goes with a picture"),
+    ):
+        assert run("show", "model.py:loss", *words) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_show_is_coloured_on_a_terminal_alone(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pygments")
+    for terminal, no_color, colours in ((True, "", True), (True, "1", False), (False, "", False)):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda answer=terminal: answer, raising=False)
+        monkeypatch.setenv("NO_COLOR", no_color)
+        for what in ("source", "stages", "graph"):
+            assert run("show", "model.py:loss", "--what", what) == 0
+            text = capsys.readouterr().out
+            assert ("\x1b[" in text) is colours
+        assert "== guard" in re.sub(r"\x1b\[[0-9;]*m", "", text) or what == "graph"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -31,7 +31,7 @@ _INFIX = {
     "logical_or": ("or", 0),
 }
 # What only moves or repeats entries is left out of formulas.
-_SILENT = frozenset({"broadcast", "reshape", "to_real", "in_range"})
+SILENT = frozenset({"broadcast", "reshape", "to_real", "in_range"})
 _SPOKEN = {
     "reduce_sum": "sum",
     "reduce_prod": "prod",
@@ -137,7 +137,7 @@ def _spread(graph: Graph, index: int, strength: int, names: dict[int, str]) -> l
     if node.op is LENGTH or node.op is SIZE:
         return [extent_text(node.attributes)]
     name = node.op.name
-    if name in _SILENT:
+    if name in SILENT:
         subscript = _repeated(graph, node) if name != "to_real" and name != "in_range" else ""
         return [(node.operands[0], 8), subscript] if subscript else [(node.operands[0], strength)]
     if name == "transpose":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from symbackprop.emit.escape import comment
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import CallError, ShapeMismatch
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
@@ -21,6 +24,9 @@ from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, 
 from symbackprop.runtime.elementwise import Elementwise
 from symbackprop.runtime.objective import flat_objective
 from symbackprop.runtime.runner import Runner
+
+_DRAWN = 20_000
+"""Up to so many nodes a notebook shows the picture without being asked: it takes 0.1 ms a node."""
 
 
 class CompiledFunction:
@@ -45,6 +51,7 @@ class CompiledFunction:
         respell: Callable[[str], CompiledFunction] | None = None,
         direct: Direct | None = None,
         blocks: Blocks | None = None,
+        subject: Any = None,
     ) -> None:
         self._source = source
         self.stats = stats
@@ -52,6 +59,7 @@ class CompiledFunction:
         self.backend, self.dtype = target, dtype
         self._title = title
         self._respell = respell
+        self._subject = subject
         self._runner = Runner(signature, target, dtype, lambda: self.source, direct, blocks)
         self._quick = self._runner.quick
         self._elementwise = Elementwise(self._runner)
@@ -194,6 +202,53 @@ class CompiledFunction:
         where `wrt` holds only a part of a packed argument.
         """
         return flat_objective(self, fixed)
+
+    def explain(self, /, *args: Any, **named: Any) -> Any:
+        """How the value and its gradient come about at a point, as tables; see `symbackprop.explain`.
+
+        Of a batch it is one sample that is explained. Raises CallError where the model is gone (after pickling).
+        """
+        inputs = self._inputs(args, named)
+        if self.signature.mode != "grad" or self._batched:
+            return self._shown().explanation(inputs)
+        value, leaves = self.leaves(dict(named), args)
+        compiled = {"compiled value": value}
+        for what, leaf in zip(self.wrt, leaves, strict=True):
+            compiled[f"compiled, in {what}"] = leaf
+        return self._shown().explanation(inputs, compiled)
+
+    @property
+    def graph(self) -> Any:
+        """The graph of the expression as it was given: ``.mermaid()``, ``.dot()``, ``.svg()``, also ``at=`` a point."""
+
+        def bind(at: Mapping[Any, Any]) -> dict[str, Any]:
+            return self._inputs((), {str(getattr(key, "name", key)): value for key, value in at.items()})
+
+        return self._shown().picture(bind)
+
+    def _repr_html_(self) -> str:
+        picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()
+        return f"<p><code>{html.escape(comment(repr(self)))}</code></p>{picture}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """A point, of one sample, by the inputs of the model's graph."""
+        arguments = tuple(replace(argument, batched=False) for argument in self.signature.primal_arguments)
+        inputs: dict[str, Any] = {name: named[name] for name in self._told & set(named)}
+        values = bind(arguments, args, {name: value for name, value in named.items() if name not in inputs})
+        for argument, value in zip(arguments, values, strict=True):
+            number = cast(argument, value, self.dtype)
+            if argument.is_scalar and np.ndim(number):
+                raise ShapeMismatch(f"{argument.name!r} must be a number here, got shape {np.shape(number)}")
+            inputs.update(zip(argument.members, number if argument.packed else [number], strict=True))
+        return inputs
+
+    def _shown(self) -> Any:
+        if self._subject is None:
+            raise CallError("this function was unpickled and has no model to show; compile it again")
+        return self._subject
 
     # How.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 import shlex
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_examples_run(path: Path) -> None:
     result = subprocess.run([sys.executable, "-W", "error", str(path)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()
+
+
+def test_the_gallery_is_what_its_example_prints(update_golden: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "gallery.py"), run_name="__main__")
+    printed, page = capsys.readouterr().out, ROOT / "examples" / "gallery.md"
+    if update_golden:
+        page.write_text(printed, encoding="utf-8")
+    assert page.read_text(encoding="utf-8") == printed
 
 
 @pytest.mark.parametrize("name", NEED_SCIKIT_LEARN)

@@ -1,0 +1,85 @@
+"""A gallery: the seeds of the subject, drawn and explained by the compiler itself.
+
+It prints a page of Markdown, kept in examples/gallery.md, where GitHub draws the pictures:
+
+    python examples/gallery.py > examples/gallery.md
+
+The first seed is e = (a + b)*(b + 1), whose steps are let-bound so that they keep their names: c = a + b,
+d = b + 1, e = c*d. At a = 2, b = 1 the partials on its edges are 1, 1, 1, 2 and 3, and its gradient is (2, 5).
+
+Emit its module:
+
+    symbackprop emit examples/gallery.py:seed --wrt a,b
+"""
+
+import numpy as np
+import sympy as sp
+
+from symbackprop import affine, compile_grad, mse, recurrence, relu
+
+a, b, c, d, e = sp.symbols("a b c d e")
+seed = ([(c, a + b), (d, b + 1), (e, c * d)], [e])
+
+AT = {"a": 2.0, "b": 1.0}
+
+x, w, h, t, loss = sp.symbols("x w h t L")
+neuron = ([(h, sp.tanh(w * x + b)), (loss, (h - t) ** 2)], [loss])
+
+
+def network() -> tuple[object, list[object], dict[str, object]]:
+    """Two layers on N samples: the loss with its steps, what is learnt, and a point."""
+    n = sp.Symbol("N", integer=True, positive=True)
+    data, target = sp.MatrixSymbol("X", n, 2), sp.MatrixSymbol("Y", n, 1)
+    w1, b1 = sp.MatrixSymbol("W1", 2, 3), sp.MatrixSymbol("b1", 1, 3)
+    w2, b2 = sp.MatrixSymbol("W2", 3, 1), sp.MatrixSymbol("b2", 1, 1)
+    z1, a1, p = sp.MatrixSymbol("Z1", n, 3), sp.MatrixSymbol("A1", n, 3), sp.MatrixSymbol("P", n, 1)
+    model = ([(z1, affine(data, w1, b1)), (a1, relu(z1)), (p, affine(a1, w2, b2))], [mse(p, target)])
+    point = {
+        "X": np.array([[0.5, -1.0], [1.5, 2.0]]),
+        "Y": np.array([[1.0], [-0.5]]),
+        "W1": np.array([[0.5, -1.0, 1.0], [0.25, 1.0, -0.5]]),
+        "b1": np.array([[0.0, 0.5, 0.25]]),
+        "W2": np.array([[1.0], [-0.5], [0.5]]),
+        "b2": np.array([[0.25]]),
+    }
+    return model, [w1, b1, w2, b2], point
+
+
+def recurrent() -> object:
+    """A state of one number, tanh(w*h + x) again and again, ten times."""
+    return recurrence(sp.tanh(w * h + x), h, t, (sp.Symbol("k", integer=True), 1, 10))
+
+
+def shown(title: str, words: str, model: object, wrt: object, at: dict[str, object], tables: bool = True) -> list[str]:
+    """A section of the page; what it says is held against the compiled gradient first."""
+    g = compile_grad(model, wrt, backend="numpy")
+    explanation = g.explain(**at)
+    compiled = [entry for leaf in g(**at) for entry in np.ravel(leaf)]
+    explained = [entry for leaf in explanation.gradient.values() for entry in np.ravel(leaf)]
+    if not np.allclose(compiled, explained, rtol=1e-12):
+        raise SystemExit(f"{title}: explained {explained}, compiled {compiled}")
+    page = [f"## {title}", words, f"```mermaid\n{g.graph.mermaid(at=at)}```"]
+    return [*page, explanation.markdown().rstrip()] if tables else page
+
+
+def main() -> None:
+    model, parameters, point = network()
+    page = [
+        "# Gallery",
+        "What `examples/gallery.py` prints: pictures by `g.graph.mermaid(at=...)`, tables by `g.explain(...)`.",
+        *shown("(a + b)(b + 1)", "The smallest graph in which paths meet: b reaches e twice.", seed, [a, b], AT),
+        *shown("A neuron", "One weight, one sample.", neuron, [w, b], {"x": 1.5, "w": 0.5, "b": -0.25, "t": 1.0}),
+        *shown("A network of two layers", "Arrays keep their shapes on the arrows.", model, parameters, point),
+        *shown(
+            "A recurrent network",
+            "Ten steps are one scan, and its adjoint another that runs back.",
+            recurrent(),
+            [w, x, t],
+            {"w": 0.9, "x": 0.1, "t": 0.5},
+        ),
+    ]
+    print("\n\n".join(page))
+
+
+if __name__ == "__main__":
+    main()

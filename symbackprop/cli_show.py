@@ -1,0 +1,181 @@
+"""The command ``symbackprop show MODEL.py:NAME``: a model on its way through the compiler, and as a picture.
+
+On a terminal it is coloured, where Pygments is installed and NO_COLOR is not set; in a pipe it is plain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from symbackprop.compiler import Compiled, Request, compile_request
+from symbackprop.errors import ModelError, OptionError
+from symbackprop.ir import Graph, to_text
+from symbackprop.ops.extents import dimensions, measured
+from symbackprop.show import Subject
+from symbackprop.statistics import NOMINAL, work
+
+FORMATS = ("text", "mermaid", "dot", "svg")
+_LANGUAGES = {"source": "python", "graph": "llvm", "stages": "llvm"}
+
+
+def add_show_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL.py:NAME")
+    parser.add_argument("--what", choices=("source", "graph", "stages", "stats", "explanation"), default="source")
+    parser.add_argument(
+        "--as",
+        dest="format",
+        choices=FORMATS,
+        default="text",
+        help="of --what graph: the nodes of the program, or a picture of the model as it was given; default: text",
+    )
+    parser.add_argument("--at", action="store_true", help="a picture with the numbers at the model file's AT")
+
+
+def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[str, Any] | None) -> int:
+    """Print what was asked for; `at` is the model file's point."""
+    if arguments.format != "text" and arguments.what != "graph":
+        raise OptionError(f"--as {arguments.format} goes with --what graph")
+    if arguments.at and arguments.format == "text":
+        raise OptionError("--at goes with a picture: --what graph --as mermaid, dot or svg")
+    if at is None and (arguments.at or arguments.what == "explanation"):
+        raise ModelError('the numbers of a point are those of AT = {"w": 0.5, ...}, which the model file lacks')
+    stages: list[dict[str, Any]] = []
+    before: list[Graph] = []
+
+    def observe(step: str, graph: Graph) -> None:
+        stages.append(_stage(step, graph, before[-1] if before else None))
+        # A copy: the next stage may append to the nodes.
+        before[:] = [Graph(list(graph.nodes), graph.outputs, dict(graph.labels), dict(graph.derived))]
+
+    compiled = compile_request(request, observe if arguments.what == "stages" else None)
+    shown = _shown(arguments, request, compiled, stages, at)
+    if arguments.json:
+        print(json.dumps({arguments.what: str(shown) if arguments.what == "explanation" else shown}))
+        return 0
+    if arguments.what == "stages":
+        text = "\n".join(_stage_text(stage) for stage in stages)
+    else:
+        text = "\n".join(_stat_lines(shown)) if arguments.what == "stats" else str(shown)
+    language = _LANGUAGES.get(arguments.what, "") if arguments.format == "text" else ""
+    print(coloured(text.rstrip("\n"), language))
+    return 0
+
+
+def _shown(
+    arguments: argparse.Namespace,
+    request: Request,
+    compiled: Compiled,
+    stages: list[dict[str, Any]],
+    at: Mapping[str, Any] | None,
+) -> Any:
+    if arguments.what == "source":
+        return compiled.source
+    if arguments.what == "stages":
+        return stages
+    if arguments.what == "stats":
+        return {**compiled.stats, "by_operation": _by_operation(compiled)}
+    if arguments.format == "text" and arguments.what == "graph":
+        return to_text(compiled.graph)
+    subject = Subject(compiled.given, compiled.wrt, request.options.kinks, request.name or "")
+    if arguments.what == "explanation":
+        return subject.explanation(at or {})
+    picture = subject.picture(lambda point: point)
+    spelled = {"mermaid": picture.mermaid, "dot": picture.dot, "svg": picture.svg}[arguments.format]
+    return spelled(at if arguments.at else None)
+
+
+# Stages.
+
+
+def _stage(step: str, graph: Graph, before: Graph | None) -> dict[str, Any]:
+    """A stage, its operations, and what it changed, by kinds of operations."""
+    now = _kinds(graph)
+    earlier = _kinds(before) if before is not None else Counter()
+    difference = {name: now[name] - earlier[name] for name in sorted(now | earlier) if now[name] != earlier[name]}
+    text = to_text(graph)
+    same = before is not None and text == to_text(before)
+    return {
+        "stage": step,
+        "nodes": len(graph),
+        "operations": _operations(graph),
+        "changed": {} if before is None else difference,
+        "unchanged": same,
+        "text": text,
+    }
+
+
+def _kinds(graph: Graph) -> Counter[str]:
+    return Counter(node.op.name for node in graph.nodes if node.operands)
+
+
+def _operations(graph: Graph) -> int:
+    """In additions, every symbolic length counting as `NOMINAL`."""
+    total = 0
+    for index, needed in enumerate(graph.reaching()):
+        if needed:
+            extent = work(graph, index)
+            total += measured(extent, dict.fromkeys(dimensions(extent), NOMINAL))
+    return total
+
+
+def _stage_text(stage: dict[str, Any]) -> str:
+    changed = ", ".join(f"{count:+d} {name}" for name, count in stage["changed"].items())
+    head = f"== {stage['stage']}: {stage['nodes']} nodes, {stage['operations']} operations in additions"
+    if stage["unchanged"]:
+        return f"{head}; nothing changed\n"
+    return f"{head}{f'; {changed}' if changed else ''}\n{stage['text']}\n"
+
+
+# Counts.
+
+_FORMULAS = (("value", "value"), ("value and gradient", "value_and_grad"), ("bytes", "bytes"))
+
+
+def _by_operation(compiled: Compiled) -> dict[str, dict[str, int]]:
+    """How often each operation stands in the program, for the value and for value and gradient."""
+    graph = compiled.graph
+    needed = graph.reaching(graph.outputs[: compiled.signature.value_count])
+    value = Counter(n.op.name for n, used in zip(graph.nodes, needed, strict=True) if used and n.operands)
+    return {
+        name: {"value": value[name], "value_and_grad": count} for name, count in sorted(_kinds(compiled.graph).items())
+    }
+
+
+def _stat_lines(stats: dict[str, Any]) -> list[str]:
+    operations, formulas = stats["operations"], stats["formulas"]
+    symbolic = not formulas["value_and_grad"].isdecimal()
+    where = f" where every symbolic length is {NOMINAL}" if symbolic else ""
+    return [
+        f"value               {stats['value']:>8} in additions, {operations['value']} operations",
+        f"value and gradient  {stats['value_and_grad']:>8} in additions, {operations['value_and_grad']} operations",
+        f"ratio               {stats['ratio']:>8.2f}",
+        f"nodes               {stats['nodes']:>8}",
+        f"temporaries         {stats['temporaries']:>8} ({stats['bytes']} bytes){where}",
+        *[f"{name:<19} {formulas[key]}" for name, key in _FORMULAS if symbolic],
+        *[
+            f"{name:<19} {counts['value_and_grad']:>8}, {counts['value']} of them in the value"
+            for name, counts in stats["by_operation"].items()
+        ],
+    ]
+
+
+# Colour.
+
+
+def coloured(text: str, language: str) -> str:
+    """Text with colours for a terminal, where stdout is one."""
+    if not language or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    try:
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
+        from pygments.lexers import get_lexer_by_name
+    except ImportError:
+        return text
+    return str(highlight(text, get_lexer_by_name(language, stripnl=False), TerminalFormatter())).rstrip("\n")
