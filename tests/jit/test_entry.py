@@ -289,7 +289,7 @@ def test_a_builtin_outlives_its_function() -> None:
 def test_functions_come_and_go() -> None:
     for count in range(30):
         assert sb.compile_grad(x**2 + count * x, x)(1.0) == 2.0 + count
-        gc.collect()
+    gc.collect()
 
 
 # Threads and processes.
