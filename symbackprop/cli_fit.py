@@ -12,6 +12,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from symbackprop.emit.files import writable
 from symbackprop.train import Run
 from symbackprop.train.model_file import TrainingFile, load_training
 from symbackprop.train.plot import figure_maker
@@ -51,8 +52,11 @@ def relative(arguments: argparse.Namespace, path: Path) -> str:
 
 
 def fit_command(arguments: argparse.Namespace) -> int:
+    for path in (arguments.save, arguments.plot):
+        if path:
+            writable(path)  # or an error before anything takes time
     if arguments.plot:
-        figure_maker()  # matplotlib, or an error before anything takes time
+        figure_maker()
     file = load_training(arguments.model, arguments.data, arguments.lr, arguments.backend)
     run = file.run(
         epochs=arguments.epochs,
@@ -62,14 +66,15 @@ def fit_command(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         progress=False if arguments.quiet else None,
     )
-    if arguments.save:
-        run.save(arguments.save)
-    if arguments.plot:
-        run.plot(arguments.plot)
     if arguments.json:
         print(json.dumps(_summary(file, run) | {"params": {n: _plain(v) for n, v in run.params.items()}}))
     else:
         print("\n".join(_lines(file, run)))
+    # What came out is said before a file can fail.
+    if arguments.save:
+        run.save(arguments.save)
+    if arguments.plot:
+        run.plot(arguments.plot)
     return 0
 
 
