@@ -258,6 +258,12 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training(w**2, [w], [], batch=None, backend="python")
     with pytest.raises(OptionError, match="reduce='max'"):
         compile_training((w * x) ** 2, [w], [x], reduce="max")
+    with pytest.raises(OptionError, match="params holds 'w', a str"):
+        compile_training((w * x) ** 2, "w", [x])
+    with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
+        compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(OptionError, match="schedule='cosine': a function"):
+        compile_training((w * x) ** 2, [w], [x], schedule="cosine")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="clip_norm=-1"):
         compile_training((w * x) ** 2, [w], [x], clip_norm=-1)
     columns = sp.MatrixSymbol("C", 2, n)
