@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.emit.files import writable
+from symbackprop.errors import ModelError
 from symbackprop.train import Run
+from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.model_file import TrainingFile, load_training
 from symbackprop.train.plot import figure_maker
 
@@ -42,7 +44,10 @@ def emitted_training(arguments: argparse.Namespace) -> str:
     """The module of a training's loop, with the command in its header that writes it again."""
     model, target = arguments.model, arguments.target
     words = ["symbackprop", "emit", relative(arguments, Path(model)), "--target", target]
-    return load_training(model, backend=target).training.emitted(shlex.join(words))
+    training = load_training(model, backend=target).training
+    if isinstance(training, FullBatch):
+        raise ModelError(f"the loop of {training.optimizer} is SciPy's; emit the gradient in it: {model}:loss")
+    return training.emitted(shlex.join(words))
 
 
 def relative(arguments: argparse.Namespace, path: Path) -> str:

@@ -8,8 +8,9 @@ for `compile_training`, and ``fit`` for `Training.fit`, such as ``{"epochs": 100
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from symbackprop.errors import ModelError, OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.model_file import run_file
 from symbackprop.train.array_files import read_data
+from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.optimizers import Optimizer
 from symbackprop.train.run import Run
 from symbackprop.train.training import Training, compile_training
@@ -28,7 +30,7 @@ _OPTIONS = ("batch", "optimizer", "schedule", "metrics")
 class TrainingFile:
     """What a file defines, ready to be fitted."""
 
-    training: Training
+    training: Training | FullBatch
     params: dict[str, Any]
     data: dict[str, Any] | None
     fit: dict[str, Any]
@@ -38,12 +40,15 @@ class TrainingFile:
         if self.data is None:
             raise ModelError("data names symbols alone: give their arrays in a file, with --data, or make it a dict")
         given = {name: value for name, value in overriding.items() if value is not None}
-        state = given.pop("resume", None)
+        if isinstance(self.training, FullBatch):
+            given.pop("progress", None)
         start: dict[str, Any] = self.params
-        if state is not None:
-            earlier = Run.load(state)
+        if "resume" in given:
+            earlier = Run.load(given.pop("resume"))
             start, given["state"] = earlier.params, earlier.state
-        return self.training.fit(start, self.data, **{**self.fit, **given})
+        options = {**self.fit, **given}
+        _check(options, self.training.fit, f"a fit by {type(self.training.optimizer).__name__}")
+        return self.training.fit(start, self.data, **options)
 
 
 def load_training(
@@ -68,6 +73,7 @@ def load_training(
         if not isinstance(options.get("optimizer"), Optimizer):
             raise OptionError(f"{path} names no optimizer whose learning rate --lr could be")
         options["optimizer"] = replace(options["optimizer"], lr=lr)
+    _check(options, compile_training, f"{path}: a training")
     training = compile_training(
         scope["loss"],
         list(params),
@@ -80,6 +86,16 @@ def load_training(
     named = {name_of(symbol): value for symbol, value in found.items()} if isinstance(found, Mapping) else None
     start = {name_of(symbol): value for symbol, value in {**params, **frozen}.items()}
     return TrainingFile(training, start, named, _dict(scope, "fit", path))
+
+
+def _check(options: Mapping[str, Any], function: Callable[..., Any], whose: str) -> None:
+    """Raise OptionError for names that are no options of it."""
+    known = [
+        name for name in signature(function).parameters if name not in ("loss", "params", "data", "frozen", "name")
+    ]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise OptionError(f"{whose} has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
 
 
 def _dict(scope: Mapping[str, Any], name: str, path: Any) -> dict[Any, Any]:

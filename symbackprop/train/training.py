@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
 from symbackprop.compiler import Request
 from symbackprop.emit.files import write_atomically
@@ -347,6 +346,6 @@ def _parameter(symbol: Any) -> str:
 def _listed(given: Any, what: str) -> list[Any]:
     items = list(given.values()) if isinstance(given, Mapping) else listed(given, what)
     for item in items:
-        for symbol in item if isinstance(item, tuple | list | sp.Tuple) else (item,):
+        for symbol in listed(item, what):
             symbol_in(symbol, what)
     return items

@@ -28,6 +28,8 @@ metrics = {"squares": mse(affine(X, w, b), y)}
 fit = {"epochs": 2000}
 """
 
+FULL = MODEL.replace("SGD(lr=0.1)", "LBFGS()").replace("import SGD", "import LBFGS").replace("metrics", "unused")
+
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -51,6 +53,16 @@ def test_a_fit_says_what_came_out(model: Path, capsys: pytest.CaptureFixture[str
     assert (found["epochs"], found["route"]) == (2000, "direct")
     np.testing.assert_allclose([*np.ravel(found["params"]["w"]), found["params"]["b"]], [2, 1, 1], atol=1e-6)
     assert found["last"]["squares"] < 1e-10
+
+
+def test_a_fit_by_all_samples_says_what_came_out(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("line.py").write_text(FULL)
+    found = told(capsys, "--quiet", "--save", "run.npz")
+    np.testing.assert_allclose([*np.ravel(found["params"]["w"]), found["params"]["b"]], [2, 1, 1], atol=1e-6)
+    assert (found["route"], found["stopped"]) == ("direct", "tolerance")
+    assert Run.load("run.npz").params["b"] == found["params"]["b"]
+    assert main(["emit", "line.py"]) == 2
+    assert "is SciPy's; emit the gradient in it: line.py:loss" in capsys.readouterr().err
 
 
 def test_options_override_and_runs_go_on(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,6 +118,9 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         (["line.py", "--plot", "none/run.png"], "there is no folder none"),
         (["symbols.py"], "with --data"),
         (["symbols.py", "--lr", "1"], "names no optimizer"),
+        (["full.py", "--batch-size", "2"], "a fit by LBFGS has no option 'batch_size'; it has epochs"),
+        (["misspelt.py"], "a fit by SGD has no option 'epoch'; it has epochs, batch_size"),
+        (["options.py"], "options.py: a training has no option 'clipnorm'"),
         (["line.py", "--resume", "line.py"], "line.py is no npz file"),
         (["line.py", "--batch-size", "9"], "batch_size=9 is more than the 4 samples"),
         (["line.py", "--lr", "-1"], "lr=-1.0"),
@@ -122,6 +137,9 @@ def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], wo
     Path("latin.csv").write_bytes(b"X_1,X_2,y\n0,1,\xe9\n")
     Path("nan.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,nan\n")
     Path("cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    Path("full.py").write_text(FULL)
+    Path("misspelt.py").write_text(f"{MODEL}\nfit = {{'epoch': 3}}\n")
+    Path("options.py").write_text(f"{MODEL}\noptions = {{'clipnorm': 3}}\n")
     Path("symbols.py").write_text(f"{MODEL}\ndata = [X, y]\noptimizer = None\n")
     assert main(["fit", *words, "--backend", "numpy"]) == 2
     error = capsys.readouterr().err
