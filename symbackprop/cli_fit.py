@@ -12,7 +12,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from symbackprop.emit.files import writable
+from symbackprop.errors import ModelError
 from symbackprop.train import Run
+from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.model_file import TrainingFile, load_training
 from symbackprop.train.plot import figure_maker
 
@@ -41,7 +44,10 @@ def emitted_training(arguments: argparse.Namespace) -> str:
     """The module of a training's loop, with the command in its header that writes it again."""
     model, target = arguments.model, arguments.target
     words = ["symbackprop", "emit", relative(arguments, Path(model)), "--target", target]
-    return load_training(model, backend=target).training.emitted(shlex.join(words))
+    training = load_training(model, backend=target).training
+    if isinstance(training, FullBatch):
+        raise ModelError(f"the loop of {training.optimizer} is SciPy's; emit the gradient in it: {model}:loss")
+    return training.emitted(shlex.join(words))
 
 
 def relative(arguments: argparse.Namespace, path: Path) -> str:
@@ -51,8 +57,11 @@ def relative(arguments: argparse.Namespace, path: Path) -> str:
 
 
 def fit_command(arguments: argparse.Namespace) -> int:
+    for path in (arguments.save, arguments.plot):
+        if path:
+            writable(path)  # or an error before anything takes time
     if arguments.plot:
-        figure_maker()  # matplotlib, or an error before anything takes time
+        figure_maker()
     file = load_training(arguments.model, arguments.data, arguments.lr, arguments.backend)
     run = file.run(
         epochs=arguments.epochs,
@@ -62,14 +71,15 @@ def fit_command(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         progress=False if arguments.quiet else None,
     )
-    if arguments.save:
-        run.save(arguments.save)
-    if arguments.plot:
-        run.plot(arguments.plot)
     if arguments.json:
         print(json.dumps(_summary(file, run) | {"params": {n: _plain(v) for n, v in run.params.items()}}))
     else:
         print("\n".join(_lines(file, run)))
+    # What came out is said before a file can fail.
+    if arguments.save:
+        run.save(arguments.save)
+    if arguments.plot:
+        run.plot(arguments.plot)
     return 0
 
 

@@ -18,11 +18,7 @@ def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
 
 def replace_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
     """Let `write` fill a file that then is at `path`. Raises EmitError, leaving what was there untouched."""
-    target = Path(path)
-    if target.is_dir():
-        raise EmitError(f"cannot write {target}: it is a folder; name a file in it")
-    if not target.parent.is_dir():
-        raise EmitError(f"cannot write {target}: there is no folder {target.parent}; create it first")
+    target = writable(path)
     # A link is followed, so that what it points to is replaced and not the link.
     place = target.resolve()
     if place.exists() and not place.is_file():
@@ -40,4 +36,14 @@ def replace_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO],
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise EmitError(f"cannot write {target}: {error.strerror or error}") from error
+    return target
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """Where a file can be put, asked before work is done for it. Raises EmitError for a folder, or where none is."""
+    target = Path(path)
+    if target.is_dir():
+        raise EmitError(f"cannot write {target}: it is a folder; name a file in it")
+    if not target.parent.is_dir():
+        raise EmitError(f"cannot write {target}: there is no folder {target.parent}; create it first")
     return target

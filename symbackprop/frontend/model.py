@@ -282,13 +282,15 @@ def _arguments(args: Any, found: list[Any], owners: list[Any], batched: list[Any
         [symbol for symbol in dict.fromkeys(given) if given.count(symbol) > 1] if len(set(given)) < len(given) else []
     )
     if repeated:
-        raise NameClash(f"args gives {repeated[0]} twice")
+        raise NameClash(f"args (of a training: params, frozen and data) gives {repeated[0]} twice")
     missing = in_natural_order(set(needed) - set(given))
     if missing:
         shown = ", ".join(repr(name_of(symbol)) for symbol in missing[:8]) + (", ..." if len(missing) > 8 else "")
         alike = [symbol for symbol in given if name_of(symbol) in {name_of(other) for other in missing}]
         hint = f"; args has {declared_text(alike[0])}, another symbol of that name" if alike else ""
-        raise UnboundSymbol(f"args provides no value for {shown}{hint}; add it to args")
+        raise UnboundSymbol(
+            f"args provides no value for {shown}{hint}; add it to args (of a training: to params, frozen or data)"
+        )
     return arguments
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.errors import CallError, Diverged, OutOfRange, SymbackpropWarning
+from symbackprop.errors import CallError, Diverged, OptionError, OutOfRange, SymbackpropWarning
 from symbackprop.train.data import counted, look_over, minibatch, named
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.schedules import Plateau
@@ -70,7 +70,7 @@ class Fit:
         self.data = dict(zip(training.data, given.values[len(training.params) :], strict=True))
         self.patience = None if patience is None else counted("patience", patience, 1)
         self.progress, self.callback = progress, callback
-        start = state or State(training.zeros(given.lengths), generator=_generator_state(np.random.PCG64(seed)))
+        start = state or State(training.zeros(given.lengths), generator=_generator_state(_seeded(seed)))
         # Replaced as one, so that an interrupt finds what belongs together.
         self.reached = [*given.values[:count], *self._slots(start)], start
         self.generator = np.random.Generator(np.random.PCG64())
@@ -183,11 +183,16 @@ class Fit:
         order = np.random.Generator(np.random.PCG64())
         order.bit_generator.state = self.state.generator or order.bit_generator.state
         picked = (order.permutation(self.samples) if self.shuffled else np.arange(self.samples))[rows]
-        found = first_wrong(self.training.graph, self.training.inputs_of(carried, self.kept, picked))
+        formula, found = first_wrong(self.training.graph, self.training.inputs_of(carried, self.kept, picked))
+        advice = (
+            "the data must be finite: leave such samples out"
+            if formula in self.data
+            else "a smaller learning rate, clip_norm=, or a stable form of the loss may help; error.run is what was"
+            " reached before that epoch"
+        )
         error = Diverged(
             f"the loss is not a finite number in epoch {self.state.epochs}, batch {batch} (both from 0)"
-            f"{f': there {found}' if found else ''}; a smaller learning rate, clip_norm=, or a stable form of the loss"
-            " may help; error.run is what was reached before that epoch"
+            f"{f': there {formula} is {found}' if found else ''}; {advice}"
         )
         error.run = self._run("diverged")
         raise error
@@ -263,6 +268,13 @@ def _epochs(blocks: list[Any], done: int) -> Any:
     """An entry an epoch; nan where an interrupt came before it."""
     found = np.concatenate(blocks)[:done] if blocks else np.empty(0)
     return np.concatenate([found, np.full(done - len(found), np.nan)]) if len(found) < done else found
+
+
+def _seeded(seed: Any) -> np.random.PCG64:
+    try:
+        return np.random.PCG64(seed)
+    except (TypeError, ValueError):
+        raise OptionError(f"seed={seed!r}: an integer of at least 0 is due") from None
 
 
 def _generator_state(generator: Any) -> dict[str, Any]:

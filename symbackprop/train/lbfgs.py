@@ -57,6 +57,11 @@ class FullBatch:
         return tuple(argument.name for argument in self._data)
 
     @property
+    def route(self) -> str:
+        """How loss and gradient run: "direct" in machine code, "njit" through Numba, or "numpy"."""
+        return self.function.route
+
+    @property
     def source(self) -> str:
         """The emitted module of the loss and its gradient; the loop around it is SciPy's."""
         return self.function.source

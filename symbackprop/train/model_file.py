@@ -8,17 +8,18 @@ for `compile_training`, and ``fit`` for `Training.fit`, such as ``{"epochs": 100
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from symbackprop.errors import ModelError, OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.model_file import run_file
+from symbackprop.train.array_files import read_data
+from symbackprop.train.lbfgs import FullBatch
+from symbackprop.train.optimizers import Optimizer
 from symbackprop.train.run import Run
 from symbackprop.train.training import Training, compile_training
 
@@ -29,7 +30,7 @@ _OPTIONS = ("batch", "optimizer", "schedule", "metrics")
 class TrainingFile:
     """What a file defines, ready to be fitted."""
 
-    training: Training
+    training: Training | FullBatch
     params: dict[str, Any]
     data: dict[str, Any] | None
     fit: dict[str, Any]
@@ -37,14 +38,17 @@ class TrainingFile:
     def run(self, **overriding: Any) -> Run:
         """Fit, with these options instead of the file's own where they are not None."""
         if self.data is None:
-            raise ModelError("data must be a dict of arrays by symbol; or give a file with --data")
+            raise ModelError("data names symbols alone: give their arrays in a file, with --data, or make it a dict")
         given = {name: value for name, value in overriding.items() if value is not None}
-        state = given.pop("resume", None)
+        if isinstance(self.training, FullBatch):
+            given.pop("progress", None)
         start: dict[str, Any] = self.params
-        if state is not None:
-            earlier = Run.load(state)
+        if "resume" in given:
+            earlier = Run.load(given.pop("resume"))
             start, given["state"] = earlier.params, earlier.state
-        return self.training.fit(start, self.data, **{**self.fit, **given})
+        options = {**self.fit, **given}
+        _check(options, self.training.fit, f"a fit by {type(self.training.optimizer).__name__}")
+        return self.training.fit(start, self.data, **options)
 
 
 def load_training(
@@ -58,17 +62,18 @@ def load_training(
     missing = [name for name in ("loss", "params", "data") if name not in scope]
     if missing:
         raise ModelError(
-            f"{path} does not define {', '.join(missing)}: a training needs loss, params and"
-            " data; one expression is MODEL.py:NAME"
+            f"{path} does not define {', '.join(missing)}: a training needs loss, params and data (for a file of data"
+            " its symbols alone: data = [x, y]); one expression is MODEL.py:NAME"
         )
     params, frozen = _dict(scope, "params", path), _dict(scope, "frozen", path)
     given = scope["data"]
     symbols = list(given)
     options = {name: scope[name] for name in _OPTIONS if name in scope} | _dict(scope, "options", path)
     if lr is not None:
-        if "optimizer" not in options:
+        if not isinstance(options.get("optimizer"), Optimizer):
             raise OptionError(f"{path} names no optimizer whose learning rate --lr could be")
         options["optimizer"] = replace(options["optimizer"], lr=lr)
+    _check(options, compile_training, f"{path}: a training")
     training = compile_training(
         scope["loss"],
         list(params),
@@ -83,49 +88,18 @@ def load_training(
     return TrainingFile(training, start, named, _dict(scope, "fit", path))
 
 
+def _check(options: Mapping[str, Any], function: Callable[..., Any], whose: str) -> None:
+    """Raise OptionError for names that are no options of it."""
+    known = [
+        name for name in signature(function).parameters if name not in ("loss", "params", "data", "frozen", "name")
+    ]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise OptionError(f"{whose} has no option {', '.join(map(repr, unknown))}; it has {', '.join(known)}")
+
+
 def _dict(scope: Mapping[str, Any], name: str, path: Any) -> dict[Any, Any]:
     found = scope.get(name, {})
     if not isinstance(found, Mapping):
         raise ModelError(f"{path}: {name} must be a dict, not a {type(found).__name__}")
     return dict(found)
-
-
-def read_data(path: Path, symbols: list[Any]) -> dict[Any, Any]:
-    """Arrays by symbol, out of an npz file by name or a csv file by column.
-
-    In a csv file, whose first line names the columns, an array with columns X takes all that are called X_1, X_2, ...
-    (or X alone) in the order of the file. Raises ModelError.
-    """
-    if not path.is_file():
-        raise ModelError(f"there is no file {path}")
-    if path.suffix not in (".npz", ".csv"):
-        raise ModelError(f"{path}: data come from a .csv or a .npz file")
-    if path.suffix == ".csv":
-        return _columns(path, symbols)
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    lost = [name_of(symbol) for symbol in symbols if name_of(symbol) not in arrays]
-    if lost:
-        raise ModelError(f"{path} has no array {', '.join(map(repr, lost))}; it has {', '.join(sorted(arrays))}")
-    return {symbol: arrays[name_of(symbol)] for symbol in symbols}
-
-
-def _columns(path: Path, symbols: list[Any]) -> dict[Any, Any]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.reader(stream) if row]
-    head = [name.strip() for name in rows[0]] if rows else []
-    try:
-        table = np.array([[float(entry) for entry in row] for row in rows[1:]]).reshape(len(rows[1:]), len(head))
-    except ValueError as error:
-        raise ModelError(f"{path} is no table of numbers with a name above each column: {error}") from error
-    found = {}
-    for symbol in symbols:
-        name = name_of(symbol)
-        own = [k for k, column in enumerate(head) if column == name or column.rpartition("_")[0] == name]
-        if not own:
-            raise ModelError(f"{path} has no column {name} or {name}_1; it has {', '.join(head)}")
-        found[symbol] = table[:, own] if len(getattr(symbol, "shape", None) or ()) > 1 else table[:, own[0]]
-    return found

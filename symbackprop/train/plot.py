@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from symbackprop.errors import OptionError, ShapeMismatch
+from symbackprop.emit.files import replace_atomically
+from symbackprop.errors import EmitError, OptionError, ShapeMismatch
 
 
 def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[str] | None = None) -> Any:
@@ -21,7 +23,7 @@ def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[
     for name, label in (("loss", "training"), ("val_loss", "validation")):
         if name in history:
             axes[0].plot(epochs, history[name], label=label)
-    if min(float(np.min(history[name])) for name in ("loss", "val_loss") if name in history) > 0.0:
+    if min(float(np.min(history[name], initial=np.inf)) for name in ("loss", "val_loss") if name in history) > 0.0:
         axes[0].set_yscale("log")
     axes[0].set_ylabel("loss")
     axes[0].legend()
@@ -32,7 +34,7 @@ def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[
         axes[1].legend()
     axes[-1].set_xlabel("epoch")
     if path is not None:
-        figure.savefig(path, dpi=120)
+        _write(figure, path)
     return figure
 
 
@@ -65,8 +67,16 @@ def plot_decision_boundary(
         axes.scatter(mine[:, 0], mine[:, 1], s=8, color=colour, label=f"class {which}")
     axes.legend()
     if path is not None:
-        figure.savefig(path, dpi=120)
+        _write(figure, path)
     return figure
+
+
+def _write(figure: Any, path: str | os.PathLike[str]) -> None:
+    kind = Path(path).suffix.lower().lstrip(".") or "png"
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise EmitError(f"cannot draw {os.fspath(path)}: matplotlib writes {', '.join(sorted(known))}")
+    replace_atomically(path, lambda stream: figure.savefig(stream, format=kind, dpi=120))
 
 
 def figure_maker() -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from symbackprop.emit.files import replace_atomically
 from symbackprop.errors import ModelError, OptionError
+from symbackprop.train.array_files import read_npz
 from symbackprop.train.plot import curves
 
 _FORMAT = 1
@@ -71,6 +72,18 @@ class Run:
     best_epoch: int | None = None
     title: str = field(default="", repr=False)
 
+    def __repr__(self) -> str:
+        """One line: a run at the prompt has thousands of numbers."""
+        losses = self.history.get("loss", ())
+        said = [f"{len(losses)} epochs, {self.state.steps} steps in all"]
+        if len(losses):
+            said.append(f"loss {losses[0]:.6g} -> {losses[-1]:.6g}")
+        if self.stopped:
+            said.append(f"stopped by {self.stopped}")
+        if self.best_epoch is not None:
+            said.append(f"best after epoch {self.best_epoch}")
+        return f"<run of {', '.join(self.params)}: {', '.join(said)}>"
+
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The curves of the history, as a matplotlib figure; written to `path` if there is one.
 
@@ -99,12 +112,10 @@ class Run:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Run:
         """A run out of a file that `save` wrote. Raises ModelError for any other."""
-        try:
-            with np.load(path, allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
-            about = json.loads(str(arrays.pop("about")))
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise ModelError(f"{os.fspath(path)} is no run that can be read: {error}") from error
+        arrays = read_npz(path)
+        if "about" not in arrays:
+            raise ModelError(f"{os.fspath(path)} is no run: it holds {', '.join(arrays)}; Run.save writes one")
+        about = json.loads(str(arrays.pop("about")))
         if about.get("format") != _FORMAT:
             raise ModelError(f"{os.fspath(path)} is a run of another format, {about.get('format')!r}")
         state = State(_part(arrays, "slots"), about["steps"], about["epochs"], about["generator"], *about["plateau"])

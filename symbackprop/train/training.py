@@ -14,7 +14,7 @@ from symbackprop.compiler import Request
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
-from symbackprop.frontend.variables import listed, pack_name
+from symbackprop.frontend.variables import listed, pack_name, symbol_in
 from symbackprop.ir import Graph
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
@@ -299,6 +299,8 @@ def compile_training(
         raise OptionError(f"optimizer={optimizer!r}: an Optimizer is due, such as Adam(lr=0.001)")
     args = [*trained, *kept, *given]
     request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
+    if schedule is not None and not (callable(schedule) or isinstance(schedule, Plateau)):
+        raise OptionError(f"schedule={schedule!r}: a function of (lr, t, epoch, epochs) is due, such as cosine()")
     numbers = {"clip_norm": clip_norm, "clip_value": clip_value, "l1": l1, "l2": l2, "weight_decay": weight_decay}
     for option, value in numbers.items():
         if value is not None and (not isinstance(value, int | float) or not 0 <= value < float("inf")):
@@ -342,4 +344,8 @@ def _parameter(symbol: Any) -> str:
 
 
 def _listed(given: Any, what: str) -> list[Any]:
-    return list(given.values()) if isinstance(given, Mapping) else listed(given, what)
+    items = list(given.values()) if isinstance(given, Mapping) else listed(given, what)
+    for item in items:
+        for symbol in listed(item, what):
+            symbol_in(symbol, what)
+    return items

@@ -13,8 +13,8 @@ from symbackprop.ir.interpret import evaluate
 _WIDEST = 80
 
 
-def first_wrong(graph: Graph, inputs: Mapping[str, Any]) -> str:
-    """The formula of that operation, and what it gave; "" where all are finite.
+def first_wrong(graph: Graph, inputs: Mapping[str, Any]) -> tuple[str, str]:
+    """The formula of that operation (the name of an input), and what it gave; both "" where all are finite.
 
     `graph` is a step's, of whose outputs the first is the loss; `inputs` are values by identifier.
     """
@@ -25,10 +25,10 @@ def first_wrong(graph: Graph, inputs: Mapping[str, Any]) -> str:
         if value is None or node.type.dtype != "real" or _is_finite(value):
             continue
         if not node.operands:
-            return f"{infix(graph, index, graph.labels)} is {_shown(value)}"
+            return infix(graph, index, graph.labels), _shown(value)
         if all(_is_finite(values[operand]) for operand in node.operands):
-            return f"{infix(graph, index, _others(graph, index), width=_WIDEST)} is {_shown(value)}"
-    return ""
+            return infix(graph, index, _others(graph, index), width=_WIDEST), _shown(value)
+    return "", ""
 
 
 def _others(graph: Graph, index: int) -> dict[int, str]:

@@ -28,6 +28,8 @@ metrics = {"squares": mse(affine(X, w, b), y)}
 fit = {"epochs": 2000}
 """
 
+FULL = MODEL.replace("SGD(lr=0.1)", "LBFGS()").replace("import SGD", "import LBFGS").replace("metrics", "unused")
+
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -53,6 +55,16 @@ def test_a_fit_says_what_came_out(model: Path, capsys: pytest.CaptureFixture[str
     assert found["last"]["squares"] < 1e-10
 
 
+def test_a_fit_by_all_samples_says_what_came_out(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("line.py").write_text(FULL)
+    found = told(capsys, "--quiet", "--save", "run.npz")
+    np.testing.assert_allclose([*np.ravel(found["params"]["w"]), found["params"]["b"]], [2, 1, 1], atol=1e-6)
+    assert (found["route"], found["stopped"]) == ("direct", "tolerance")
+    assert Run.load("run.npz").params["b"] == found["params"]["b"]
+    assert main(["emit", "line.py"]) == 2
+    assert "is SciPy's; emit the gradient in it: line.py:loss" in capsys.readouterr().err
+
+
 def test_options_override_and_runs_go_on(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = told(capsys, "--epochs", "20", "--batch-size", "3", "--lr", "0.05", "--seed", "4")
     told(capsys, "--epochs", "12", "--batch-size", "3", "--lr", "0.05", "--seed", "4", "--save", "run.npz")
@@ -70,6 +82,14 @@ def test_data_come_from_files(model: Path, capsys: pytest.CaptureFixture[str]) -
     np.testing.assert_allclose([*np.ravel(found[0]["w"]), found[0]["b"]], [4, 2, 3], atol=1e-5)
 
 
+def test_columns_are_taken_by_their_names_and_numbers(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the order of the file, with the mark that Excel writes, and beside columns that are none of ours."""
+    Path("plain.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,7\n1,1,9\n")
+    Path("other.csv").write_text("\ufeffy_err,y, X_2 ,X_max,X_1,who\n3,5,1,8,0,me\n3,7,0,8,1,you\n3,9,1,8,1,\n")
+    found = [told(capsys, "--data", name)["params"] for name in ("plain.csv", "other.csv")]
+    assert found[0] == found[1]
+
+
 def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for target in ("numpy", "numba"):
         assert main(["emit", "line.py", "--target", target, "-o", "loop.py"]) == 0
@@ -85,9 +105,23 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
     [
         (["line.py", "--data", "none.csv"], "there is no file none.csv"),
         (["line.py", "--data", "line.py"], "data come from a .csv or a .npz file"),
-        (["line.py", "--data", "bad.csv"], "bad.csv is no table of numbers"),
+        (["line.py", "--data", "bad.csv"], "bad.csv, line 2: column X_2 has 'one'"),
         (["line.py", "--data", "short.csv"], "short.csv has no column X or X_1"),
-        (["line.py", "--resume", "line.py"], "line.py is no run that can be read"),
+        (["line.py", "--data", "cut.csv"], "cut.csv, line 3: 2 entries, where the first line names 3 columns"),
+        (["line.py", "--data", "near.csv"], "near.csv has no column y or y_1"),
+        (["line.py", "--data", "twice.csv"], "twice.csv names 2 columns X_1"),
+        (["line.py", "--data", "latin.csv"], "latin.csv cannot be read"),
+        (["line.py", "--data", "none.npz"], "there is no file none.npz"),
+        (["line.py", "--data", "cut.npz"], "cut.npz is no npz file"),
+        (["line.py", "--data", "nan.csv"], "there y is nan in 1 of 2 entries; the data must be finite"),
+        (["line.py", "--save", "none/run.npz"], "there is no folder none"),
+        (["line.py", "--plot", "none/run.png"], "there is no folder none"),
+        (["symbols.py"], "with --data"),
+        (["symbols.py", "--lr", "1"], "names no optimizer"),
+        (["full.py", "--batch-size", "2"], "a fit by LBFGS has no option 'batch_size'; it has epochs"),
+        (["misspelt.py"], "a fit by SGD has no option 'epoch'; it has epochs, batch_size"),
+        (["options.py"], "options.py: a training has no option 'clipnorm'"),
+        (["line.py", "--resume", "line.py"], "line.py is no npz file"),
         (["line.py", "--batch-size", "9"], "batch_size=9 is more than the 4 samples"),
         (["line.py", "--lr", "-1"], "lr=-1.0"),
         (["empty.py"], "does not define loss, params, data"),
@@ -97,6 +131,16 @@ def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], wo
     Path("bad.csv").write_text("X_1,X_2,y\n0,one,5\n")
     Path("short.csv").write_text("y\n5\n")
     Path("empty.py").write_text("")
+    Path("cut.csv").write_text("X_1,X_2,y\n0,1,5\n1,0\n")
+    Path("near.csv").write_text("y_err,X_1,X_2\n0,1,5\n")
+    Path("twice.csv").write_text("X_1,X_1,y\n0,1,5\n")
+    Path("latin.csv").write_bytes(b"X_1,X_2,y\n0,1,\xe9\n")
+    Path("nan.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,nan\n")
+    Path("cut.npz").write_bytes(b"PK\x03\x04 and no more")
+    Path("full.py").write_text(FULL)
+    Path("misspelt.py").write_text(f"{MODEL}\nfit = {{'epoch': 3}}\n")
+    Path("options.py").write_text(f"{MODEL}\noptions = {{'clipnorm': 3}}\n")
+    Path("symbols.py").write_text(f"{MODEL}\ndata = [X, y]\noptimizer = None\n")
     assert main(["fit", *words, "--backend", "numpy"]) == 2
     error = capsys.readouterr().err
     assert said in error

@@ -222,6 +222,12 @@ TROUBLE: dict[str, Trouble] = {
         "validation data miss 'y'",
         lambda t: t.fit(START, LINE, validation={"x": POINTS}),
     ),
+    "a seed that is none": (OptionError, "seed='a': an integer", lambda t: t.fit(START, LINE, seed="a")),
+    "data with a hole": (
+        Diverged,
+        "y is nan in 12 of 12 entries; the data must be finite",
+        lambda t: t.fit(START, {**LINE, "y": LINE["y"] * np.nan}),
+    ),
     "a state of another optimizer": (
         CallError,
         "carries v_w, v_b",
@@ -252,6 +258,12 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training(w**2, [w], [], batch=None, backend="python")
     with pytest.raises(OptionError, match="reduce='max'"):
         compile_training((w * x) ** 2, [w], [x], reduce="max")
+    with pytest.raises(OptionError, match="params holds 'w', a str"):
+        compile_training((w * x) ** 2, "w", [x])
+    with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
+        compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(OptionError, match="schedule='cosine': a function"):
+        compile_training((w * x) ** 2, [w], [x], schedule="cosine")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="clip_norm=-1"):
         compile_training((w * x) ** 2, [w], [x], clip_norm=-1)
     columns = sp.MatrixSymbol("C", 2, n)
@@ -261,10 +273,17 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training(network.loss, network.params, network.data, batch=sp.Symbol("M", integer=True))
 
 
+def test_a_run_is_shown_in_one_line(line: Training) -> None:
+    assert re.fullmatch(
+        r"<run of w, b: 300 epochs, 300 steps in all, loss \S+ -> \S+>", repr(line.fit(START, LINE, epochs=300))
+    )
+    assert repr(line.fit(START, LINE, epochs=0)) == "<run of w, b: 0 epochs, 0 steps in all>"
+
+
 def test_files_that_are_no_runs_are_refused(tmp_path: Path, line: Training) -> None:
     path = tmp_path / "other.npz"
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(SymbackpropError, match="is no run"):
+    with pytest.raises(SymbackpropError, match="is no npz file"):
         Run.load(path)
     np.savez(path, a=np.zeros(2))
     with pytest.raises(SymbackpropError, match="is no run"):
@@ -298,6 +317,10 @@ def test_a_plot_needs_matplotlib_and_says_so(line: Training, tmp_path: Path) -> 
         with pytest.raises(OptionError, match="plots need matplotlib"):
             run.plot()
         return
+    for path, said in (("curves.none", "cannot draw"), ("none/curves.png", "there is no folder")):
+        with pytest.raises(SymbackpropError, match=said):
+            run.plot(tmp_path / path)
+    line.fit(START, LINE, epochs=0).plot()
     run.plot(tmp_path / "curves.png")
     plot_decision_boundary(lambda p: p[:, 0], [[0.0, 1.0], [-1.0, 0.0]], [1, 0], tmp_path / "boundary.png")
     for name in ("curves.png", "boundary.png"):
