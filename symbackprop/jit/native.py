@@ -146,8 +146,10 @@ class Loaded:
         return found
 
     def variable(self, name: str, count: int) -> Any:
-        """The words of a global variable."""
-        return (ctypes.c_void_p * count).from_address(int(self._engine.get_global_value_address(name)))
+        """The words of a global variable, which keep the code that they belong to."""
+        words = (ctypes.c_void_p * count).from_address(int(self._engine.get_global_value_address(name)))
+        words.owner = self  # type: ignore[attr-defined]
+        return words
 
 
 def _blas(name: str) -> int:
@@ -213,12 +215,14 @@ class Native:
         self._load(hasty)
 
     def _load(self, hasty: bool) -> None:
-        code, self._hasty = code_of(self._text, self._cached, hasty)
-        self.loaded = Loaded(code, self._assembly.helpers, self._assembly.libraries)
-        self._fill(self._assembly.dtype)
-        self._budget = self.loaded.variable("budget", 1)
-        self._budget[0] = _OFTEN if self._hasty else _FOREVER
-        self.entries = {name: self._builtin(name) for name in self._names}
+        """All is made before any of it can be seen: another thread may call, or load, at any moment."""
+        code, made_hasty = code_of(self._text, self._cached, hasty)
+        loaded = Loaded(code, self._assembly.helpers, self._assembly.libraries)
+        _fill(loaded, self._assembly.dtype)
+        budget = loaded.variable("budget", 1)
+        budget[0] = _OFTEN if made_hasty else _FOREVER
+        self.entries = {name: _builtin(loaded, name) for name in self._names}
+        self.loaded, self._budget, self._hasty = loaded, budget, made_hasty
 
     @property
     def is_due(self) -> bool:
@@ -232,33 +236,35 @@ class Native:
         if self._hasty:
             self._load(hasty=False)
 
-    def _fill(self, dtype: str) -> None:
-        """The constants of the entries: objects that live as long as the process."""
-        objects = {
-            "NotImplemented": NotImplemented,
-            "float": float,
-            "numpy.float64": np.float64,
-            "numpy.float32": np.float32,
-            "int": int,
-            "ndarray": np.ndarray,
-            "real": np.dtype(dtype),
-            "integer": np.dtype(np.int64),
-        }
-        constants = self.loaded.variable("constants", len(CONSTANTS))
-        for position, name in enumerate(CONSTANTS):
-            constants[position] = id(objects[name])
-        table = _numpy_interface()
-        self.loaded.variable("new_array", 1)[0] = table[_NEW_ARRAY]
-        self.loaded.variable("new_scalar", 1)[0] = table[_NEW_SCALAR]
 
-    def _builtin(self, name: str) -> Callable[..., Any]:
-        address = self.loaded.address(f"entry_{name}")
-        definition = _MethodDefinition(name.encode(), address, _FASTCALL, None)
-        make = ctypes.pythonapi.PyCFunction_NewEx
-        make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-        # The builtin owns its definition and its code: CPython reads both while it takes the builtin apart.
-        made: Callable[..., Any] = make(ctypes.addressof(definition), (self.loaded, definition), None)
-        return made
+def _fill(loaded: Loaded, dtype: str) -> None:
+    """The constants of the entries: objects that live as long as the process."""
+    objects = {
+        "NotImplemented": NotImplemented,
+        "float": float,
+        "numpy.float64": np.float64,
+        "numpy.float32": np.float32,
+        "int": int,
+        "ndarray": np.ndarray,
+        "real": np.dtype(dtype),
+        "integer": np.dtype(np.int64),
+    }
+    constants = loaded.variable("constants", len(CONSTANTS))
+    for position, name in enumerate(CONSTANTS):
+        constants[position] = id(objects[name])
+    table = _numpy_interface()
+    loaded.variable("new_array", 1)[0] = table[_NEW_ARRAY]
+    loaded.variable("new_scalar", 1)[0] = table[_NEW_SCALAR]
+
+
+def _builtin(loaded: Loaded, name: str) -> Callable[..., Any]:
+    address = loaded.address(f"entry_{name}")
+    definition = _MethodDefinition(name.encode(), address, _FASTCALL, None)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    # The builtin owns its definition and its code: CPython reads both while it takes the builtin apart.
+    made: Callable[..., Any] = make(ctypes.addressof(definition), (loaded, definition), None)
+    return made
 
 
 _FASTCALL = 0x80

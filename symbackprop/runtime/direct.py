@@ -91,8 +91,9 @@ class Direct:
         name = self.main
         native = self.native(name)
         native.improve()
-        addresses = native.loaded.address(name), native.loaded.address(f"{name}_extents")
-        return kernel(self.assembly(name), addresses, native.loaded, self._nestings(name)[FLAT])
+        loaded = native.loaded
+        addresses = loaded.address(name), loaded.address(f"{name}_extents")
+        return kernel(self.assembly(name), addresses, loaded, self._nestings(name)[FLAT])
 
     def into(self, name: str) -> Into:
         """A function that fills arrays of the caller's."""

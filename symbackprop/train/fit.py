@@ -6,16 +6,18 @@ done after each. What a run is does not depend on how it is cut: orders are draw
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.errors import CallError, Diverged, OptionError, OutOfRange, SymbackpropWarning
+from symbackprop.errors import CallError, Diverged, OptionError, OutOfRange, ShapeMismatch, SymbackpropWarning
 from symbackprop.train.data import counted, look_over, minibatch, named
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.schedules import Plateau
@@ -57,6 +59,8 @@ class Fit:
         given_data = named(data, training.inputs, "data")
         arguments = (*training.trained, *training.frozen, *training.inputs)
         given = look_over(arguments, {**given_params, **given_data}, training.dtype)
+        # A run keeps parameters, and hands them out: those of the user stay the user's.
+        given.values[: len(training.params)] = map(copy, given.values[: len(training.params)])
         count, self.kept = len(training.trained), given.values[len(training.trained) :]
         self.frozen = dict(zip(training.params[count:], self.kept, strict=False))
         self.samples = given.lengths[training.dimension] if training.dimension else 1
@@ -66,7 +70,7 @@ class Fit:
         self.shuffled = bool(shuffle) and self.batches > 1
         self.loop = training.loop(self.shuffled)
         self.loop.prepare()
-        self.validation = None if validation is None else named(validation, training.inputs, "validation data")
+        self.validation = None if validation is None else self._held_out(validation, given_params)
         self.data = dict(zip(training.data, given.values[len(training.params) :], strict=True))
         self.patience = None if patience is None else counted("patience", patience, 1)
         self.progress, self.callback = progress, callback
@@ -79,6 +83,16 @@ class Fit:
         self.first = start.epochs
         self.history: dict[str, list[Any]] = {name: [] for name in ("loss", "grad_norm", "lr", "seconds")}
         self.best: tuple[float, int, dict[str, Any]] | None = None
+
+    def _held_out(self, validation: Mapping[Any, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The validation data, looked over. Raises ShapeMismatch where they hold no samples, which have no loss."""
+        training = self.training
+        arguments = (*training.trained, *training.frozen, *training.inputs)
+        values = named(validation, training.inputs, "validation data")
+        found = look_over(arguments, {**params, **values}, training.dtype)
+        if training.dimension and found.lengths[training.dimension] == 0:
+            raise ShapeMismatch("the validation data hold no samples")
+        return values
 
     def _slots(self, state: State) -> list[Any]:
         names = self.training.slots
@@ -213,6 +227,8 @@ class Fit:
         if self.training.plateau is not None:
             self.reached = self.reached[0], _waited(self.state, self.training.plateau, watched)
         if self.patience:
+            # No loss is the worst there is: the first number after it is better.
+            watched = math.inf if math.isnan(watched) else watched
             if self.best is None or watched < self.best[0]:
                 self.best = watched, self.state.epochs, params
             elif self.state.epochs - self.best[1] >= self.patience:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,21 @@ def test_short_code_and_loops_are_made_once(monkeypatch: pytest.MonkeyPatch) -> 
     short = hasty(cache=False)
     short(at)
     assert not the_native(short)._hasty
+
+
+def test_threads_may_find_code_due_at_one_moment() -> None:
+    def calls(g: sb.CompiledFunction) -> list[bytes]:
+        return [g(at)[0].tobytes() for _ in range(5 * OFTEN)]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            for _ in range(4):
+                g = hasty(cache=False)
+                wanted = g(at)[0].tobytes()
+                found = [future.result() for future in [pool.submit(calls, g) for _ in range(6)]]
+                assert {answer for answers in found for answer in answers} == {wanted}
+                assert not the_native(g)._hasty
+    finally:
+        sys.setswitchinterval(interval)

@@ -108,6 +108,28 @@ def test_patience_ends_a_run_and_keeps_the_best(line: Training) -> None:
     assert np.mean(error**2) == pytest.approx(run.history.val_loss[best], rel=1e-12)
 
 
+def test_an_epoch_without_a_validation_loss_is_never_the_best() -> None:
+    # Samples for validation take the root of w: nan until w is positive.
+    loss = (w + b - x) ** 2 + sp.Piecewise((sp.sqrt(w), y > 0), (0, True))
+    t = compile_training(loss, [w, b], [x, y], optimizer=SGD(lr=0.05), backend="numpy")
+    one = {"x": np.ones(4), "y": np.zeros(4)}
+    run = t.fit({"w": -0.3, "b": 0.0}, one, epochs=6, validation={"x": [1.0], "y": [1.0]}, patience=3)
+    assert np.isnan(run.history.val_loss[0])
+    assert run.stopped == ""
+    assert run.best_epoch == int(np.nanargmin(run.history.val_loss))
+
+
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_run_shares_no_memory_with_what_it_was_given(epochs: int) -> None:
+    trained, frozen = sp.MatrixSymbol("T", 3, 1), sp.MatrixSymbol("F", 3, 1)
+    t = compile_training(((trained + frozen).T * trained)[0, 0] * x, [trained], [x], frozen=[frozen], backend="numpy")
+    given = {"T": np.ones((3, 1)), "F": np.ones((3, 1))}
+    seen = []
+    run = t.fit(given, {"x": np.ones(4)}, epochs=epochs, callback=lambda epoch, run: seen.append(run))
+    for own in (run, *seen):
+        assert not any(np.shares_memory(own.params[name], given[name]) for name in given)
+
+
 def test_ctrl_c_returns_what_has_been_reached(line: Training) -> None:
     # Nothing is done between epochs: a block of them takes a while, and machine code hears no signals.
     t = compile_training((w * x + b - y) ** 2, [w, b], [x, y], optimizer=Momentum(lr=0.05), backend=line.backend)
@@ -227,6 +249,11 @@ TROUBLE: dict[str, Trouble] = {
         Diverged,
         "y is nan in 12 of 12 entries; the data must be finite",
         lambda t: t.fit(START, {**LINE, "y": LINE["y"] * np.nan}),
+    ),
+    "validation on no samples": (
+        ShapeMismatch,
+        "the validation data hold no samples",
+        lambda t: t.fit(START, LINE, validation={"x": [], "y": []}, epochs=1),
     ),
     "a state of another optimizer": (
         CallError,
