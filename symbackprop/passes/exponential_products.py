@@ -6,10 +6,11 @@ Two exponentials are one; exp(u)*logistic(-u) is logistic(u), and exp(u)/(exp(u)
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.exponential_sums import is_opposite, is_scalar
+from symbackprop.passes.exponential_sums import is_opposite, is_scalar, key_of
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _MUL, _POW, _EXP, _LOGISTIC, _OCCUPATION = (
@@ -58,11 +59,42 @@ def _slope_of_power(r: Rewriter, exponent: int, inner: int, power: int) -> Value
     if number is None or number < 2 or number.denominator != 1:
         return None
     u, base = f.wrap(exponent), f.wrap(inner)
+    times = _times(r, exponent, r.operands(inner)[0])
+    if times is not None and abs(times) != 1:
+        return _multiple_of_power(r, int(times), inner, int(number))
     if r.is_op(inner, _OCCUPATION):
         found = -f.reciprocal_expm1(-u) * base if r.operands(inner) == (exponent,) else None
     else:
         found = f.logistic_slope(u) if is_opposite(r, exponent, r.operands(inner)[0]) else None
     return found if found is None or number == 2 else found * f.pow(base, f.const(number - 2))
+
+
+def _multiple_of_power(r: Rewriter, times: int, inner: int, number: int) -> Value | None:
+    """exp(k*u)*logistic(-u)**n = logistic(u)**k*logistic(-u)**(n - k), or exp((k - n)*u)*logistic(u)**n; and with
+    occupations.
+    """
+    f, base, within = r.f, r.f.wrap(inner), r.f.wrap(r.operands(inner)[0])
+    if r.is_op(inner, _OCCUPATION):
+        u, k, mirrored = within, times, -f.reciprocal_expm1(-within)
+    else:
+        u, k, mirrored = -within, -times, f.logistic(-within)
+    if k < 2:
+        return None
+    found = f.pow(mirrored, f.const(min(k, number)))
+    if k < number:
+        return found * f.pow(base, f.const(number - k))
+    return found if k == number else f.exp((k - number) * u) * found
+
+
+def _times(r: Rewriter, exponent: int, unit: int) -> Fraction | None:
+    """k where the exponent is k times the unit, for a whole k."""
+    (constant, terms), (own, units) = key_of(r, exponent), key_of(r, unit)
+    left, right = dict(terms), dict(units)
+    if not right or left.keys() != right.keys():
+        return None
+    ratios = {left[node] / right[node] for node in right}
+    (times, *others) = ratios
+    return times if not others and times.denominator == 1 and constant == times * own else None
 
 
 RULES = (
@@ -83,6 +115,16 @@ RULES = (
         lambda f, x, y, c: f.exp(x) * f.pow(f.reciprocal_expm1(x), 2),
         needs=("exp", "reciprocal_expm1"),
         domain=((1e-3, 1000.0),),
+        before=math.inf,
+        after=5,
+    ),
+    Rule(
+        "exp(2*x)*logistic(-x)**3 -> logistic(x)**2*logistic(-x)",
+        "mul",
+        _product,
+        lambda f, x, y, c: f.exp(2 * x) * f.pow(f.logistic(-x), 3),
+        needs=("exp", "logistic"),
+        domain=((-300.0, 700.0),),
         before=math.inf,
         after=5,
     ),

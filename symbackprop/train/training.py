@@ -226,6 +226,19 @@ class Training:
         return self._functions[name]
 
 
+def _check(rule: Any, schedule: Any) -> None:
+    if not isinstance(rule, Optimizer):
+        raise OptionError(f"optimizer={rule!r}: an Optimizer is due, such as Adam(lr=0.001)")
+    if schedule is not None and not (callable(schedule) or isinstance(schedule, Plateau)):
+        raise OptionError(f"schedule={schedule!r}: a function of (lr, t, epoch, epochs) is due, such as cosine()")
+
+
+def _check_sizes(**sizes: Any) -> None:
+    for option, value in sizes.items():
+        if value is not None and (not isinstance(value, int | float) or not 0 <= value < float("inf")):
+            raise OptionError(f"{option}={value!r}: a number is due, finite and not negative")
+
+
 def compile_training(
     loss: Any,
     params: Sequence[Any] | Mapping[str, Any],
@@ -288,23 +301,15 @@ def compile_training(
     )
     if not trained:
         raise OptionError("params names nothing to train")
+    args = [*trained, *kept, *given]
+    request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
     rule = Adam() if optimizer is None else optimizer
     if isinstance(rule, LBFGS):
         if any((schedule, clip_norm, clip_value, l1, l2, weight_decay, groups, accumulate != 1, metrics)):
             raise OptionError("LBFGS takes no schedule, clipping, penalty, group, accumulation or metric")
-        args = [*trained, *kept, *given]
-        request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
         return FullBatch(request, len(kept), rule)
-    if not isinstance(rule, Optimizer):
-        raise OptionError(f"optimizer={optimizer!r}: an Optimizer is due, such as Adam(lr=0.001)")
-    args = [*trained, *kept, *given]
-    request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
-    if schedule is not None and not (callable(schedule) or isinstance(schedule, Plateau)):
-        raise OptionError(f"schedule={schedule!r}: a function of (lr, t, epoch, epochs) is due, such as cosine()")
-    numbers = {"clip_norm": clip_norm, "clip_value": clip_value, "l1": l1, "l2": l2, "weight_decay": weight_decay}
-    for option, value in numbers.items():
-        if value is not None and (not isinstance(value, int | float) or not 0 <= value < float("inf")):
-            raise OptionError(f"{option}={value!r}: a number is due, finite and not negative")
+    _check(rule, schedule)
+    _check_sizes(clip_norm=clip_norm, clip_value=clip_value, l1=l1, l2=l2, weight_decay=weight_decay)
     dimension = None if batch is True or not batch else name_of(batch)
     mean = reduce == "mean" or batch is not True
     update = Update(
