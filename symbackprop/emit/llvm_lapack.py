@@ -2,7 +2,8 @@
 
 Each is a function of the module, written where it is first called. They follow NumPy step by step (rows exchanged,
 logarithms of the pivots added up), so that both routes find the same matrices singular: there `solve` and `inv` are
-nan, the determinant 0 and its logarithm -inf. Each returns 0, or 1 where there is no memory for the copy.
+nan, the determinant 0 and its logarithm -inf. With a nan in the matrix everything is nan. Each returns 0, or 1 where
+there is no memory for the copy.
 """
 
 from __future__ import annotations
@@ -138,15 +139,32 @@ class _Writer:
         asm.do(f"br label %{after}")
         asm.label(after)
 
-    def factors(self, n: Word) -> tuple[Array, str, str]:
-        """The factors of the matrix at %a by columns, the rows exchanged, and whether a pivot is 0."""
+    def factors(self, n: Word) -> tuple[Array, str, str, str]:
+        """The factors of the matrix at %a by columns, the rows exchanged, and whether a pivot is 0 and an entry nan."""
         lu = self.matrix(self.memory(self.asm.binary("mul", n, n), 8 if self.asm.dtype == "float64" else 4), n, n)
         pivots = self.memory(n, 4)
         self.transposed(self.matrix("%a", n, n), lu)
+        unknown = self.any_nan(lu)
         order = count_of(self.body, n)
         info = _place(self.body, "i32")
         called(self.body, "getrf", [order, order, lu.pointer, self.stride(n), pivots, info])
-        return lu, pivots, self.asm.emit(f"icmp sgt i32 {self.asm.emit(f'load i32, ptr {info}')}, 0")
+        singular = self.asm.emit(f"icmp sgt i32 {self.asm.emit(f'load i32, ptr {info}')}, 0")
+        return lu, pivots, singular, unknown
+
+    def any_nan(self, array: Array) -> str:
+        """Whether an entry is nan, which LAPACK may lose: it looks for the largest pivot."""
+        asm, found = self.asm, _place(self.body, "i1")
+        asm.do(f"store i1 false, ptr {found}")
+
+        def turn(i: Word, j: Word) -> None:
+            entry = self.entry(array, i, j)
+            own = asm.compare("uno", entry, entry)
+            before = asm.emit(f"load i1, ptr {found}")
+            asm.do(f"store i1 {asm.emit(f'or i1 {own.text}, {before}')}, ptr {found}")
+
+        rows, columns = array.extents
+        self.each(rows, columns, turn)
+        return asm.emit(f"load i1, ptr {found}")
 
     def stride(self, n: Word) -> str:
         """A leading dimension, which must not be 0."""
@@ -165,7 +183,7 @@ def _solve(unit: Unit, symbol: str) -> list[str]:
     w = _Writer(unit, symbol, "a b x", "n k")
     n, k = w.length("n"), w.length("k")
     given, found = w.matrix("%b", n, k), w.matrix("%x", n, k)
-    lu, pivots, singular = w.factors(n)
+    lu, pivots, singular, unknown = w.factors(n)
     columns = w.matrix(w.memory(w.asm.binary("mul", n, k), 8), k, n)
 
     def usual() -> None:
@@ -175,7 +193,8 @@ def _solve(unit: Unit, symbol: str) -> list[str]:
         called(w.body, "getrs", [*arguments, columns.pointer, w.stride(n), info])
         w.transposed(columns, found)
 
-    w.unless(singular, usual, lambda: w.each(n, k, lambda i, j: w.put(found, w.asm.real(float("nan")), i, j)))
+    refused = w.asm.emit(f"or i1 {singular}, {unknown}")
+    w.unless(refused, usual, lambda: w.each(n, k, lambda i, j: w.put(found, w.asm.real(float("nan")), i, j)))
     return w.text()
 
 
@@ -183,7 +202,7 @@ def _inverse(unit: Unit, symbol: str) -> list[str]:
     w = _Writer(unit, symbol, "a x", "n")
     n = w.length("n")
     found = w.matrix("%x", n, n)
-    lu, pivots, singular = w.factors(n)
+    lu, pivots, singular, unknown = w.factors(n)
     size = w.asm.binary("mul", n, w.asm.integer(_BLOCK))
     work = w.memory(size, 8)
 
@@ -193,7 +212,8 @@ def _inverse(unit: Unit, symbol: str) -> list[str]:
         called(w.body, "getri", arguments)
         w.transposed(lu, found)
 
-    w.unless(singular, usual, lambda: w.each(n, n, lambda i, j: w.put(found, w.asm.real(float("nan")), i, j)))
+    refused = w.asm.emit(f"or i1 {singular}, {unknown}")
+    w.unless(refused, usual, lambda: w.each(n, n, lambda i, j: w.put(found, w.asm.real(float("nan")), i, j)))
     return w.text()
 
 
@@ -201,7 +221,7 @@ def _logarithm(unit: Unit, symbol: str) -> list[str]:
     """The sign of the determinant and the logarithm of its size."""
     w = _Writer(unit, symbol, "a sign size", "n")
     n, asm = w.length("n"), w.asm
-    lu, pivots, singular = w.factors(n)
+    lu, pivots, singular, unknown = w.factors(n)
     sign, size = (w.matrix(f"%{name}") for name in ("sign", "size"))
 
     def usual() -> None:
@@ -223,8 +243,9 @@ def _logarithm(unit: Unit, symbol: str) -> list[str]:
         w.body.loop(n, turn)
 
     def other() -> None:
-        w.put(sign, asm.real(0.0))
-        w.put(size, asm.real(float("-inf")))
+        nan, some = asm.real(float("nan")), Word(unknown, "bool")
+        w.put(sign, asm.choose(some, nan, asm.real(0.0)))
+        w.put(size, asm.choose(some, nan, asm.real(float("-inf"))))
 
-    w.unless(singular, usual, other)
+    w.unless(asm.emit(f"or i1 {singular}, {unknown}"), usual, other)
     return w.text()

@@ -51,6 +51,20 @@ def test_both_routes_agree(name: str, dtype: str) -> None:
                 np.testing.assert_allclose(one, other, rtol=rtol, atol=rtol * largest, err_msg=f"{form} {size}")
 
 
+@pytest.mark.parametrize("name", ["quadratic form", "inverse", "logarithm of a determinant", "density"])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_no_nan_is_lost(name: str, size: int) -> None:
+    loss, wrt = MODELS[name]
+    g = sb.compile_grad(loss, wrt, args=[A, B, c])
+    rng = np.random.default_rng(2)
+    for place in np.ndindex(size, size):
+        matrix = rng.normal(size=(size, size)) + 3 * np.eye(size)
+        matrix[place] = np.nan
+        value, gradient = g.value_and_grad(matrix, rng.normal(size=(size, 2)), 1.0)
+        assert np.isnan(value)
+        assert np.isnan(gradient[0]).all()
+
+
 def test_arguments_stay_as_they_are() -> None:
     g = sb.compile_grad(*MODELS["density"], args=[A, B, c])
     given = np.eye(4) + 0.1, np.ones((4, 2))
