@@ -48,6 +48,10 @@ FUNCTIONS: dict[str, Callable[..., str]] = {
 }
 
 
+OWN = "own_"
+"""The names of these functions begin so in a module."""
+
+
 def elementary(b: Assembler, name: str, *words: Word) -> Word:
     """One of these functions of numbers of the program, or of one in each lane.
 
@@ -58,7 +62,7 @@ def elementary(b: Assembler, name: str, *words: Word) -> Word:
     lanes, texts = b.together(*words)
     if lanes:
         return Word(_spelled(b, name, texts, True), "real", True)
-    symbol, own = f"own_{name}", b.type("real", False)
+    symbol, own = f"{OWN}{name}", b.type("real", False)
     if symbol not in b.declared:
         inner = Assembler(b.dtype)
         inner.declared = b.declared

@@ -18,6 +18,7 @@ import numpy as np
 
 from symbackprop.emit.llvm import LOOP, Assembly
 from symbackprop.emit.llvm_blas import PREFIX
+from symbackprop.emit.maths import OWN
 from symbackprop.errors import JitError
 from symbackprop.jit import cache
 from symbackprop.jit.entry import CONSTANTS, Nesting, entries
@@ -192,6 +193,12 @@ def _helper(symbol: str, spelling: Spelling, arity: int) -> tuple[int, Any]:
     return _HELPERS[symbol]
 
 
+def _length(text: str) -> int:
+    """The lines of a program, without those of the elementary functions that it calls."""
+    functions = text.split("\ndefine ")
+    return sum(function.count("\n") for function in functions if f"@{OWN}" not in function.split("(", 1)[0])
+
+
 class Native:
     """The entries of one function of a program, each a builtin that returns results in another nesting.
 
@@ -205,7 +212,7 @@ class Native:
         lengths: frozenset[int] = frozenset(),
         cached: bool = False,
     ) -> None:
-        lines, straight = assembly.text.count("\n"), LOOP not in assembly.text
+        lines, straight = _length(assembly.text), LOOP not in assembly.text
         quick = lines < _QUICK and straight and not assembly.libraries
         # Two operations that may be one are only in code that is made with effort: there the bits would differ.
         hasty = straight and lines > _LONG and " contract " not in assembly.text

@@ -114,3 +114,13 @@ def test_threads_may_find_code_due_at_one_moment() -> None:
                 assert not the_native(g)._hasty
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_elementary_functions_make_no_program_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a hundred lines of its own, once a module: a short program that calls six is made with effort."""
+    monkeypatch.setattr(native, "_LONG", 300)
+    u, v = xs[:2]
+    g = sb.compile_grad(sp.erf(u) * sp.tan(v) + u**v + sp.atan(u) * sp.exp(v) + sp.tanh(u * v), [u, v], cache=False)
+    g(0.5, 0.7)
+    assert the_native(g)._text.count("\n") > 600
+    assert not the_native(g)._hasty
