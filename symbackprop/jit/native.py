@@ -236,6 +236,11 @@ class Native:
         """Whether code that was made in haste has been called often: it is worth more effort now."""
         return self._hasty and not self._budget[0]
 
+    def count(self) -> None:
+        """Count a call that goes past the entries which count themselves."""
+        if self._hasty and self._budget[0]:
+            self._budget[0] -= 1
+
     def improve(self) -> None:
         """Make the code once more, with effort. Builtins that somebody holds stay what they are, and return
         NotImplemented; `entries` are new ones. Nothing happens where that is done already.

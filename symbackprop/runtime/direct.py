@@ -77,6 +77,7 @@ class Direct:
         native = self.native(name)
         if native.is_due:
             native.improve()
+        native.count()
         result = native.entries[FLAT](*values)
         if type(result) is int:
             kind, text = native.errors[result - 1]
@@ -98,7 +99,10 @@ class Direct:
     def into(self, name: str) -> Into:
         """A function that fills arrays of the caller's."""
         if name not in self.intos:
-            self.intos[name] = Into(self.assembly(name), self.native(name).loaded)
+            native = self.native(name)
+            # Who keeps arrays for the results calls often.
+            native.improve()
+            self.intos[name] = Into(self.assembly(name), native.loaded)
         return self.intos[name]
 
     def columns(self, name: str, values: list[Any]) -> list[Any]:

@@ -59,6 +59,26 @@ def test_every_kind_of_call_counts_and_answers() -> None:
     assert not the_native(g, "value")._hasty
 
 
+def test_calls_that_take_the_long_way_count_too() -> None:
+    """By name, with arguments to cast, or from SciPy: none of them goes through an entry that counts."""
+    by_name, cast, objective = (hasty(cache=False) for _ in range(3))
+    fun, pack = objective.as_scipy()
+    start = pack(**{objective.args[0]: at})
+    for _ in range(3 * OFTEN):
+        by_name(**{by_name.args[0]: at})
+        cast(list(at))
+        fun(start)
+    assert not any(the_native(g)._hasty for g in (by_name, cast, objective))
+
+
+def test_arrays_for_results_are_filled_by_code_made_with_effort() -> None:
+    g = hasty(cache=False)
+    out = [np.empty(len(xs))]
+    g(at, out=out)
+    assert not the_native(g)._hasty
+    assert np.array_equal(out[0], g(at)[0])
+
+
 def test_a_builtin_of_before_passes_the_call_on() -> None:
     g = hasty(cache=False)
     g(at)
