@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from symbackprop.ops import DType
@@ -73,6 +74,7 @@ class Assembler:
         return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
 
     @staticmethod
+    @lru_cache(maxsize=4096)
     def integer(value: int) -> Word:
         return Word(str(value), "int", constant=True)
 
@@ -90,8 +92,10 @@ class Assembler:
 
     def together(self, *words: Word) -> tuple[bool, list[str]]:
         """Whether any is in lanes, and the texts of all, in lanes if so."""
-        lanes = any(word.lanes for word in words)
-        return lanes, [self.spread(word) if lanes else word.text for word in words]
+        for word in words:
+            if word.lanes:
+                return True, [self.spread(each) for each in words]
+        return False, [word.text for word in words]
 
     def as_real(self, word: Word) -> Word:
         if word.kind == "real":

@@ -13,11 +13,9 @@ from symbackprop.emit.assembly import Word
 from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_lanes import LaneLoops, combined, statements_in
 from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot
-from symbackprop.emit.llvm_values import KINK_CHECKS
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
-    Apply,
     Assign,
     Break,
     Call,
@@ -26,13 +24,11 @@ from symbackprop.lower.program import (
     For,
     Invoke,
     Item,
-    Literal,
     Ref,
     Section,
     Statement,
     operands_of,
 )
-from symbackprop.ops.indexing import IN_RANGE
 
 LOOP = "\nloop"
 """What occurs in the text of a module that has a loop."""
@@ -117,13 +113,13 @@ class Body(LaneLoops):
     def _call(self, name: str, arguments: tuple[str, ...]) -> None:
         """A part, written when it is first called: then it is known what its arguments are."""
         given = [self.env[argument] for argument in arguments]
-        part = self.unit.functions[name]
         if name not in self.unit.parts:
-            self.unit.parts.add(name)
-            self.unit.blocks.append("\n".join(Body(self.unit, part).part(given)))
+            body = Body(self.unit, self.unit.functions[name])
+            self.unit.blocks.append("\n".join(body.part(given)))
+            self.unit.parts[name] = body.may_fail
         texts = [text for value in given for text in self._passed(value)]
         status = Word(self.asm.emit(f"call i64 @{name}({', '.join(texts)})"), "int")
-        if not any(_may_fail(statement) for statement in part.body):
+        if not self.unit.parts[name]:
             return
         good, asm = self.asm.compare("eq", status, self.asm.integer(0)), self.asm
         bad, on = asm.fresh("bad"), asm.fresh("on")
@@ -165,19 +161,6 @@ class Body(LaneLoops):
         asm.do("ret i64 0")
         head = f"define internal i64 @{self.function.name}({', '.join(parameters)}) #2 {{"
         return [head, "entry:", *asm.stack, *asm.lines, "}"]
-
-
-def _may_fail(statement: Statement) -> bool:
-    stack: list[Any] = [statement]
-    while stack:
-        item = stack.pop()
-        if type(item) is Apply:
-            if item.op is IN_RANGE or item.op.name in KINK_CHECKS:
-                return True
-            stack.extend(item.operands)
-        elif type(item) is not Ref and type(item) is not Literal:
-            stack.extend([part for part in item if isinstance(part, tuple)])
-    return False
 
 
 def reassigned(statements: list[Statement]) -> set[str]:

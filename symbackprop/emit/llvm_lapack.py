@@ -67,7 +67,7 @@ def _call(body: Body, name: str, write: Write, pointers: list[str], lengths: lis
     """Call a function of the module, which is written if it is not there yet."""
     symbol = f"lapack_{name}"
     if symbol not in body.unit.parts:
-        body.unit.parts.add(symbol)
+        body.unit.parts[symbol] = False
         body.unit.blocks.append("\n".join(write(body.unit, symbol)))
     given = [*[f"ptr {pointer}" for pointer in pointers], *[f"i64 {length.text}" for length in lengths]]
     status = body.asm.emit(f"call i64 @{symbol}({', '.join(given)})")

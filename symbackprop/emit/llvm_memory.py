@@ -53,7 +53,8 @@ class Unit:
     errors: list[tuple[type[Exception], str]] = field(default_factory=list)
     helpers: dict[str, tuple[Spelling, int]] = field(default_factory=dict)
     libraries: set[str] = field(default_factory=set)
-    parts: set[str] = field(default_factory=set)
+    parts: dict[str, bool] = field(default_factory=dict)
+    """The parts of a big function that are written, and whether a check in them may fail."""
     metadata: list[str] = field(default_factory=list)
 
     def instruction(self, kind: DType, symbol: str, is_sum: bool = False) -> str:
@@ -83,6 +84,8 @@ class Memory:
         self.slots: set[str] = set()
         self.exit = ""
         """The block that leaves with the number in %status; none while nothing has to be given back."""
+        self.may_fail = False
+        """Whether there is a check so far that may fail."""
         self.lane: tuple[str, Word] | None = None
         """In a loop that runs in lanes: its counter, and the turn of the first lane."""
         self.mask = ""

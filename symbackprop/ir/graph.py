@@ -97,6 +97,7 @@ class GraphBuilder:
         self.nodes: list[Node] = list(graph.nodes) if graph else []
         self.labels: dict[int, str] = dict(graph.labels) if graph else {}
         self.derived: dict[int, Derived] = dict(graph.derived) if graph else {}
+        self._numbers: dict[str | tuple[int, int], int] = {}
         self._interned: dict[Node, int] = {node: index for index, node in enumerate(self.nodes)}
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
@@ -135,7 +136,12 @@ class GraphBuilder:
         if isinstance(value, bool):
             return self.intern(Node(CONST, (), value, BOOL))
         exact = value if isinstance(value, str | Fraction) else _whole(value)
-        return self.intern(Node(CONST, (), exact, REAL))
+        # By its integers: a Fraction takes ten times as long to hash.
+        key = exact if isinstance(exact, str) else exact.as_integer_ratio()
+        index = self._numbers.get(key)
+        if index is None:
+            index = self._numbers[key] = self.intern(Node(CONST, (), exact, REAL))
+        return index
 
     def input(self, identifier: str, type_: Type = REAL) -> int:
         return self.intern(Node(INPUT, (), identifier, type_))

@@ -253,13 +253,13 @@ def operands_of(expr: Expr) -> tuple[Expr, ...]:
 
 def with_operands(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The expression over others in the place of `operands_of`."""
+    if type(expr) is Apply:
+        return Apply(expr.op, operands)
     match expr:
         case Item(array, _):
             return Item(array, operands)
         case Rows(array, _, _):
             return Rows(array, *operands)
-        case Apply(op, _):
-            return Apply(op, operands)
         case Invoke(callee, _, keywords):
             return Invoke(callee, operands, keywords)
         case Group(_):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
+    Apply,
     Assign,
     Call,
     Cast,
@@ -101,36 +102,43 @@ class _Cut:
     def into_parts(self, statements: list[Statement], readers: list[Expr]) -> list[Statement]:
         """Calls of the parts that the statements become; `readers` use their names afterwards."""
         chunks = [statements[start : start + self.size] for start in range(0, len(statements), self.size)]
-        self._cross(chunks, readers)
+        read = self._cross(chunks, readers)
         calls: list[Statement] = []
-        for chunk in chunks:
-            rewritten = [_rewrite(statement, self.slots) for statement in chunk]
-            used = _names(rewritten)
+        for chunk, names in zip(chunks, read, strict=True):
+            rewritten = [_rewrite(statement, own, self.slots) for statement, own in zip(chunk, names, strict=True)]
+            used = {name for own in names for name in own}
+            if any(name in self.slots for name in used):
+                used.add(WORK)
             parameters = [name for name in self.outer if name in used]
             name = f"_{self.name}_part_{len(self.parts) + 1}"
             self.parts.append(Function(name, parameters, rewritten, part=True))
             calls.append(Call(name, tuple(parameters)))
         return calls
 
-    def _cross(self, chunks: list[list[Statement]], readers: list[Expr]) -> None:
-        """A place in the work array for each name that another part, or what comes after, reads."""
+    def _cross(self, chunks: list[list[Statement]], readers: list[Expr]) -> list[list[list[str]]]:
+        """A place in the work array for each name that another part, or what comes after, reads; and for each statement
+        of each part the names in it.
+        """
         defined: dict[str, int] = {}
+        slots = self.slots
+        found = []
         for number, chunk in enumerate(chunks):
-            for statement in chunk:
-                if isinstance(statement, Assign):
-                    for name in _expression_names(statement.value):
-                        if defined.get(name, number) != number:
-                            self.slots.setdefault(name, Item(WORK, (Literal(len(self.slots)),)))
-                    if isinstance(statement.target, Ref):
-                        defined[statement.target.name] = number
+            found.append([_names(statement) for statement in chunk])
+            for statement, names in zip(chunk, found[-1], strict=True):
+                for name in names:
+                    if defined.get(name, number) != number and name not in slots:
+                        slots[name] = Item(WORK, (Literal(len(slots)),))
+                if isinstance(statement, Assign) and isinstance(statement.target, Ref):
+                    defined[statement.target.name] = number
         for reader in readers:
-            for name in _expression_names(reader):
-                if name in defined:
-                    self.slots.setdefault(name, Item(WORK, (Literal(len(self.slots)),)))
+            for name in _names_in(reader):
+                if name in defined and name not in slots:
+                    slots[name] = Item(WORK, (Literal(len(slots)),))
+        return found
 
 
-def _rewrite(statement: Statement, slots: dict[str, Item]) -> Statement:
-    if not isinstance(statement, Assign):
+def _rewrite(statement: Statement, names: list[str], slots: dict[str, Item]) -> Statement:
+    if not isinstance(statement, Assign) or slots.keys().isdisjoint(names):
         return statement
     target = statement.target
     if isinstance(target, Ref):
@@ -145,23 +153,22 @@ def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
     return with_operands(expr, tuple([_substitute(operand, slots) for operand in inner])) if inner else expr
 
 
-def _expression_names(expr: Expr) -> list[str]:
+def _names(statement: Statement) -> list[str]:
+    return [*_names_in(statement.value), *_names_in(statement.target)] if isinstance(statement, Assign) else []
+
+
+def _names_in(expr: Expr) -> list[str]:
     names: list[str] = []
     stack = [expr]
     while stack:
         item = stack.pop()
-        if isinstance(item, Ref):
-            names.append(item.name)
-        elif isinstance(item, Item):
-            names.append(item.array)
-        stack.extend(operands_of(item))
+        kind = type(item)
+        if kind is Apply:
+            stack.extend(item.operands)  # type: ignore[union-attr]
+        elif kind is Ref:
+            names.append(item.name)  # type: ignore[union-attr]
+        elif kind is not Literal:
+            if kind is Item:
+                names.append(item.array)  # type: ignore[union-attr]
+            stack.extend(operands_of(item))
     return names
-
-
-def _names(statements: list[Statement]) -> set[str]:
-    used: set[str] = set()
-    for statement in statements:
-        if isinstance(statement, Assign):
-            used.update(_expression_names(statement.value))
-            used.update(_expression_names(statement.target))
-    return used

@@ -22,11 +22,10 @@ _LOGGAMMA, _LOGGAMMA_NEAR = REGISTRY["loggamma"], REGISTRY["loggamma_near"]
 
 def apart(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     """c*(f(u) - f(v)) among the terms, where u - v is simpler than either."""
-    entries = list(parts.items())
-    for position, (first, factor) in enumerate(entries):
-        for second, other in entries[position + 1 :]:
-            op = _kind(r, first)
-            if factor != -other or op is not _kind(r, second) or op not in _APART:
+    entries = [(node, factor, kind) for node, factor in parts.items() if (kind := _kind(r, node)) in _APART]
+    for position, (first, factor, op) in enumerate(entries):
+        for second, other, kind in entries[position + 1 :]:
+            if kind is not op or factor != -other:
                 continue
             u, v = (first, second) if factor > 0 else (second, first)
             found = _APART[op](r, u, v)

@@ -13,7 +13,8 @@ from symbackprop.ops.leaves import CONST
 
 _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("mul", "div", "neg"))
 _MOST_FACTORS = 8
-_ONE = Fraction(1)
+_PRODUCTS = frozenset({_MUL, _DIV, _NEG, CONST})
+_ONE, _MINUS_ONE = Fraction(1), Fraction(-1)
 
 
 class Quotient(NamedTuple):
@@ -42,6 +43,8 @@ def _product(f: Functions, factors: Sequence[int]) -> Value:
 
 def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
     """A node as a quotient of products, squares taken apart as well."""
+    if nodes[index].op not in _PRODUCTS:
+        return Quotient(_ONE, [index], [])
     number = _ONE
     above: list[int] = []
     below: list[int] = []
@@ -55,10 +58,13 @@ def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
         elif node.op is _DIV and few:
             stack += [(node.operands[1], not is_above), (node.operands[0], is_above)]
         elif node.op is _NEG:
-            number = -number
+            number = _MINUS_ONE if number is _ONE else -number
             stack.append((node.operands[0], is_above))
         elif node.op is CONST and type(node.attributes) is Fraction and node.attributes:
-            number = number * node.attributes if is_above else number / node.attributes
+            if number is _ONE and is_above:
+                number = node.attributes
+            else:
+                number = number * node.attributes if is_above else number / node.attributes
         else:
             (above if is_above else below).append(current)
     return Quotient(number, above, below)

@@ -9,6 +9,7 @@ over axes that are summed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from symbackprop.ir import Graph, GraphBuilder
@@ -20,7 +21,7 @@ from symbackprop.ops.indexing import PAD, SCATTER_ADD, SLICE
 from symbackprop.ops.nonsmooth import CHECKS
 from symbackprop.ops.reduction import REDUCE_MAX, REDUCE_SUM
 from symbackprop.passes.fold import fold
-from symbackprop.passes.rewrite import Rewriter, Rule, sweep
+from symbackprop.passes.rewrite import Apply, Rewriter, Rule, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SELECT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "select"))
@@ -333,13 +334,13 @@ class _Guard(Rewriter):
         super().__init__(RULES + CONTRACTION_RULES + SIMPLIFY_RULES, fold, spared=SIMPLIFY_RULES)
         self._structural = (self._structural_rules, Rewriter(SIMPLIFY_RULES)._structural_rules)
 
-    def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
+    def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any, rules: Sequence[Apply]) -> int:
         # The check of a kink passes a 0 on; it stays inside the gate, so that it sees the 0.
         if op.name in _CHECKS:
             gate = _gate(self, operands[0])
             if gate:
                 return _gated(self, gate[0], self.plain(op, operands, attributes))
-        return super()._offered(op, operands, attributes)
+        return super()._offered(op, operands, attributes, rules)
 
     def spare(self, spared: bool) -> None:
         super().spare(spared)

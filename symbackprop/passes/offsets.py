@@ -22,7 +22,7 @@ DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
 
-_NONE, _ONE = Fraction(0), Fraction(1)
+_NONE, _ONE, _MINUS_ONE = Fraction(0), Fraction(1), Fraction(-1)
 Parts = dict[int, Fraction]
 """Terms of a sum, with their coefficients."""
 _UNKNOWN: Any = object()
@@ -76,7 +76,7 @@ def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
         number = r.number(node)
         operands = r.operands(node)
         if number is not None:
-            constant += number if factor is _ONE else factor * number
+            constant = (constant + number if constant else number) if factor is _ONE else constant + factor * number
         elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
             inner = r.memo.get(("terms", node), _UNKNOWN)
             if inner is None:
@@ -86,11 +86,12 @@ def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
                 for term, coefficient in inner[1].items():
                     _count(found, term, coefficient if factor is _ONE else factor * coefficient)
                 continue
-            stack += [(operands[1], -factor if r.is_op(node, _SUB) else factor), (operands[0], factor)]
+            other = (_MINUS_ONE if factor is _ONE else -factor) if r.is_op(node, _SUB) else factor
+            stack += [(operands[1], other), (operands[0], factor)]
         elif r.is_op(node, _NEG):
-            stack.append((operands[0], -factor))
-        elif r.is_op(node, _MUL) and r.number(operands[0]) is not None:
-            stack.append((operands[1], factor * (r.number(operands[0]) or 0)))
+            stack.append((operands[0], _MINUS_ONE if factor is _ONE else -factor))
+        elif r.is_op(node, _MUL) and (scale := r.number(operands[0])) is not None:
+            stack.append((operands[1], scale if factor is _ONE else factor * scale))
         elif r.is_op(node, _DIV) and r.number(operands[1]):
             stack.append((operands[0], factor / (r.number(operands[1]) or 1)))
         else:
@@ -154,15 +155,15 @@ def offset(r: Rewriter, index: int, depth: int = 0) -> Offset | None:
     """The constant that a node is near where its operands are 0, and the rest; None where there is none."""
     if depth > DEEPEST:
         return None
-    question = ("offset", index)
-    if question not in r.memo:
-        found = _found(r, index, depth)
-        if found is None and depth:
-            # Further from the top more might have been seen.
-            return None
-        r.memo[question] = found
-    known: Offset | None = r.memo[question]
-    return known
+    # Nearer the top more might be seen than what was found, or not, at this depth.
+    known: Offset | int = r.memo.get(("offset", index), DEEPEST + 1)
+    if not isinstance(known, int):
+        return known
+    if depth >= known:
+        return None
+    found = _found(r, index, depth)
+    r.memo["offset", index] = depth if found is None else found
+    return found
 
 
 def _found(r: Rewriter, index: int, depth: int) -> Offset | None:

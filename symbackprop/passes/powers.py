@@ -9,6 +9,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 
 _MUL, _DIV, _NEG, _POW = (REGISTRY[name] for name in ("mul", "div", "neg", "pow"))
+_PRODUCTS = frozenset({_MUL, _DIV, _POW})
 MOST_FACTORS = 8
 _ONE = Fraction(1)
 
@@ -18,6 +19,8 @@ Powers = dict[int, int]
 
 def powers_of(nodes: list[Node], index: int) -> Powers:
     """The factors of a product, of quotients and of whole powers of such."""
+    if nodes[index].op not in _PRODUCTS:
+        return {index: 1}
     found: Powers = {}
     stack = [(index, 1)]
     while stack:
@@ -26,7 +29,7 @@ def powers_of(nodes: list[Node], index: int) -> Powers:
         exponent = nodes[operands[1]].attributes if op is _POW and nodes[operands[1]].op is CONST else None
         if (op is _MUL or op is _DIV) and len(found) + len(stack) < MOST_FACTORS:
             stack += [(operands[1], power if op is _MUL else -power), (operands[0], power)]
-        elif isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent:
+        elif type(exponent) is Fraction and exponent.denominator == 1 and exponent:
             stack.append((operands[0], power * int(exponent)))
         else:
             found[node] = found.get(node, 0) + power

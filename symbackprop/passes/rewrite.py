@@ -6,7 +6,7 @@ reaches what a bottom-up fixpoint would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -17,6 +17,11 @@ from symbackprop.ir.node import Type
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.leaves import CONST
+
+Apply = Callable[..., int | None]
+Plan = tuple[tuple[Op, ...], bool, tuple[Apply, ...]]
+"""Of an operation over others: the operands that only show another, whether all are numbers, and the rules."""
+_VIEWS = frozenset({BROADCAST, TRANSPOSE, RESHAPE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Rule:
 
     name: str
     op: str
-    apply: Callable[..., int | None]
+    apply: Apply
     example: Callable[..., Any]
     on_arrays: bool = False
     """Whether the example is over matrices although the row is elementwise."""
@@ -38,6 +43,8 @@ class Rule:
     """For a rule of accuracy: the intervals of x and y over which it is true, and from which the tests draw."""
     needs: tuple[str, ...] = ()
     """Rows of which one at least is in every graph to which this applies; it is not tried where there is none."""
+    among: tuple[str, ...] = ()
+    """Rows of which an operand is one wherever this applies; it is not tried over others."""
     before: float = 0.0
     after: float = 0.0
     """The worst error in ulp, of value or gradient, of the example as written and rewritten, measured over `domain`."""
@@ -65,26 +72,26 @@ class Rewriter(GraphBuilder):
         self.nested = 0
         """How many rules are at work inside one another, where these count themselves."""
         self._written = tuple(rules), tuple(spared)
+        self._fold = fold
         self._awaited = {REGISTRY[name] for rule in chain(*self._written) for name in rule.needs}
         self._spares = False
         self._set_tables()
         self._structural_rules = _by_op(rule for rule in self._written[0] if not REGISTRY[rule.op].elementwise)
-        self._fold = fold
 
     def _set_tables(self) -> None:
         """The rules that may apply, now that the rows still awaited are in no node."""
         awaited = self._awaited
         everything, spared = (
-            _by_op(rule for rule in rules if not rule.needs or any(REGISTRY[n] not in awaited for n in rule.needs))
+            [rule for rule in rules if not rule.needs or any(REGISTRY[n] not in awaited for n in rule.needs)]
             for rules in self._written
         )
-        self._tables = everything, spared
-        self._rules = self._tables[self._spares]
+        self._tables = _Table(everything, self._fold is not None), _Table(spared, self._fold is not None)
+        self._plans = self._tables[self._spares]
 
     def spare(self, spared: bool) -> None:
         """Apply only the rules for spared nodes, or all."""
         self._spares = spared
-        self._rules = self._tables[spared]
+        self._plans = self._tables[spared]
 
     def intern(self, node: Node) -> int:
         index = self._interned.get(node)
@@ -98,29 +105,31 @@ class Rewriter(GraphBuilder):
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
         nodes = self.nodes
-        constant = self._fold is not None
-        for operand in operands:
-            made_by = nodes[operand].op
-            if made_by is BROADCAST:
-                return self._lifted(op, operands, attributes)
-            if made_by is TRANSPOSE or made_by is RESHAPE:
-                turned = self._turned(op, operands, attributes)
-                if turned is not None:
-                    return turned
-            if made_by is not CONST:
-                constant = False
-        if constant and self._fold is not None:
+        views, constant, rules = self._plans[op, *[nodes[operand].op for operand in operands]]
+        if constant:
+            assert self._fold is not None
             folded = self._fold(self, op, operands)
             if folded is not None:
                 return folded
-        return self._offered(op, operands, attributes)
+        for view in views:
+            if view is BROADCAST:
+                return self._lifted(op, operands, attributes)
+            turned = self._turned(op, operands, attributes)
+            if turned is not None:
+                return turned
+        return self._offered(op, operands, attributes, rules)
 
-    def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
-        for apply in self._rules.get(op, ()):
+    def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any, rules: Sequence[Apply]) -> int:
+        for apply in rules:
             result = apply(self, *operands)
             if result is not None:
                 return result
         return self.plain(op, operands, attributes)
+
+    def _offered_again(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
+        """Offered to the rules over these operands, whatever may be done to their shapes."""
+        _, _, rules = self._plans[op, *[self.nodes[operand].op for operand in operands]]
+        return self._offered(op, operands, attributes, rules)
 
     def _lifted(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int:
         """Elementwise operations repeat scalars by themselves; where all operands are repeated alike, the result is."""
@@ -135,7 +144,7 @@ class Rewriter(GraphBuilder):
             inner = tuple([nodes[o].operands[0] if nodes[o].type.shape else o for o in scalars])
             return self.broadcast(self.add(op, inner, attributes), *first.attributes)
         turned = self._turned(op, scalars, attributes)
-        return self._offered(op, scalars, attributes) if turned is None else turned
+        return self._offered_again(op, scalars, attributes) if turned is None else turned
 
     def _turned(self, op: Op, operands: tuple[int, ...], attributes: Any) -> int | None:
         """Over arrays that are all transposed (or reshaped) alike, the transpose of the row over the arrays."""
@@ -225,8 +234,27 @@ class Rewriter(GraphBuilder):
         return self.nodes[index].operands
 
 
-def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Callable[..., int | None]]]:
-    table: dict[Op, list[Callable[..., int | None]]] = {}
+class _Table(dict[tuple[Op, ...], Plan]):
+    """What to do with an operation over operations, by their rows, found out when it is first asked for."""
+
+    def __init__(self, rules: Iterable[Rule], folds: bool) -> None:
+        self._rules: dict[Op, list[tuple[Apply, frozenset[Op]]]] = {}
+        self._folds = folds
+        for rule in rules:
+            among = frozenset(REGISTRY[name] for name in rule.among)
+            self._rules.setdefault(REGISTRY[rule.op], []).append((rule.apply, among))
+
+    def __missing__(self, rows: tuple[Op, ...]) -> Plan:
+        op, *operands = rows
+        views = tuple([row for row in operands if row in _VIEWS])
+        rules = [apply for apply, among in self._rules.get(op, ()) if not among or not among.isdisjoint(operands)]
+        constant = self._folds and all(row is CONST for row in operands)
+        plan = self[rows] = views, constant, tuple(rules)
+        return plan
+
+
+def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Apply]]:
+    table: dict[Op, list[Apply]] = {}
     for rule in rules:
         table.setdefault(REGISTRY[rule.op], []).append(rule.apply)
     return table
@@ -237,14 +265,17 @@ def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) ->
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
     add, copy, broadcast, nodes = rewriter.add, rewriter.copy, rewriter.broadcast, rewriter.nodes
+    sparing = False
     for index, node in enumerate(graph.nodes):
         if needed[index]:
-            operands = tuple([new[operand] for operand in node.operands])
-            if spared is not None:
-                rewriter.spare(spared[index])
-            rewritten = operands and node.op.elementwise
-            made = add(node.op, operands, node.attributes) if rewritten else copy(node, operands)
+            op, operands, attributes, type_ = node
+            operands = tuple([new[operand] for operand in operands])
+            if spared is not None and spared[index] is not sparing:
+                sparing = spared[index]
+                rewriter.spare(sparing)
+            made = add(op, operands, attributes) if operands and op.elementwise else copy(node, operands)
             # A rule may leave a scalar where the same number stands everywhere.
-            new[index] = made if nodes[made].type.shape == node.type.shape else broadcast(made, node.type.shape)
+            same = nodes[made].type.shape == type_.shape
+            new[index] = made if same else broadcast(made, type_.shape)
     rewriter.carry_names(graph, new, needed)
     return rewriter.graph([new[output] for output in graph.outputs])
