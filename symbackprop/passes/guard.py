@@ -328,11 +328,8 @@ CONTRACTION_RULES = (
 
 
 class _Guard(Rewriter):
-    """Leaves the products of spared nodes alone, those of arrays as well."""
-
     def __init__(self) -> None:
-        super().__init__(RULES + CONTRACTION_RULES + SIMPLIFY_RULES, fold, spared=SIMPLIFY_RULES)
-        self._structural = (self._structural_rules, Rewriter(SIMPLIFY_RULES)._structural_rules)
+        super().__init__(RULES + CONTRACTION_RULES + SIMPLIFY_RULES, fold)
 
     def _offered(self, op: Op, operands: tuple[int, ...], attributes: Any, rules: Sequence[Apply]) -> int:
         # The check of a kink passes a 0 on; it stays inside the gate, so that it sees the 0.
@@ -341,10 +338,6 @@ class _Guard(Rewriter):
             if gate:
                 return _gated(self, gate[0], self.plain(op, operands, attributes))
         return super()._offered(op, operands, attributes, rules)
-
-    def spare(self, spared: bool) -> None:
-        super().spare(spared)
-        self._structural_rules = self._structural[spared]
 
 
 def guard(graph: Graph, values: int = 0) -> Graph:

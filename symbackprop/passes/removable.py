@@ -7,15 +7,20 @@ nowhere, so that this serves all orders: (1 - cos(x))/x**2 at 1e-5 loses six dig
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from symbackprop.ir import Functions, Graph, GraphBuilder
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.dominators import dominators_of
 from symbackprop.passes.guard import written
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
 from symbackprop.passes.series import Series, chosen, series_of
+from symbackprop.passes.simplify import simplify
 
-_SELECT, _NOT = REGISTRY["select"], REGISTRY["logical_not"]
+_SELECT, _NOT, _POW = (REGISTRY[name] for name in ("select", "logical_not", "pow"))
+_SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
 _SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
 
 
@@ -24,7 +29,9 @@ def removable(graph: Graph, values: int = 0) -> Graph:
 
     The first `values` outputs of a gradient have been through this, and stay what they are.
     """
-    graph = regrouped(graph, values)
+    if _is_polynomial(graph):
+        return graph
+    given, graph = graph, regrouped(graph, values)
     done = written(graph, values) if values else [False] * len(graph.nodes)
     found: dict[int, tuple[int, Series]] = {}
     inside: set[int] = set()
@@ -44,7 +51,20 @@ def removable(graph: Graph, values: int = 0) -> Graph:
                 found[site] = argument, series
                 inside.update(inner)
                 break
-    return _with_series(graph, found) if found else graph
+    graph = _with_series(graph, found) if found else graph
+    return graph if graph is given else simplify(graph)
+
+
+def _is_polynomial(graph: Graph) -> bool:
+    """Whether nothing is divided and no function taken: such a graph has no series but itself."""
+    return all(
+        node.op in _SUMS_AND_PRODUCTS or (node.op is _POW and _is_whole(graph.nodes[node.operands[1]].attributes))
+        for node in graph.nodes
+    )
+
+
+def _is_whole(exponent: object) -> bool:
+    return type(exponent) is Fraction and exponent.denominator == 1 and exponent > 0
 
 
 def _users(graph: Graph) -> dict[int, set[int]]:

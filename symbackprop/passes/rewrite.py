@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from typing import Any
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node
@@ -58,40 +57,24 @@ class Rule:
 class Rewriter(GraphBuilder):
     """A builder that applies rules to whatever is added."""
 
-    def __init__(
-        self,
-        rules: Iterable[Rule],
-        fold: Callable[..., int | None] | None = None,
-        spared: Iterable[Rule] = (),
-    ) -> None:
-        """`spared` are the rules for nodes that a sweep spares from the others."""
+    def __init__(self, rules: Iterable[Rule], fold: Callable[..., int | None] | None = None) -> None:
         super().__init__()
         self.f = Functions(self)
         self.memo: dict[tuple[str, int], Any] = {}
         """What rules found out about nodes, by the name of the question."""
         self.nested = 0
         """How many rules are at work inside one another, where these count themselves."""
-        self._written = tuple(rules), tuple(spared)
+        self._written = tuple(rules)
         self._fold = fold
-        self._awaited = {REGISTRY[name] for rule in chain(*self._written) for name in rule.needs}
-        self._spares = False
-        self._set_tables()
-        self._structural_rules = _by_op(rule for rule in self._written[0] if not REGISTRY[rule.op].elementwise)
+        self._awaited = {REGISTRY[name] for rule in self._written for name in rule.needs}
+        self._set_plans()
+        self._structural_rules = _by_op(rule for rule in self._written if not REGISTRY[rule.op].elementwise)
 
-    def _set_tables(self) -> None:
+    def _set_plans(self) -> None:
         """The rules that may apply, now that the rows still awaited are in no node."""
         awaited = self._awaited
-        everything, spared = (
-            [rule for rule in rules if not rule.needs or any(REGISTRY[n] not in awaited for n in rule.needs)]
-            for rules in self._written
-        )
-        self._tables = _Table(everything, self._fold is not None), _Table(spared, self._fold is not None)
-        self._plans = self._tables[self._spares]
-
-    def spare(self, spared: bool) -> None:
-        """Apply only the rules for spared nodes, or all."""
-        self._spares = spared
-        self._plans = self._tables[spared]
+        rules = [r for r in self._written if not r.needs or any(REGISTRY[name] not in awaited for name in r.needs)]
+        self._plans = _Plans(rules, self._fold is not None)
 
     def intern(self, node: Node) -> int:
         index = self._interned.get(node)
@@ -100,7 +83,7 @@ class Rewriter(GraphBuilder):
             self.nodes.append(node)
             if node.op in self._awaited:
                 self._awaited.remove(node.op)
-                self._set_tables()
+                self._set_plans()
         return index
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
@@ -234,7 +217,7 @@ class Rewriter(GraphBuilder):
         return self.nodes[index].operands
 
 
-class _Table(dict[tuple[Op, ...], Plan]):
+class _Plans(dict[tuple[Op, ...], Plan]):
     """What to do with an operation over operations, by their rows, found out when it is first asked for."""
 
     def __init__(self, rules: Iterable[Rule], folds: bool) -> None:
@@ -261,18 +244,20 @@ def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Apply]]:
 
 
 def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) -> Graph:
-    """Every node that reaches an output, added anew through the rewriter; labels go along."""
+    """Every node that reaches an output, added anew through the rewriter, but for those that are spared: they stay as
+    they are. Labels go along.
+    """
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
-    add, copy, broadcast, nodes = rewriter.add, rewriter.copy, rewriter.broadcast, rewriter.nodes
-    sparing = False
+    add, copy, intern = rewriter.add, rewriter.copy, rewriter.intern
+    broadcast, nodes = rewriter.broadcast, rewriter.nodes
     for index, node in enumerate(graph.nodes):
         if needed[index]:
             op, operands, attributes, type_ = node
             operands = tuple([new[operand] for operand in operands])
-            if spared is not None and spared[index] is not sparing:
-                sparing = spared[index]
-                rewriter.spare(sparing)
+            if spared is not None and spared[index]:
+                new[index] = intern(Node(op, operands, attributes, type_))
+                continue
             made = add(op, operands, attributes) if operands and op.elementwise else copy(node, operands)
             # A rule may leave a scalar where the same number stands everywhere.
             same = nodes[made].type.shape == type_.shape

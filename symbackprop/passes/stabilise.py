@@ -68,6 +68,6 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     """
     if values:
         # Norms and shares are no longer written out: one sweep does.
-        return sweep(graph, Rewriter(RULES + SIMPLIFY_RULES, fold, spared=SIMPLIFY_RULES), written(graph, values))
+        return sweep(graph, Rewriter(RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))
