@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -93,7 +94,13 @@ def _power_growth_by_exponent(f: Any, z: Any, x: Any, y: Any) -> Any:
 
 def _pow_by_base(f: Any, z: Any, x: Any, y: Any) -> Any:
     # A literal exponent is lowered exactly.
-    return y * f.pow(x, y - 1) if f.is_constant(y) else f.power_slope(x, y)
+    if not f.is_constant(y):
+        return f.power_slope(x, y)
+    exponent = f.attributes(y)
+    if not isinstance(exponent, Fraction):
+        return y * f.pow(x, y - 1)
+    # Squares are what there is most of, and x**1 is a node for every pass to look at.
+    return y * (x if exponent == 2 else f.pow(x, f.const(exponent - 1)))
 
 
 def _direction_cosine(f: Any, x: Any, y: Any) -> Any:

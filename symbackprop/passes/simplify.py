@@ -17,8 +17,8 @@ from symbackprop.passes.gathers import RULES as GATHER_RULES
 from symbackprop.passes.orientation import RULES as ORIENTATION_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, sweep
 
-_ADD, _SUB, _MUL, _DIV, _NEG, _ABS, _SELECT, _NOT = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "abs", "select", "logical_not")
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _ABS, _SELECT, _NOT = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "abs", "select", "logical_not")
 )
 
 
@@ -160,6 +160,16 @@ def _div_negative(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+def _first_power(r: Rewriter, x: int, y: int) -> int | None:
+    return _like(r, x, y) if _is(r, y, 1) else None
+
+
+def _even_power(r: Rewriter, x: int, y: int) -> int | None:
+    number = r.number(y)
+    is_even = number is not None and number.denominator == 1 and number.numerator % 2 == 0
+    return r.add(_POW, (r.operands(x)[0], y)) if is_even and r.is_op(x, _NEG) else None
+
+
 def _neg_neg(r: Rewriter, x: int) -> int | None:
     return r.operands(x)[0] if r.is_op(x, _NEG) else None
 
@@ -250,6 +260,8 @@ RULES: tuple[Rule, ...] = (
     Rule("x*(1/y) -> x/y", "mul", _mul_reciprocal, lambda f, x, y, c: x * (1 / y), among=("div",)),
     Rule("x/1 -> x", "div", _div_one, lambda f, x, y, c: x / 1, among=("const",)),
     Rule("-x/y -> -(x/y)", "div", _div_negative, lambda f, x, y, c: -x / y, among=("neg",)),
+    Rule("x**1 -> x", "pow", _first_power, lambda f, x, y, c: f.pow(x, f.const(1)), among=("const",)),
+    Rule("(-x)**2 -> x**2", "pow", _even_power, lambda f, x, y, c: f.pow(-x, f.const(2)), among=("neg",)),
     Rule("--x -> x", "neg", _neg_neg, lambda f, x, y, c: -(-x), among=("neg",)),  # noqa: B002
     Rule("-(c - x) -> x - c", "neg", _neg_sub, lambda f, x, y, c: -(3 - x), among=("sub",)),
     Rule("-(c*x) -> (-c)*x", "neg", _neg_product, lambda f, x, y, c: -(3 * x), among=("mul",)),
