@@ -186,6 +186,8 @@ def _all_factors(r: Rewriter, index: int) -> list[int]:
 
 
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
+    if r.number(y) is not None:
+        return None
     for form in (_over_squares, _reciprocals, _contrast, _share, _near, _reciprocal_power):
         found = form(r, x, y)
         if found is not None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from symbackprop.ir import Functions, Graph, GraphBuilder
+from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.dominators import dominators_of
 from symbackprop.passes.guard import written
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
+from symbackprop.passes.rewrite import sweep
 from symbackprop.passes.series import Series, chosen, series_of
-from symbackprop.passes.simplify import simplify
+from symbackprop.passes.simplify import simplifier, simplify
 
 _SELECT, _NOT, _POW = (REGISTRY[name] for name in ("select", "logical_not", "pow"))
 _SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
@@ -51,7 +52,8 @@ def removable(graph: Graph, values: int = 0) -> Graph:
                 found[site] = argument, series
                 inside.update(inner)
                 break
-    graph = _with_series(graph, found) if found else graph
+    if found:
+        return _with_series(graph, found)
     return graph if graph is given else simplify(graph)
 
 
@@ -105,16 +107,13 @@ def _served(graph: Graph, users: dict[int, set[int]]) -> set[int]:
 
 
 def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:
-    """The graph with a choice between series and direct form at every site."""
-    builder = GraphBuilder()
-    f = Functions(builder)
-    needed = graph.reaching()
-    new = [0] * len(graph.nodes)
-    for index, node in enumerate(graph.nodes):
-        if needed[index]:
-            new[index] = builder.copy(node, tuple([new[operand] for operand in node.operands]))
-            if index in found:
-                argument, series = found[index]
-                new[index] = chosen(f.wrap(new[argument]), series, f.wrap(new[index])).index
-    builder.carry_names(graph, new, needed)
-    return builder.graph([new[output] for output in graph.outputs])
+    """The graph with a choice between series and direct form at every site, simplified on the way."""
+    r = simplifier()
+
+    def beside(index: int, made: int, new: list[int]) -> int:
+        if index not in found:
+            return made
+        argument, series = found[index]
+        return chosen(r.f.wrap(new[argument]), series, r.f.wrap(made)).index
+
+    return sweep(graph, r, after=beside)

@@ -243,9 +243,15 @@ def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Apply]]:
     return table
 
 
-def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) -> Graph:
+def sweep(
+    graph: Graph,
+    rewriter: Rewriter,
+    spared: list[bool] | None = None,
+    after: Callable[[int, int, list[int]], int] | None = None,
+) -> Graph:
     """Every node that reaches an output, added anew through the rewriter, but for those that are spared: they stay as
-    they are. Labels go along.
+    they are. Labels go along. `after` is called with a node, what was made of it, and of all before: it may give
+    another node to take instead.
     """
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
@@ -262,5 +268,7 @@ def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) ->
             # A rule may leave a scalar where the same number stands everywhere.
             same = nodes[made].type.shape == type_.shape
             new[index] = made if same else broadcast(made, type_.shape)
+            if after is not None:
+                new[index] = after(index, new[index], new)
     rewriter.carry_names(graph, new, needed)
     return rewriter.graph([new[output] for output in graph.outputs])

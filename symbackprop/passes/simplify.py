@@ -287,4 +287,9 @@ RULES: tuple[Rule, ...] = (
 
 def simplify(graph: Graph) -> Graph:
     """Fold constants and apply the identities above, and those of `passes.arrays`."""
-    return sweep(graph, Rewriter(RULES, fold))
+    return sweep(graph, simplifier())
+
+
+def simplifier() -> Rewriter:
+    """A builder that folds constants and applies the identities above."""
+    return Rewriter(RULES, fold)
