@@ -26,11 +26,10 @@ from symbackprop.ops import Spelling
 
 _QUICK = 400
 """A function of up to so many instructions, no loop and no BLAS keeps Python's lock: giving it back costs 50 ns."""
-_LONG = 600
-"""Straight-line code of more lines is made in haste first: a product of 1,000 takes LLVM 15 ms instead of 280, and runs
-in 4.3 us instead of 2.0. What is called often is made again."""
-_OFTEN, _FOREVER = 2_000, -1
-"""So many calls come to 10 ms, a tenth of what the effort takes; and no such number."""
+_OFTEN, _LINES, _FOREVER = 2_000, 6_000_000, -1
+"""Straight-line code is made in haste first: a product of 1,000 takes LLVM 15 ms instead of 280, and runs in 4.3 us
+instead of 2.0; one of 50 takes 12 ms to the first answer instead of 25. It is made again after so many calls, or as
+many as run through so many lines, which come to a tenth or less of what the effort takes; or never."""
 # Slots in the table of NumPy's C interface: PyArray_New and PyArray_Scalar.
 _NEW_ARRAY, _NEW_SCALAR = 93, 60
 
@@ -215,7 +214,8 @@ class Native:
         lines, straight = _length(assembly.text), LOOP not in assembly.text
         quick = lines < _QUICK and straight and not assembly.libraries
         # Two operations that may be one are only in code that is made with effort: there the bits would differ.
-        hasty = straight and lines > _LONG and " contract " not in assembly.text
+        hasty = straight and " contract " not in assembly.text
+        self._calls = max(_OFTEN, _LINES // lines)
         self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors
@@ -227,7 +227,7 @@ class Native:
         loaded = Loaded(code, self._assembly.helpers, self._assembly.libraries)
         _fill(loaded, self._assembly.dtype)
         budget = loaded.variable("budget", 1)
-        budget[0] = _OFTEN if made_hasty else _FOREVER
+        budget[0] = self._calls if made_hasty else _FOREVER
         self.entries = {name: _builtin(loaded, name) for name in self._names}
         self.loaded, self._budget, self._hasty = loaded, budget, made_hasty
 
