@@ -3,7 +3,8 @@
     python tests/benchmarks/cold_start.py [runs]
 
 The model is the network 2-10-8-1 over 800 samples. Both processes print the sum of the gradient's entries, which is
-compared first. A figure is the best of several processes, in seconds, the interpreter's own start included.
+compared first. A figure is the best of several processes, in seconds, the interpreter's own start included. Both find
+the bytecode of their modules, as packages have it that were installed; without it ours take 0.2 s more.
 """
 
 from __future__ import annotations
@@ -69,14 +70,18 @@ def best(code: str, runs: int, environment: dict[str, str]) -> tuple[float, floa
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "SYMBACKPROP_CACHE": folder}
-        first, wanted = best(OURS, 1, environment)
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": f"{folder}/bytecode", "SYMBACKPROP_CACHE": f"{folder}/code"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        nothing_cached = {**environment, "SYMBACKPROP_CACHE": ""}
+        best(OURS, 1, environment)
+        first, wanted = best(OURS, runs, nothing_cached)
         ours, _ = best(OURS, runs, environment)
-    print(f"ours: {first:.2f} s with an empty cache, {ours:.2f} s with a full one")
-    if importlib.util.find_spec("jax"):
-        jax, found = best(JAX, runs, dict(os.environ))
-        assert math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9), (found, wanted)
-        print(f"JAX:  {jax:.2f} s")
+        print(f"ours: {first:.2f} s without a cache, {ours:.2f} s with one")
+        if importlib.util.find_spec("jax"):
+            best(JAX, 1, environment)
+            jax, found = best(JAX, runs, environment)
+            assert math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9), (found, wanted)
+            print(f"JAX:  {jax:.2f} s")
 
 
 if __name__ == "__main__":
