@@ -36,6 +36,7 @@ PASSES: dict[str, tuple[Pass, tuple[Rule, ...]]] = {
     "stabilise": (stabilise, over_numbers(STABILISE_RULES)),
 }
 RULES = [pytest.param(name, rule, id=f"{name}: {rule.name}") for name, (_, rules) in PASSES.items() for rule in rules]
+ALL_RULES = [rule for _, rules in PASSES.values() for rule in rules]
 
 # What each rule may cost. Rules of simplify and guard are exact or save a rounding; the two quotient rules and the
 # product of constants replace two roundings by others, each of half an ulp: 2 ulp between both forms.
@@ -222,3 +223,39 @@ def test_rules_do_not_undo_each_other(constant: int | tuple[int, int], samples) 
                 after = verify(run(graph))
                 for got, want in zip(after.outputs, graph.outputs, strict=True):
                     assert_same(Graph(after.nodes, (got,)), Graph(graph.nodes, (want,)), samples, REASSOCIATING_ULP)
+
+
+def menu(f: Functions) -> list[int]:
+    """Operands of all kinds that rules ask about."""
+    x, y = f.input("x"), f.input("y")
+    numbers = [f.const(number) for number in (0, 1, -1, 2, -3, (1, 2), "nan")]
+    values = [
+        x,
+        y,
+        -x,
+        x - y,
+        x + y,
+        x * y,
+        3 * x,
+        3 - x,
+        x - 3,
+        x / y,
+        1 / y,
+        f.sin(x),
+        f.pow(x, f.const(2)),
+        f.exp(-x),
+    ]
+    return [value.index for value in (*numbers, *values, f.select(f.gt(x, y), x, 0), f.abs(x))]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ALL_RULES if rule.among], ids=lambda rule: rule.name)
+def test_rules_apply_only_among_the_operands_that_they_name(rule: Rule) -> None:
+    """Where no operand is of a row in `among` the rule is not tried: it must have nothing to say there."""
+    r = Rewriter([])
+    operands, row = menu(r.f), REGISTRY[rule.op]
+    tried = 0
+    for chosen in itertools.product(operands, repeat=row.arity or 2):
+        if {r.nodes[operand].op.name for operand in chosen}.isdisjoint(rule.among):
+            tried += 1
+            assert rule.apply(r, *chosen) is None, [r.nodes[operand] for operand in chosen]
+    assert tried > 1
