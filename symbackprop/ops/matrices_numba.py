@@ -1,5 +1,6 @@
 """Linear algebra as emitted modules of target numba have it: functions whose text is pasted and compiled. Numba catches
-no exception by its class; what LAPACK raises here is that a matrix is singular or not positive definite.
+no exception by its class; what LAPACK raises here is that a matrix is singular or not positive definite. Its own
+determinants raise for a matrix with an entry that is not finite: here they are nan.
 """
 
 from __future__ import annotations
@@ -35,16 +36,22 @@ def _inv(a: Any) -> Any:
 
 def _det(a: Any) -> Any:
     """The determinant."""
+    if not np.isfinite(a).all():
+        return a.dtype.type(np.nan)
     return a.dtype.type(np.linalg.det(np.ascontiguousarray(a)) if len(a) > 0 else 1.0)
 
 
 def _log_abs_det(a: Any) -> Any:
     """log |det A|; -inf where A is singular."""
+    if not np.isfinite(a).all():
+        return a.dtype.type(np.nan)
     return a.dtype.type(np.linalg.slogdet(np.ascontiguousarray(a))[1] if len(a) > 0 else 0.0)
 
 
 def _det_sign(a: Any) -> Any:
     """The sign of det A; 0 where A is singular."""
+    if not np.isfinite(a).all():
+        return a.dtype.type(np.nan)
     return a.dtype.type(np.linalg.slogdet(np.ascontiguousarray(a))[0] if len(a) > 0 else 1.0)
 
 
@@ -77,10 +84,12 @@ def _triangular_solve(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
 
 
 def _cofactor(a: Any) -> Any:
-    """The gradient of det A, at singular matrices too: from A = U S V^T, det(U) det(V) U adj(S) V^T."""
+    """The gradient of det A, at singular matrices too: from A = U S V^T, det(U) det(V) U adj(S) V^T. nan where an entry
+    of A is not finite.
+    """
     n = len(a)
-    if n == 0:
-        return np.empty_like(a)
+    if n == 0 or not np.isfinite(a).all():
+        return np.full(a.shape, np.nan, a.dtype)
     u, s, vt = np.linalg.svd(np.ascontiguousarray(a))
     scaled = np.empty_like(u)
     for k in range(n):
@@ -96,8 +105,8 @@ def _cofactor(a: Any) -> Any:
 def _cofactor_tangent(a: Any, dot: Any) -> Any:
     """The derivative of the cofactors of A along a direction: second minors, from the same decomposition."""
     n = len(a)
-    if n == 0:
-        return np.empty_like(a)
+    if n == 0 or not np.isfinite(a).all():
+        return np.full(a.shape, np.nan, a.dtype)
     u, s, vt = np.linalg.svd(np.ascontiguousarray(a))
     turned = np.dot(np.dot(u.T, np.ascontiguousarray(dot)), vt.T)
     change = np.zeros_like(a)

@@ -60,18 +60,22 @@ def _triangular_solve(a: Any, b: Any, lower: bool, transposed: bool) -> Any:
 
 
 def _cofactor(a: Any) -> Any:
-    """The gradient of det A, at singular matrices too: from A = U S V^T, det(U) det(V) U adj(S) V^T."""
-    u, s, vt = np.linalg.svd(a)
+    """The gradient of det A, at singular matrices too: from A = U S V^T, det(U) det(V) U adj(S) V^T. nan where an entry
+    of A is not finite.
+    """
+    whole = np.isfinite(a).all((-2, -1), keepdims=True)
+    u, s, vt = np.linalg.svd(np.where(whole, a, 0))
     others = np.empty_like(s)
     for i in range(s.shape[-1]):
         others[..., i] = np.prod(np.delete(s, i, -1), -1)
     sign = np.linalg.det(u) * np.linalg.det(vt)
-    return sign[..., None, None] * ((u * others[..., None, :]) @ vt)
+    return np.where(whole, sign[..., None, None] * ((u * others[..., None, :]) @ vt), a.dtype.type(np.nan))
 
 
 def _cofactor_tangent(a: Any, dot: Any) -> Any:
     """The derivative of the cofactors of A along a direction: second minors, from the same decomposition."""
-    u, s, vt = np.linalg.svd(a)
+    whole = np.isfinite(a).all((-2, -1), keepdims=True)
+    u, s, vt = np.linalg.svd(np.where(whole, a, 0))
     n = s.shape[-1]
     turned = u.mT @ dot @ vt.mT
     change = np.zeros_like(turned)
@@ -82,7 +86,7 @@ def _cofactor_tangent(a: Any, dot: Any) -> Any:
                 change[..., i, j] -= turned[..., j, i] * pair
                 change[..., i, i] += turned[..., j, j] * pair
     sign = np.linalg.det(u) * np.linalg.det(vt)
-    return sign[..., None, None] * (u @ change @ vt)
+    return np.where(whole, sign[..., None, None] * (u @ change @ vt), a.dtype.type(np.nan))
 
 
 def _linear_recurrence(a: Any, b: Any, axis: int, reverse: bool) -> Any:

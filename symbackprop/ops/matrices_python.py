@@ -71,8 +71,10 @@ def _log_abs_det(a: Any) -> Any:
 
 
 def _cofactor(a: Any) -> Any:
-    """The gradient of det A, at singular matrices too: the signed minors."""
+    """The gradient of det A, at singular matrices too: the signed minors. nan where an entry of A is not finite."""
     n = len(a)
+    if not all(math.isfinite(entry) for row in a for entry in row):
+        return [[math.nan] * n for _ in range(n)]
     return [[(-1.0) ** (i + j) * _det(_minor(a, i, j)) for j in range(n)] for i in range(n)]
 
 
@@ -84,6 +86,8 @@ def _minor(a: Any, i: int, j: int) -> Any:
 def _cofactor_tangent(a: Any, dot: Any) -> Any:
     """The derivative of the cofactors of A along a direction."""
     n = len(a)
+    if not all(math.isfinite(entry) for row in a for entry in row):
+        return [[math.nan] * n for _ in range(n)]
     result = [[0.0] * n for _ in range(n)]
     for i in range(n):
         for j in range(n):

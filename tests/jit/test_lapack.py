@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,19 @@ def test_arguments_stay_as_they_are() -> None:
 
 def test_what_has_no_form_goes_through_numba() -> None:
     assert sb.compile_grad(sp.Determinant(A) ** 2, A).route == "njit"
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "numba"])
+@pytest.mark.parametrize("mode", ["grad", "hvp"])
+def test_no_determinant_raises(backend: str, mode: str) -> None:
+    """NumPy's singular value decomposition and all of Numba's own linear algebra raise for what is not finite."""
+    compiled = sb.compile_grad if mode == "grad" else sb.compile_hvp
+    g = compiled(sp.Determinant(A) ** 2, A, backend=backend)
+    direction = [np.eye(3)] if mode == "hvp" else []
+    for bad in (math.nan, math.inf, -math.inf):
+        for place in np.ndindex(3, 3):
+            matrix = np.random.default_rng(3).normal(size=(3, 3))
+            matrix[place] = bad
+            value, derivative = g.value_and_grad(matrix, *direction)
+            assert math.isnan(value) or not math.isnan(bad)
+            assert np.isnan(derivative).all()
