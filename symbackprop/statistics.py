@@ -80,6 +80,8 @@ def work(graph: Graph, index: int) -> Extent:
     if node.op is SCAN:
         body, length, _ = node.attributes
         return times(length, _total(work(body.graph, k) for k in range(len(body.graph.nodes))))
+    if node.op.work is None and not node.type.shape:
+        return node.op.cost
     return times(node.op.cost, _applications(graph, node)) if node.op.cost else 0
 
 
@@ -91,9 +93,13 @@ def _applications(graph: Graph, node: Node) -> Extent:
 
 def _total(extents: Iterable[Extent]) -> Extent:
     total: Extent = 0
+    numbers = 0
     for extent in extents:
-        total = plus(total, extent)
-    return total
+        if type(extent) is int:
+            numbers += extent
+        else:
+            total = plus(total, extent)
+    return plus(total, numbers)
 
 
 def _of_one(extent: Extent, batched: bool) -> Extent:

@@ -49,6 +49,9 @@ class Groups:
 def grouped(graph: Graph, assigned: list[bool]) -> Groups:
     """Groups for a graph in which `assigned` nodes are statements and the others are written where they are used."""
     count = len(graph.nodes)
+    if all(not node.type.shape and (node.op.elementwise or node.op in LEAVES) for node in graph.nodes):
+        # Straight-line code, most of which is long.
+        return Groups([()] if any(assigned) else [], [0] * count, [False] * count)
     spaces: list[Shape | None] = []
     by_space: dict[Shape, list[int]] = {}
     group = [0] * count
