@@ -41,8 +41,15 @@ def _product(f: Functions, factors: Sequence[int]) -> Value:
     return total
 
 
-def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
-    """A node as a quotient of products, squares taken apart as well."""
+def factors_of(nodes: Sequence[Node], index: int, known: dict[int, Quotient]) -> Quotient:
+    """A node as a quotient of products, squares taken apart as well; what is `known` of these nodes grows."""
+    found = known.get(index)
+    if found is None:
+        found = known[index] = _taken_apart(nodes, index)
+    return found
+
+
+def _taken_apart(nodes: Sequence[Node], index: int) -> Quotient:
     if nodes[index].op not in _PRODUCTS:
         return Quotient(_ONE, [index], [])
     number = _ONE
@@ -70,28 +77,36 @@ def factors_of(nodes: Sequence[Node], index: int) -> Quotient:
     return Quotient(number, above, below)
 
 
-def without_common(nodes: Sequence[Node], terms: Sequence[int]) -> tuple[Quotient, list[Quotient]] | None:
-    """What all terms are multiples of, and each divided by that; None where they share nothing but numbers."""
-    split = [factors_of(nodes, terms[0])]
+def without_common(
+    nodes: Sequence[Node], terms: Sequence[int], known: dict[int, Quotient]
+) -> tuple[Quotient, list[Quotient]] | None:
+    """What all terms are multiples of, and each divided by that; None where they share nothing but numbers. `known` are
+    the nodes that were taken apart before.
+    """
+    split = [factors_of(nodes, terms[0], known)]
     first = split[0]
+    over, under = set(first.above), set(first.below)
     for term in terms[1:]:
-        part = factors_of(nodes, term)
+        part = factors_of(nodes, term, known)
         split.append(part)
         # Most have nothing in common, and are found out before anything is counted.
-        if _disjoint(first.above, part.above) and _disjoint(first.below, part.below):
+        over.intersection_update(part.above)
+        under.intersection_update(part.below)
+        if not over and not under:
             return None
+    if not any(_has_twice(part) for part in split):
+        rest = [Quotient(n, [f for f in a if f not in over], [f for f in b if f not in under]) for n, a, b in split]
+        return Quotient(_ONE, [f for f in first.above if f in over], [f for f in first.below if f in under]), rest
     above, below = Counter(first.above), Counter(first.below)
     for part in split[1:]:
         above &= Counter(part.above)
         below &= Counter(part.below)
-    if not above and not below:
-        return None
     rest = [Quotient(part.number, _without(part.above, above), _without(part.below, below)) for part in split]
     return Quotient(_ONE, list(above.elements()), list(below.elements())), rest
 
 
-def _disjoint(factors: list[int], others: list[int]) -> bool:
-    return not any(factor in others for factor in factors)
+def _has_twice(part: Quotient) -> bool:
+    return len(set(part.above)) < len(part.above) or len(set(part.below)) < len(part.below)
 
 
 def _without(factors: list[int], common: Counter[int]) -> list[int]:

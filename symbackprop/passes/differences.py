@@ -13,9 +13,9 @@ from itertools import compress, islice, product
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.ops.leaves import CONST
+from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.apart import apart
-from symbackprop.passes.common_factors import without_common
+from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.offsets import Offset, Parts, built, identities, minus, offset, square_of, terms, with_term
 from symbackprop.passes.rewrite import Rewriter, Rule
 
@@ -82,11 +82,13 @@ def _sub(r: Rewriter, x: int, y: int) -> int | None:
 
 def _with_common_factor(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     """y*exp(u) - y = y*(exp(u) - 1), as adjoints are: what reaches a node by two ways carries one cotangent."""
-    split = None if constant or len(parts) < 2 else without_common(r.nodes, list(parts))
+    split = None if constant or len(parts) < 2 else without_common(r.nodes, list(parts), r.taken_apart)
     if split is None:
         return None
     common, others = split
     number, rest = Fraction(0), dict[int, Fraction]()
+    if not _may_cancel(r, others):
+        return None
     for quotient, factor in zip(others, parts.values(), strict=True):
         if quotient.is_number:
             number += factor * quotient.number
@@ -96,6 +98,25 @@ def _with_common_factor(r: Rewriter, constant: Fraction, parts: Parts) -> int | 
     rest = {node: factor for node, factor in rest.items() if factor}
     found = _in_a_form(r, number, rest, _ALONE)
     return None if found is None else (common.built(r.f) * r.f.wrap(found)).index
+
+
+def _may_cancel(r: Rewriter, terms: list[Quotient]) -> bool:
+    """Whether a form may find something in the sum of these, before any of them is built. Products of inputs are none,
+    and of three terms and more two are near numbers, or differ in the argument of one function.
+    """
+    if any(term.is_number for term in terms):
+        return True
+    if all(_is_of_inputs(r, term) for term in terms):
+        return False
+    if len(terms) == 2 or any(term.below or len(term.above) == 1 for term in terms):
+        return True
+    near = [term for term in terms if all(offset(r, factor) is not None for factor in term.above)]
+    return len(near) > 1
+
+
+def _is_of_inputs(r: Rewriter, term: Quotient) -> bool:
+    factors = (*term.above, *term.below)
+    return len(set(factors)) == len(factors) and all(r.nodes[factor].op is INPUT for factor in factors)
 
 
 # Sums of squares with both signs.
@@ -267,7 +288,7 @@ def _share_of_conjugate(r: Rewriter, x: int, y: int) -> int | None:
     for conjugate, other in ((x, y), (y, x)):
         number, node = _multiple(r, conjugate)
         rest = _rest_of_conjugate(r, node) if r.number(other) is None else None
-        shared = None if rest is None else without_common(r.nodes, (rest, other))
+        shared = None if rest is None else without_common(r.nodes, (rest, other), r.taken_apart)
         if shared is None:
             continue
         f, (above, below) = r.f, shared[1]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
-from symbackprop.passes.common_factors import without_common
+from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.dominators import chain_of, dominators_of, extend
 from symbackprop.passes.guard import written
 from symbackprop.passes.one_polynomial import among_factors, one_polynomial
@@ -48,6 +48,7 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
     series = among_factors(graph)
     # What stood in the place of a series, for a sum that has one of its own.
     direct: dict[int, int] = {}
+    known: dict[int, Quotient] = {}
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
@@ -60,7 +61,7 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
             written_out = builder.add(node.op, operands)
             extend(dominators, builder.nodes)
             found = one_polynomial(builder, new[index]) if all(series[o] for o in node.operands) else None
-            found = found or _without_common_factor(builder, dominators, written_out)
+            found = found or _without_common_factor(builder, dominators, written_out, known)
             if found is not None:
                 new[index], changed = found, True
         elif node.op is _DIV or node.op is _MUL:
@@ -132,12 +133,14 @@ def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
     return any(series_of(steps_of(nodes, c, inner)) for c, inner in regions_of(nodes, site, dominators))
 
 
-def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+def _without_common_factor(
+    builder: GraphBuilder, dominators: list[int], index: int, known: dict[int, Quotient]
+) -> int | None:
     """y*g(u) - y*h(u) as y*(g(u) - h(u)), if that has a series."""
     f, node = Functions(builder), builder.nodes[index]
     if dominators[index] != -1:
         return None
-    split = without_common(builder.nodes, node.operands)
+    split = without_common(builder.nodes, node.operands, known)
     if split is None:
         functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
         return _by_ratio(builder, dominators, index) if functions else None

@@ -62,6 +62,8 @@ class Rewriter(GraphBuilder):
         self.f = Functions(self)
         self.memo: dict[tuple[str, int], Any] = {}
         """What rules found out about nodes, by the name of the question."""
+        self.taken_apart: dict[int, Any] = {}
+        """What `passes.common_factors` knows about nodes."""
         self.nested = 0
         """How many rules are at work inside one another, where these count themselves."""
         self._written = tuple(rules)
