@@ -8,7 +8,8 @@ y*sinh(u) - y*u is y*(sinh(u) - u): what vanishes together is put together first
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY
@@ -19,6 +20,7 @@ from symbackprop.passes.guard import written
 from symbackprop.passes.one_polynomial import among_factors, one_polynomial
 from symbackprop.passes.powers import (
     MOST_FACTORS,
+    Powers,
     number_and_powers,
     order_of,
     over,
@@ -36,6 +38,20 @@ _MOST_STEPS = 8
 """A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """Products that were taken apart."""
+
+    quotients: dict[int, Quotient] = field(default_factory=dict)
+    powers: dict[int, tuple[Fraction, Powers]] = field(default_factory=dict)
+
+    def number_and_powers(self, nodes: list[Node], index: int) -> tuple[Fraction, Powers]:
+        found = self.powers.get(index)
+        if found is None:
+            found = self.powers[index] = number_and_powers(nodes, index)
+        return found
+
+
 def regrouped(graph: Graph, values: int = 0) -> Graph:
     """The graph with these taken apart, but for what its first outputs are made of; itself where there are none."""
     builder = GraphBuilder(graph)
@@ -48,7 +64,7 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
     series = among_factors(graph)
     # What stood in the place of a series, for a sum that has one of its own.
     direct: dict[int, int] = {}
-    known: dict[int, Quotient] = {}
+    known = _Known()
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
@@ -133,17 +149,15 @@ def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
     return any(series_of(steps_of(nodes, c, inner)) for c, inner in regions_of(nodes, site, dominators))
 
 
-def _without_common_factor(
-    builder: GraphBuilder, dominators: list[int], index: int, known: dict[int, Quotient]
-) -> int | None:
+def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: int, known: _Known) -> int | None:
     """y*g(u) - y*h(u) as y*(g(u) - h(u)), if that has a series."""
     f, node = Functions(builder), builder.nodes[index]
     if dominators[index] != -1:
         return None
-    split = without_common(builder.nodes, node.operands, known)
+    split = without_common(builder.nodes, node.operands, known.quotients)
     if split is None:
         functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
-        return _by_ratio(builder, dominators, index) if functions else None
+        return _by_ratio(builder, dominators, index, known) if functions else None
     common, others = split
     rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
     extend(dominators, builder.nodes)
@@ -164,18 +178,20 @@ def _is_of_functions(nodes: list[Node], dominators: list[int], index: int) -> bo
     return False
 
 
-def _by_ratio(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+def _by_ratio(builder: GraphBuilder, dominators: list[int], index: int, known: _Known) -> int | None:
     """t - tau*g(t/tau) as tau*(u - g(u)) with u = t/tau, and coth(u) - tau/t as coth(u) - 1/u, if that has a series."""
     f, nodes, node = Functions(builder), builder.nodes, builder.nodes[index]
-    parts = [number_and_powers(nodes, operand) for operand in node.operands]
+    parts = [known.number_and_powers(nodes, operand) for operand in node.operands]
     for place, other in ((0, 1), (1, 0)):
         (number, powers), (scale, alone) = parts[place], parts[other]
         for u in sorted({u for factor in powers for u in _arguments(nodes, dominators, factor)}):
+            inner, own = known.number_and_powers(nodes, u)
+            if len(own) < 2:
+                continue
             through = {g: n for g, n in powers.items() if u in _arguments(nodes, dominators, g)}
             common = {base: n for base, n in powers.items() if base not in through}
-            inner, own = number_and_powers(nodes, u)
             order = order_of(over(alone, common), own)
-            if len(own) < 2 or not order:
+            if not order:
                 continue
             power = f.pow(f.wrap(u), abs(order)) if abs(order) > 1 else f.wrap(u)
             size = f.const(scale / inner**order)
