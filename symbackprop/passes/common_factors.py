@@ -11,9 +11,10 @@ from symbackprop.ir import Functions, Node, Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 
-_MUL, _DIV, _NEG = (REGISTRY[name] for name in ("mul", "div", "neg"))
+_MUL, _DIV, _NEG, _POW = (REGISTRY[name] for name in ("mul", "div", "neg", "pow"))
+_SHORT_POWER = 4
 _MOST_FACTORS = 8
-_PRODUCTS = frozenset({_MUL, _DIV, _NEG, CONST})
+_PRODUCTS = frozenset({_MUL, _DIV, _NEG, _POW, CONST})
 _ONE, _MINUS_ONE = Fraction(1), Fraction(-1)
 
 
@@ -67,6 +68,8 @@ def _taken_apart(nodes: Sequence[Node], index: int) -> Quotient:
         elif node.op is _NEG:
             number = _MINUS_ONE if number is _ONE else -number
             stack.append((node.operands[0], is_above))
+        elif node.op is _POW and few and (power := _short_power(nodes, node)):
+            stack += [(node.operands[0], is_above)] * power
         elif node.op is CONST and type(node.attributes) is Fraction and node.attributes:
             if number is _ONE and is_above:
                 number = node.attributes
@@ -75,6 +78,14 @@ def _taken_apart(nodes: Sequence[Node], index: int) -> Quotient:
         else:
             (above if is_above else below).append(current)
     return Quotient(number, above, below)
+
+
+def _short_power(nodes: Sequence[Node], node: Node) -> int:
+    """How often a power is its base times itself; 0 where it is not, or too often to be written out."""
+    exponent = nodes[node.operands[1]].attributes if nodes[node.operands[1]].op is CONST else None
+    if type(exponent) is not Fraction or exponent.denominator != 1:
+        return 0
+    return exponent.numerator if 1 < exponent.numerator <= _SHORT_POWER else 0
 
 
 def without_common(

@@ -122,6 +122,9 @@ def _is_of_inputs(r: Rewriter, term: Quotient) -> bool:
 # Sums of squares with both signs.
 
 
+_WITH_COMPANIONS = frozenset({"sin", "cos", "tanh", "sech", "cosh", "sec", "erf", "logistic"})
+
+
 def _squares(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     """1 - u**2 and u**2 - v**2, times a number."""
     roots = [(square_of(r, node), factor) for node, factor in parts.items()]
@@ -132,7 +135,7 @@ def _squares(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     inner = r.nodes[u.index].op
     if constant:
         # cos(u)**2 beside 1 has a companion.
-        if constant != -factor or inner.name in ("sin", "cos", "tanh", "sech", "cosh", "sec"):
+        if constant != -factor or inner.name in _WITH_COMPANIONS:
             return None
         return (constant * f.one_minus_square(u)).index
     ((v, other),) = others

@@ -13,8 +13,8 @@ from symbackprop.ops import REGISTRY
 from symbackprop.passes.exponential_sums import is_opposite, is_scalar, key_of
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_MUL, _POW, _EXP, _LOGISTIC, _OCCUPATION = (
-    REGISTRY[name] for name in ("mul", "pow", "exp", "logistic", "reciprocal_expm1")
+_MUL, _POW, _EXP, _LOGISTIC, _OCCUPATION, _POWER_EXP = (
+    REGISTRY[name] for name in ("mul", "pow", "exp", "logistic", "reciprocal_expm1", "power_exp")
 )
 _SHORT_POWER = 3
 """x**2*exp(-x) is left as it is: 0*inf only from x = 1e154 on, where power_exp would cost four times as much."""
@@ -46,6 +46,12 @@ def _pair(r: Rewriter, a: int, b: int) -> Value | None:
         return -f.reciprocal_expm1(-f.wrap(first.operands[0]))
     if first.op is _EXP and second.op is _POW and r.nodes[second.operands[0]].op in (_LOGISTIC, _OCCUPATION):
         return _slope_of_power(r, first.operands[0], *second.operands)
+    saturates = r.nodes[second.operands[0]] if second.op is _POW else second
+    if first.op is _POWER_EXP and saturates.op in (_LOGISTIC, _OCCUPATION):
+        # x**n*exp(u)*logistic(-u)**m: the exponential belongs to what it cancels with.
+        base, power, exponent = (f.wrap(operand) for operand in first.operands)
+        found = _pair(r, f.exp(exponent).index, b)
+        return None if found is None else f.pow(base, power) * found
     if first.op is _EXP and second.op is _POW and is_scalar(r, a, b):
         power = r.number(second.operands[1])
         if power is None or abs(power) >= _SHORT_POWER:

@@ -330,3 +330,9 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
             sign, companion = _SQUARED[inner.op]
             square = f.pow(f.apply(companion, f.wrap(inner.operands[0])), 2)
             yield Fraction(1), (square if sign > 0 else -square).index
+        elif inner.op.name == "erf":
+            v = f.wrap(inner.operands[0])
+            yield Fraction(1), (-(f.erfc(v) * f.erfc(-v))).index
+        elif inner.op.name == "logistic":
+            v = f.wrap(inner.operands[0])
+            yield Fraction(1), (-(f.logistic(-v) * (1 + f.logistic(v)))).index

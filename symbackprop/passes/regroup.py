@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
-from symbackprop.ops import REGISTRY
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
 from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.dominators import chain_of, dominators_of, extend
@@ -33,7 +33,8 @@ from symbackprop.passes.series import Series, chosen, series_of
 
 _ADD, _SUB, _MUL, _DIV = (REGISTRY[name] for name in ("add", "sub", "mul", "div"))
 _PRODUCTS = frozenset({_MUL, _DIV, REGISTRY["neg"]})
-_LOGISTIC = REGISTRY["logistic"]
+_LOGISTIC, _POW = REGISTRY["logistic"], REGISTRY["pow"]
+_WITH_A_POLE = frozenset(REGISTRY[name] for name in ("reciprocal_expm1", "csch", "coth", "csc", "cot"))
 _MOST_STEPS = 8
 """A product is looked for so many nodes above a function of it: log(cosh(u)) - u**2/2 takes three."""
 
@@ -86,7 +87,9 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
                 new[index], changed = beside, True
             extend(dominators, builder.nodes)
             found = _by_common_variable(builder, dominators, new[index]) if node.op is _DIV else None
-            found = found or (None if is_factor[index] else _by_product(builder, dominators, new[index]))
+            if not is_factor[index]:
+                found = found or _by_pole(builder, dominators, new[index])
+                found = found or _by_product(builder, dominators, new[index])
             if found:
                 direct[found] = new[index]
                 new[index], changed = found, True
@@ -129,6 +132,35 @@ def _by_common_variable(builder: GraphBuilder, dominators: list[int], index: int
             rest = product_of(f, others_above)
             return (quotient * (rest / product_of(f, others_below) if others_below else rest)).index
     return None
+
+
+def _by_pole(builder: GraphBuilder, dominators: list[int], index: int) -> int | None:
+    """y*x**2*csch(x)**2 as y*(x**2*csch(x)**2): what takes a pole away beside it, if their product has a series."""
+    if dominators[index] != -1 or builder.nodes[index].op is not _MUL:
+        return None
+    f, nodes = Functions(builder), builder.nodes
+    factors = _factors(nodes, index)
+    for factor in factors:
+        if _base_of(nodes, factor) not in _WITH_A_POLE:
+            continue
+        for variable in chain_of(dominators, factor)[1:]:
+            own, others = _parted(factors, dominators, variable)
+            if len(own) < 2 or not others:
+                continue
+            product = product_of(f, own)
+            extend(dominators, nodes)
+            if _has_series(nodes, dominators, product.index):
+                rest = product_of(f, others)
+                extend(dominators, nodes)
+                further = _by_pole(builder, dominators, rest.index)
+                return (product * (rest if further is None else f.wrap(further))).index
+    return None
+
+
+def _base_of(nodes: list[Node], index: int) -> Op:
+    """The row of a factor, or of what it is a power of."""
+    node = nodes[index]
+    return nodes[node.operands[0]].op if node.op is _POW else node.op
 
 
 def _by_softplus(builder: GraphBuilder, index: int) -> int | None:
