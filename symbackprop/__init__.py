@@ -7,6 +7,9 @@
 [2.0, 5.0]
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from symbackprop.api import (
     compile_function,
     compile_grad,
@@ -73,6 +76,7 @@ from symbackprop.train import (
     Lion,
     Momentum,
     Nesterov,
+    Network,
     Optimizer,
     RMSprop,
     Run,
@@ -93,6 +97,10 @@ from symbackprop.train import (
     zeros,
 )
 from symbackprop.version import __version__
+
+if _TYPE_CHECKING:
+    from symbackprop.train.estimators import SymbolicClassifier as SymbolicClassifier
+    from symbackprop.train.estimators import SymbolicRegressor as SymbolicRegressor
 
 __all__ = [
     "LBFGS",
@@ -119,6 +127,7 @@ __all__ = [
     "Momentum",
     "NameClash",
     "Nesterov",
+    "Network",
     "Optimizer",
     "OptionError",
     "OutOfRange",
@@ -179,3 +188,16 @@ __all__ = [
     "xavier_uniform",
     "zeros",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """The estimators, imported when they are asked for: they need scikit-learn, an extra."""
+    if name not in ("SymbolicClassifier", "SymbolicRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from symbackprop.train import estimators
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        raise OptionError(f"{name} needs scikit-learn: pip install 'symbackprop[sklearn]'") from None
+    return getattr(estimators, name)

@@ -2,6 +2,7 @@
 
 from symbackprop.train.initialisers import he_normal, he_uniform, xavier_normal, xavier_uniform, zeros
 from symbackprop.train.lbfgs import LBFGS, FullBatch
+from symbackprop.train.models import Network
 from symbackprop.train.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, Optimizer, RMSprop
 from symbackprop.train.plot import plot_decision_boundary
 from symbackprop.train.run import History, Run, State
@@ -19,6 +20,7 @@ __all__ = [
     "Lion",
     "Momentum",
     "Nesterov",
+    "Network",
     "Optimizer",
     "RMSprop",
     "Run",
