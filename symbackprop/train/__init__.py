@@ -1,5 +1,7 @@
 """Training: update rules, schedules and first values as SymPy or NumPy, and the run of a compiled loop."""
 
+from symbackprop.train.averages import Average, batch_statistics
+from symbackprop.train.compilation import compile_training
 from symbackprop.train.initialisers import he_normal, he_uniform, xavier_normal, xavier_uniform, zeros
 from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.models import Network
@@ -7,7 +9,7 @@ from symbackprop.train.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Moment
 from symbackprop.train.plot import plot_decision_boundary
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.schedules import constant, cosine, exponential, plateau, step, warmup
-from symbackprop.train.training import Training, compile_training
+from symbackprop.train.training import Training
 
 __all__ = [
     "LBFGS",
@@ -15,6 +17,7 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Average",
     "FullBatch",
     "History",
     "Lion",
@@ -26,6 +29,7 @@ __all__ = [
     "Run",
     "State",
     "Training",
+    "batch_statistics",
     "compile_training",
     "constant",
     "cosine",

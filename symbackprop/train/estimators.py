@@ -25,10 +25,11 @@ from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
+from symbackprop.train.compilation import compile_training
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.models import Problem, entropy, posed, squared_error
-from symbackprop.train.training import Training, compile_training
+from symbackprop.train.training import Training
 
 _KEPT = 64
 """So many compiled trainings are kept: a search over hyperparameters has few models."""

@@ -55,17 +55,23 @@ class Fit:
     ) -> None:
         self.training, self.dtype = training, np.dtype(training.dtype)
         self.epochs = counted("epochs", epochs)
-        given_params = named(params, (*training.trained, *training.frozen), "params")
+        given_params = named(self._started(params), (*training.moved, *training.frozen), "params")
         given_data = named(data, training.inputs, "data")
-        arguments = (*training.trained, *training.frozen, *training.inputs)
+        arguments = (*training.moved, *training.frozen, *training.inputs)
         given = look_over(arguments, {**given_params, **given_data}, training.dtype)
         # A run keeps parameters, and hands them out: those of the user stay the user's.
         given.values[: len(training.params)] = map(copy, given.values[: len(training.params)])
-        count, self.kept = len(training.trained), given.values[len(training.trained) :]
+        count, self.kept = len(training.moved), given.values[len(training.moved) :]
         self.frozen = dict(zip(training.params[count:], self.kept, strict=False))
         self.samples = given.lengths[training.dimension] if training.dimension else 1
         self.batch_size = minibatch(batch_size, self.samples)
         self.batches = -(-self.samples // self.batch_size)
+        last, least = self.samples - (self.batches - 1) * self.batch_size, training.averages.least
+        if last < least:
+            raise OptionError(
+                f"batch_size={batch_size}: the last minibatch has {last} of the {self.samples} samples, and statistics"
+                f" of a batch need {least}"
+            )
         # Of all samples at once every order gives the same.
         self.shuffled = bool(shuffle) and self.batches > 1
         self.loop = training.loop(self.shuffled)
@@ -84,10 +90,18 @@ class Fit:
         self.history: dict[str, list[Any]] = {name: [] for name in ("loss", "grad_norm", "lr", "seconds")}
         self.best: tuple[float, int, dict[str, Any]] | None = None
 
+    def _started(self, params: Any) -> Any:
+        """Parameters with the averages that are not given."""
+        averages = self.training.averages
+        if not isinstance(params, Mapping):
+            return params
+        known = {getattr(key, "name", key) for key in params}
+        return {**params, **{name: averages.first(name) for name in averages.names if name not in known}}
+
     def _held_out(self, validation: Mapping[Any, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         """The validation data, looked over. Raises ShapeMismatch where they hold no samples, which have no loss."""
         training = self.training
-        arguments = (*training.trained, *training.frozen, *training.inputs)
+        arguments = (*training.moved, *training.frozen, *training.inputs)
         values = named(validation, training.inputs, "validation data")
         found = look_over(arguments, {**params, **values}, training.dtype)
         if training.dimension and found.lengths[training.dimension] == 0:
@@ -163,7 +177,7 @@ class Fit:
         return seconds
 
     def _advanced(self, carried: list[Any], length: int) -> State:
-        state, count = self.state, len(self.training.trained)
+        state, count = self.state, len(self.training.moved)
         slots = dict(zip(self.training.slots, carried[count:], strict=True))
         epochs, steps = state.epochs + length, state.steps + length * self.batches
         generator = _generator_state(self.generator.bit_generator)
