@@ -4,6 +4,7 @@ from symbackprop.train.averages import Average, batch_statistics
 from symbackprop.train.compilation import compile_training
 from symbackprop.train.initialisers import he_normal, he_uniform, xavier_normal, xavier_uniform, zeros
 from symbackprop.train.lbfgs import LBFGS, FullBatch
+from symbackprop.train.many import Runs
 from symbackprop.train.models import Network
 from symbackprop.train.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, Optimizer, RMSprop
 from symbackprop.train.plot import plot_decision_boundary
@@ -27,6 +28,7 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Run",
+    "Runs",
     "State",
     "Training",
     "batch_statistics",

@@ -26,10 +26,10 @@ from symbackprop.train.trouble import first_wrong
 if TYPE_CHECKING:
     from symbackprop.train.training import Training
 
-_BLOCK = 0.2
-_ORDERED = 4_000_000
+BLOCK_SECONDS = 0.2
+MOST_ORDERED = 4_000_000
 """No block is given more places of samples than this: 32 MB."""
-_EXPLODED = 1e6
+EXPLODED = 1e6
 """A gradient so many times as long as that of the first epoch is warned of."""
 _SHOWN_AFTER = 1.0
 """Seconds after which a run shows its progress, on a terminal, where it is not told to."""
@@ -55,7 +55,7 @@ class Fit:
     ) -> None:
         self.training, self.dtype = training, np.dtype(training.dtype)
         self.epochs = counted("epochs", epochs)
-        given_params = named(self._started(params), (*training.moved, *training.frozen), "params")
+        given_params = named(training.started(params), (*training.moved, *training.frozen), "params")
         given_data = named(data, training.inputs, "data")
         arguments = (*training.moved, *training.frozen, *training.inputs)
         given = look_over(arguments, {**given_params, **given_data}, training.dtype)
@@ -66,12 +66,7 @@ class Fit:
         self.samples = given.lengths[training.dimension] if training.dimension else 1
         self.batch_size = minibatch(batch_size, self.samples)
         self.batches = -(-self.samples // self.batch_size)
-        last, least = self.samples - (self.batches - 1) * self.batch_size, training.averages.least
-        if last < least:
-            raise OptionError(
-                f"batch_size={batch_size}: the last minibatch has {last} of the {self.samples} samples, and statistics"
-                f" of a batch need {least}"
-            )
+        training.check_minibatches(self.batch_size, self.samples)
         # Of all samples at once every order gives the same.
         self.shuffled = bool(shuffle) and self.batches > 1
         self.loop = training.loop(self.shuffled)
@@ -89,14 +84,6 @@ class Fit:
         self.first = start.epochs
         self.history: dict[str, list[Any]] = {name: [] for name in ("loss", "grad_norm", "lr", "seconds")}
         self.best: tuple[float, int, dict[str, Any]] | None = None
-
-    def _started(self, params: Any) -> Any:
-        """Parameters with the averages that are not given."""
-        averages = self.training.averages
-        if not isinstance(params, Mapping):
-            return params
-        known = {getattr(key, "name", key) for key in params}
-        return {**params, **{name: averages.first(name) for name in averages.names if name not in known}}
 
     def _held_out(self, validation: Mapping[Any, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         """The validation data, looked over. Raises ShapeMismatch where they hold no samples, which have no loss."""
@@ -152,8 +139,8 @@ class Fit:
     def _next_length(self, length: int, seconds: float) -> int:
         if self._every_epoch:
             return 1
-        longest = max(1, _ORDERED // self.samples) if self.shuffled else 10**6
-        return max(1, min(longest, int(length * min(16.0, _BLOCK / max(seconds, 1e-9)))))
+        longest = max(1, MOST_ORDERED // self.samples) if self.shuffled else 10**6
+        return max(1, min(longest, int(length * min(16.0, BLOCK_SECONDS / max(seconds, 1e-9)))))
 
     def _block(self, length: int) -> float:
         """So many epochs. Nothing of this object changes where it is interrupted."""
@@ -275,8 +262,8 @@ class Fit:
 
 
 def _warn_of_explosion(norms: Any) -> None:
-    if len(norms) and np.max(norms) > _EXPLODED * (1.0 + norms[0]):
-        epoch = int(np.argmax(norms > _EXPLODED * (1.0 + norms[0])))
+    if len(norms) and np.max(norms) > EXPLODED * (1.0 + norms[0]):
+        epoch = int(np.argmax(norms > EXPLODED * (1.0 + norms[0])))
         warnings.warn(
             f"the gradient's norm grew from {norms[0]:.3g} to {norms[epoch]:.3g} in epoch {epoch} (from 0): it"
             " explodes; a smaller learning rate or clip_norm= may help",

@@ -12,6 +12,7 @@ import numpy as np
 
 from symbackprop.compiler import Request
 from symbackprop.emit.files import write_atomically
+from symbackprop.errors import OptionError
 from symbackprop.frontend.variables import listed
 from symbackprop.ir import Graph
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
@@ -20,6 +21,7 @@ from symbackprop.runtime import CompiledFunction
 from symbackprop.runtime.training import LoopFunction
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.fit import Fit
+from symbackprop.train.many import ManyFits, Runs
 from symbackprop.train.run import Run, State
 from symbackprop.train.schedules import Plateau
 from symbackprop.train.updates import Update
@@ -144,6 +146,28 @@ class Training:
         }
         return Fit(self, params, data, **options).run()  # type: ignore[arg-type]
 
+    def fit_many(
+        self,
+        params: Mapping[Any, Any],
+        data: Mapping[Any, Any],
+        epochs: int = 100,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        seed: int | Sequence[int] = 0,
+        threads: int | None = None,
+    ) -> Runs:
+        """Train many times, each on data, or from parameters, of its own: one call of machine code for a block of fits,
+        and threads share the blocks (None: as many as may run).
+
+        What has one axis more than `fit` takes, before all others, has an entry for each series; data whose samples are
+        not equally many are a list of arrays. All else is shared by all series; `seed` may be a sequence, too. Each
+        comes out bit for bit as `fit` alone gives it, whatever the number of threads. Where a loss stops being finite,
+        the others go on: see `Runs.errors`. Ctrl-C returns what has been reached.
+
+        Raises CallError, ShapeMismatch or OptionError for what does not fit.
+        """
+        return ManyFits(self, params, data, epochs, batch_size, shuffle, seed, threads).run()
+
     # What a fit runs.
 
     @property
@@ -182,6 +206,22 @@ class Training:
             shape = tuple(measured(extent, lengths) for extent in argument.full_shape)
             found[argument.name] = np.zeros(() if len(argument.members) == 1 and argument.packed else shape, self.dtype)
         return found
+
+    def started(self, params: Any) -> Any:
+        """First parameters, with the averages that are not given."""
+        if not isinstance(params, Mapping):
+            return params
+        known = {getattr(key, "name", key) for key in params}
+        return {**params, **{name: self.averages.first(name) for name in self.averages.names if name not in known}}
+
+    def check_minibatches(self, size: int, samples: int) -> None:
+        """Raise OptionError where the last minibatch is too small for what is averaged over it."""
+        last, least = samples - (samples - 1) // size * size, self.averages.least
+        if last < least:
+            raise OptionError(
+                f"batch_size={size}: the last minibatch has {last} of the {samples} samples, and statistics of a batch"
+                f" need {least}"
+            )
 
     def packed(self, carried: Sequence[Any]) -> list[Any]:
         """Carried values as the loop takes them."""
