@@ -114,8 +114,10 @@ class ManyFits:
             if found.argument.name in training.params:
                 raise ShapeMismatch(f"{found.argument.name!r} has one shape in all series: give an array of them all")
         known: dict[Any, dict[str, int]] = {}
-        lengths = []
+        lengths: list[dict[str, int]] = []
         for series in range(self.count):
+            if series and not ragged:
+                return lengths * self.count
             key = tuple(found.of(series).shape for found in ragged)
             if key not in known:
                 given = {name: found.of(series) for name, found in columns.items()}
@@ -276,7 +278,6 @@ class Slots:
         fits, own = self.fits, self.own
         drawn, states = self._drawn(length)
         batches = fits.batches[own]
-        history = [np.empty((len(own), length), self.real) for _ in _HISTORY]
         reached = np.zeros((len(own), 1), np.int64)
         made = [np.empty((len(own), *stack.shape[1:]), self.real) for stack in fits.carried]
         numbers = self._reals(np.array([fits.training.optimizer.lr, fits.epochs], np.float64))
@@ -289,15 +290,17 @@ class Slots:
             columns.append(np.array([drawn[key].ctypes.data for key in keys], np.int64))
             shapes += [np.full((len(own), 1), length), fits.samples[own][:, None]]
         inputs = np.stack([np.broadcast_to(value, len(own)) for value in (*columns, *numbers, *counts)], axis=1)
-        places = [array.ctypes.data + array.strides[0] * np.arange(len(own)) for array in (*history, reached, *made)]
-        kept = (drawn, history, reached, made)
+        # The history is written where it stays: what comes after `done` is nobody's yet.
+        places = [
+            values.ctypes.data + values.itemsize * done + values.strides[0] * own for values in fits.history.values()
+        ]
+        places += [array.ctypes.data + array.strides[0] * np.arange(len(own)) for array in (reached, *made)]
+        kept = (drawn, reached, made, fits)
         status = self._called(inputs, np.concatenate(shapes, axis=1), np.stack(places, axis=1), kept)
         good = (status == 0) & (reached[:, 0] == length * batches)
         fits.generators |= states
         for stack, values in zip(fits.carried, made, strict=True):
             stack[own[good]] = values[good]
-        for name, values in zip(_HISTORY, history, strict=True):
-            fits.history[name][own[good], done : done + length] = values[good]
         fits.done[own[good]] += length
         self.own = own[good]
         return [int(series) for series in own[~good]]

@@ -92,8 +92,8 @@ def counted_series(columns: Sequence[Column], seed: Any) -> int:
 
 def seeds_of(seed: Any, count: int) -> list[int]:
     """A seed for each series: one for all, or its own. Raises OptionError."""
-    given = list(seed) if np.ndim(seed) else [seed] * count
+    given = list(seed) if np.ndim(seed) else [seed]
     for one in given:
         if isinstance(one, bool) or not isinstance(one, int | np.integer) or one < 0:
             raise OptionError(f"seed={one!r}: an integer of at least 0 is due, or one for each series")
-    return [int(one) for one in given]
+    return [int(one) for one in given] * (1 if np.ndim(seed) else count)
