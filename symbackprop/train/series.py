@@ -10,7 +10,7 @@ import numpy as np
 
 from symbackprop.errors import OptionError, ShapeMismatch
 from symbackprop.ir.signature import Argument
-from symbackprop.runtime.door import cast
+from symbackprop.runtime.door import cast, unmasked
 from symbackprop.train.data import own
 
 
@@ -57,9 +57,9 @@ def column(argument: Argument, value: Any, dtype: str) -> Column:
     """The values of an argument. What has as many axes as the argument is for all series, with one more it is a stack;
     a list may hold an array for each. Raises CallError or ShapeMismatch that names the argument.
     """
-    rank = len(argument.full_shape)
+    rank, value = len(argument.full_shape), unmasked(argument, value)
     if isinstance(value, list | tuple) and rank:
-        items = [item if isinstance(item, np.ndarray) else np.asarray(item) for item in value]
+        items = [np.asarray(unmasked(argument, item)) for item in value]
         if items and all(item.ndim == rank for item in items):
             if len({item.shape for item in items}) > 1:
                 return Column(argument, each=[own(cast(argument, item, dtype), dtype) for item in items])
