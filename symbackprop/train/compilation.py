@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from symbackprop.compiler import Request
-from symbackprop.errors import OptionError
+from symbackprop.errors import NameClash, OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.variables import listed, pack_name, symbol_in
 from symbackprop.options import Options
 from symbackprop.train.averages import Moving
 from symbackprop.train.data import counted
+from symbackprop.train.keywords import tells_options
 from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.optimizers import Adam, Optimizer
 from symbackprop.train.schedules import Plateau, Schedule
@@ -26,12 +27,72 @@ def _check(rule: Any, schedule: Any) -> None:
         raise OptionError(f"schedule={schedule!r}: a function of (lr, t, epoch, epochs) is due, such as cosine()")
 
 
+def _check_apart(**named: Sequence[Any]) -> None:
+    """Raise NameClash where a symbol is named twice, say as a parameter that is trained and one that is frozen."""
+    seen: dict[Any, str] = {}
+    for what, items in named.items():
+        for symbol in (symbol for item in items for symbol in listed(item, what)):
+            if symbol in seen:
+                where = f"both in {seen[symbol]} and in" if seen[symbol] != what else "twice in"
+                raise NameClash(f"{name_of(symbol)} is {where} {what}: what is it, to be trained, kept, or given?")
+            seen[symbol] = what
+
+
 def _check_sizes(**sizes: Any) -> None:
     for option, value in sizes.items():
         if value is not None and (not isinstance(value, int | float) or not 0 <= value < float("inf")):
             raise OptionError(f"{option}={value!r}: a number is due, finite and not negative")
 
 
+@overload
+def compile_training(
+    loss: Any,
+    params: Sequence[Any] | Mapping[str, Any],
+    data: Sequence[Any] | Mapping[str, Any],
+    *,
+    optimizer: LBFGS,
+    batch: Any = True,
+    reduce: str = "mean",
+    backend: str = "numba",
+    dtype: str = "float64",
+    kinks: str = "zero",
+    frozen: Sequence[Any] = (),
+    route: str = "direct",
+    cache: bool = True,
+    name: str | None = None,
+) -> FullBatch: ...
+
+
+@overload
+def compile_training(
+    loss: Any,
+    params: Sequence[Any] | Mapping[str, Any],
+    data: Sequence[Any] | Mapping[str, Any],
+    *,
+    optimizer: Optimizer | None = None,
+    batch: Any = True,
+    reduce: str = "mean",
+    backend: str = "numba",
+    dtype: str = "float64",
+    kinks: str = "zero",
+    schedule: Schedule | Plateau | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    weight_decay: float = 0.0,
+    groups: Mapping[Any, Mapping[str, float]] | None = None,
+    accumulate: int = 1,
+    frozen: Sequence[Any] = (),
+    metrics: Mapping[str, Any] | None = None,
+    averages: Mapping[Any, Any] | None = None,
+    route: str = "direct",
+    cache: bool = True,
+    name: str | None = None,
+) -> Training: ...
+
+
+@tells_options
 def compile_training(
     loss: Any,
     params: Sequence[Any] | Mapping[str, Any],
@@ -57,7 +118,7 @@ def compile_training(
     route: str = "direct",
     cache: bool = True,
     name: str | None = None,
-) -> Any:
+) -> Training | FullBatch:
     """Compile the training of a loss: epochs, minibatches, gradient and update in one function, see `Training.fit`.
 
     With ``batch=True``, `loss` is that of one sample; each of `data` carries a leading axis of samples, and the loss of
@@ -99,6 +160,7 @@ def compile_training(
     if not trained:
         raise OptionError("params names nothing to train")
     moving = Moving.of(averages or {}, batch)
+    _check_apart(params=trained, averages=moving.symbols, frozen=kept, data=given)
     samples = given if batch is True else None
     request = Request(
         moving.bound(loss), trained, [*trained, *kept, *given], samples, "grad", options, name, beside=moving.beside()

@@ -199,16 +199,18 @@ class Fit:
         order.bit_generator.state = self.state.generator or order.bit_generator.state
         picked = (order.permutation(self.samples) if self.shuffled else np.arange(self.samples))[rows]
         formula, found = first_wrong(self.training.graph, self.training.inputs_of(carried, self.kept, picked))
-        advice = (
-            "the data must be finite: leave such samples out"
-            if formula in self.data
-            else "a smaller learning rate, clip_norm=, or a stable form of the loss may help; error.run is what was"
-            " reached before that epoch"
-        )
-        error = Diverged(
+        where = (
             f"the loss is not a finite number in epoch {self.state.epochs}, batch {batch} (both from 0)"
-            f"{f': there {formula} is {found}' if found else ''}; {advice}"
+            f"{f': there {formula} is {found}' if found else ''}"
         )
+        if formula in self.data:
+            error = Diverged(f"{where}; the data must be finite: leave such samples out")
+        else:
+            error = Diverged(
+                f"{where}; a smaller learning rate, clip_norm=, or a stable form of the loss may help; error.run is"
+                " what was reached before that epoch"
+            )
+            error.found = where
         error.run = self._run("diverged")
         raise error
 
@@ -268,7 +270,7 @@ def _warn_of_explosion(norms: Any) -> None:
             f"the gradient's norm grew from {norms[0]:.3g} to {norms[epoch]:.3g} in epoch {epoch} (from 0): it"
             " explodes; a smaller learning rate or clip_norm= may help",
             SymbackpropWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -178,7 +178,7 @@ class ManyFits:
                     f"the gradient explodes in {len(wild)} of {self.count} series, the first of them {wild[0]}: a"
                     " smaller learning rate or clip_norm= may help",
                     SymbackpropWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
 
     # Fits.

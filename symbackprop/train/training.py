@@ -21,6 +21,7 @@ from symbackprop.runtime import CompiledFunction
 from symbackprop.runtime.training import LoopFunction
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.fit import Fit
+from symbackprop.train.keywords import tells_options
 from symbackprop.train.many import ManyFits, Runs
 from symbackprop.train.run import Run, State
 from symbackprop.train.schedules import Plateau
@@ -107,6 +108,7 @@ class Training:
     def __repr__(self) -> str:
         return f"<training of {', '.join(self.params)} on {', '.join(self.data)} by {self.optimizer}, {self.backend}>"
 
+    @tells_options
     def fit(
         self,
         params: Mapping[Any, Any],
@@ -146,6 +148,7 @@ class Training:
         }
         return Fit(self, params, data, **options).run()  # type: ignore[arg-type]
 
+    @tells_options
     def fit_many(
         self,
         params: Mapping[Any, Any],

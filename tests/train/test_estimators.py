@@ -161,6 +161,7 @@ def test_what_does_not_fit_is_told() -> None:
         (SymbolicRegressor([a * x, c], features=[x, k, sp.Symbol("z")]), "predicts 2 numbers, where y has 1"),
         (SymbolicRegressor("a*x"), "the model is a str"),
         (SymbolicRegressor(batch_size=10), "takes no batch_size: give optimizer="),
+        (SymbolicRegressor(options={"l3": 1}), "has no option 'l3'; it has optimizer, batch"),
         (SymbolicRegressor(options={"l2": 1}), "LBFGS takes no"),
     ):
         with pytest.raises((OptionError, TypeError), match=words):

@@ -198,8 +198,9 @@ def test_ctrl_c_returns_what_has_been_reached() -> None:
 
 def test_an_explosion_is_warned_of() -> None:
     t = training(optimizer=SGD(lr=5.0), schedule=None)
-    with pytest.warns(SymbackpropWarning, match="explodes in 1 of 2 series, the first of them 1"):
+    with pytest.warns(SymbackpropWarning, match="explodes in 1 of 2 series, the first of them 1") as caught:
         t.fit_many(START, {"x": np.stack([0 * X[0], X[0]]), "y": np.stack([0 * Y[0] - 0.25, Y[0]])}, epochs=30)
+    assert caught[0].filename == __file__
 
 
 def test_threads_are_waited_for_through_an_interrupt() -> None:
@@ -237,6 +238,16 @@ TROUBLE: dict[str, Trouble] = {
         lambda t: t.fit_many(START, {"x": [X[0], X[1, :3]], "y": [Y[0], Y[1, :2]]}),
     ),
     "missing": (CallError, "data miss 'y'", lambda t: t.fit_many(START, {"x": X})),
+    "masked": (
+        CallError,
+        "'x' is a masked array, 1 of 12 entries",
+        lambda t: t.fit_many(START, {"x": [X[0], np.ma.masked_less(X[1], np.sort(X[1])[1])], "y": Y[:2]}),
+    ),
+    "an option": (
+        CallError,
+        r"fit_many\(\) has no option 'patience'; it has epochs, batch_size, shuffle, seed, threads",
+        lambda t: t.fit_many(START, {"x": X, "y": Y}, patience=3),  # type: ignore[call-arg]
+    ),
     "no dict": (CallError, "params must be a dict", lambda t: t.fit_many([0, 0], {"x": X, "y": Y})),  # type: ignore[arg-type]
     "no threads": (OptionError, "threads=0", lambda t: t.fit_many(START, {"x": X, "y": Y}, threads=0)),
     "words": (CallError, "'w' must be real", lambda t: t.fit_many({**START, "w": ["a", "b"]}, {"x": X, "y": Y})),
