@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from symbackprop.compiler import Request
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
+from symbackprop.frontend.layers import binary_cross_entropy
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
 from symbackprop.train.compilation import compile_training
@@ -130,6 +131,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     _loss: Callable[[Any, Any], Any] = staticmethod(squared_error)
 
     def _recipe(self, columns: int, outputs: int) -> Recipe:
+        if self.loss is binary_cross_entropy:
+            raise OptionError("loss=binary_cross_entropy takes probabilities, and models predict logits: leave it out")
         start = tuple((name_of(k) if isinstance(k, sp.Basic) else str(k), v) for k, v in (self.start or {}).items())
         several = isinstance(self.features, list | tuple)
         return Recipe(

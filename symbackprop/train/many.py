@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,8 @@ class Runs:
     seconds: float
     errors: dict[int, SymbackpropError] = field(default_factory=dict)
     stopped: str = ""
-    state: Callable[[int], State] = field(default=lambda series: State({}), repr=False)
-    """The `State` of a series."""
+    states: Sequence[State] = field(default=(), repr=False)
+    """Where each stands; their slots are rows of arrays that all share."""
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -57,7 +57,7 @@ class Runs:
         done = int(self.epochs[own])
         history = History({name: values[own, :done] for name, values in self.history.items()})
         params = {name: values[own] for name, values in self.params.items()}
-        return Run(params, history, self.state(own), "diverged" if own in self.errors else self.stopped)
+        return Run(params, history, self.states[own], "diverged" if own in self.errors else self.stopped)
 
     def __repr__(self) -> str:
         """One line."""
@@ -152,17 +152,19 @@ class ManyFits:
             values[np.arange(most) >= self.done[:, None]] = np.nan
         self._warn_of_explosions()
         seconds = time.perf_counter() - start
-        return Runs(params, History(self.history), self.done, seconds, self.errors, stopped, self._state)
+        return Runs(params, History(self.history), self.done, seconds, self.errors, stopped, self._states())
 
-    def _state(self, series: int) -> State:
-        """Where a series stands."""
-        done = int(self.done[series])
-        found = self.generators.get(series) or self.generators.get(self._key(series))
-        generator = found or dict(np.random.PCG64(self.seeds[series]).state)
-        count = len(self.training.moved)
-        values = [_plain(a, stack)[series] for a, stack in zip(self.training.carried, self.carried, strict=True)]
-        slots = dict(zip(self.training.slots, values[count:], strict=True))
-        return State(slots, done * int(self.batches[series]), done, generator)
+    def _states(self) -> list[State]:
+        """Where each series stands."""
+        carried = zip(self.training.carried, self.carried, strict=True)
+        slots = {a.name: _plain(a, stack) for a, stack in carried if a.name not in self.columns}
+        fresh = {seed: dict(np.random.PCG64(seed).state) for seed in {*self.seeds}}
+        steps, found = self.done * self.batches, []
+        for series, (seed, done) in enumerate(zip(self.seeds, self.done.tolist(), strict=True)):
+            generator = self.generators.get(series) or self.generators.get(self._key(series)) or fresh[seed]
+            own = {name: values[series] for name, values in slots.items()}
+            found.append(State(own, int(steps[series]), done, generator))
+        return found
 
     def _key(self, series: int) -> tuple[int, int] | None:
         """Series of one key take their samples in the same orders."""

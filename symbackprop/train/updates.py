@@ -84,8 +84,8 @@ class _Writer:
         return self.free.argument(f"{slot}_{variable.name}", parts, variable.packed, variable.shape)
 
     def _average(self, name: str, shape: Shape) -> Argument:
-        made = self.free.argument(f"running_{name}", [f"running_{name}"], False, shape)
-        return replace(made, name=name, names=(name,))
+        # Free, since the symbol is let-bound: no slot gets the name.
+        return replace(self.free.argument(name, [name], False, shape), name=name, names=(name,))
 
     def step(self) -> Step:
         self._accumulated()

@@ -28,6 +28,7 @@ from symbackprop import (
     tanh,
 )
 
+RNG = np.random.default_rng(6)
 N = sp.Symbol("N", integer=True, positive=True)
 X, Y = sp.MatrixSymbol("X", N, 2), sp.MatrixSymbol("Y", N, 1)
 SHAPES = {
@@ -166,6 +167,25 @@ def test_anything_may_be_averaged(backend: str, dtype: str) -> None:
     found = [run.params[name] for name in t.params]
     np.testing.assert_allclose(found, [2.625, (8 * 0.9 + 0.15) * 0.9 + 0.45, (4 / 2 + 0) / 2 + 0.375], rtol=1e-6)
     assert {np.asarray(value).dtype for value in found} == {np.dtype(dtype)}
+
+
+def test_an_average_may_be_called_like_a_slot_and_losses_be_let_bound() -> None:
+    """Adam carries m_w beside w; the loss comes as `sympy.cse` gives it."""
+    w, half, average = sp.symbols("w half m_w")
+    x = sp.MatrixSymbol("x", N, 1)
+    mean = sp.Trace(sp.OneMatrix(N, 1).T * x) / N
+    cse = ([(half, (w - average) / 2)], [half**2])
+    options: dict[str, Any] = {"batch": N, "optimizer": Adam(lr=0.1), "averages": {average: Average(mean, start=5.0)}}
+    points = RNG.normal(size=(3, 8, 1))
+    for backend in ("numpy", "numba"):
+        t = compile_training(cse, [w], [x], backend=backend, **options)
+        plain = compile_training((w - average) ** 2 / 4, [w], [x], backend=backend, **options)
+        runs = t.fit_many({"w": 1.0}, {"x": points}, epochs=5, batch_size=3)
+        for k in range(3):
+            run = plain.fit({"w": 1.0}, {"x": points[k]}, epochs=5, batch_size=3)
+            assert run.params == runs[k].params
+            assert len({*t.params, *t.slots}) == len(t.params) + len(t.slots)
+            assert run.state.slots == runs[k].state.slots
 
 
 def test_what_cannot_be_averaged_is_told(normed: Any) -> None:

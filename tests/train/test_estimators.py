@@ -30,6 +30,7 @@ from symbackprop import (
     SymbolicClassifier,
     SymbolicRegressor,
     affine,
+    binary_cross_entropy,
     hinge,
     huber,
     mae,
@@ -162,10 +163,11 @@ def test_what_does_not_fit_is_told() -> None:
         (SymbolicRegressor("a*x"), "the model is a str"),
         (SymbolicRegressor(batch_size=10), "takes no batch_size: give optimizer="),
         (SymbolicRegressor(options={"l3": 1}), "has no option 'l3'; it has optimizer, batch"),
+        (SymbolicClassifier(loss=binary_cross_entropy), "models predict logits"),
         (SymbolicRegressor(options={"l2": 1}), "LBFGS takes no"),
     ):
         with pytest.raises((OptionError, TypeError), match=words):
-            model.fit(X, Y)
+            model.fit(X, Y > 0 if isinstance(model, SymbolicClassifier) else Y)
     with pytest.raises(ValueError, match="not negative"):
         SymbolicRegressor().fit(X, Y, sample_weight=-np.ones(60))
     with pytest.warns(ConvergenceWarning, match="2 iterations of L-BFGS"):

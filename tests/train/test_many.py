@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable
@@ -169,6 +170,15 @@ def test_a_series_goes_on_alone() -> None:
     whole = t.fit(START, data, epochs=10, batch_size=5)
     assert rest.params == whole.params
     assert rest.state.generator == whole.state.generator
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_data_may_be_numbers(dtype: str) -> None:
+    c, n = sp.Symbol("c"), sp.Symbol("n", integer=True)
+    t = compile_training((w - c) ** n, [w], [c, n], batch=None, optimizer=SGD(lr=0.25), dtype=dtype)
+    runs = pickle.loads(pickle.dumps(t.fit_many({"w": 0.0}, {"c": [3.0, -1.0], "n": 2}, epochs=20)))
+    for k, value in enumerate((3.0, -1.0)):
+        same(runs, k, t.fit({"w": 0.0}, {"c": value, "n": 2}, epochs=20))
 
 
 def test_what_is_given_is_left_alone() -> None:
