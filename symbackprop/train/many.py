@@ -46,8 +46,10 @@ class Runs:
     seconds: float
     errors: dict[int, SymbackpropError] = field(default_factory=dict)
     stopped: str = ""
-    states: Sequence[State] = field(default=(), repr=False)
-    """Where each stands; their slots are rows of arrays that all share."""
+    slots: dict[str, Any] = field(default_factory=dict, repr=False)
+    steps: Any = field(default=None, repr=False)
+    generators: Sequence[dict[str, Any]] = field(default=(), repr=False)
+    """What the `State` of each is made of."""
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -57,7 +59,9 @@ class Runs:
         done = int(self.epochs[own])
         history = History({name: values[own, :done] for name, values in self.history.items()})
         params = {name: values[own] for name, values in self.params.items()}
-        return Run(params, history, self.states[own], "diverged" if own in self.errors else self.stopped)
+        slots = {name: values[own] for name, values in self.slots.items()}
+        state = State(slots, int(self.steps[own]), done, self.generators[own])
+        return Run(params, history, state, "diverged" if own in self.errors else self.stopped)
 
     def __repr__(self) -> str:
         """One line."""
@@ -102,7 +106,10 @@ class ManyFits:
         self.carried = [self._first(argument) for argument in training.carried]
         self.history = {name: np.empty((self.count, self.epochs), training.dtype) for name in _HISTORY}
         self.done = np.zeros(self.count, np.int64)
-        self.generators: dict[Any, Any] = {}
+        # Series of one seed and so many samples take these in the same orders; 0 where they take them in none.
+        self.keys = [*zip(self.seeds, (self.samples * self.shuffled).tolist(), strict=True)]
+        self.generators = {key: dict(np.random.PCG64(key[0]).state) for key in {*self.keys}}
+        self.alone: dict[int, dict[str, Any] | None] = {}
         self.errors: dict[int, SymbackpropError] = {}
 
     def _looked_over(self) -> list[dict[str, int]]:
@@ -152,23 +159,14 @@ class ManyFits:
             values[np.arange(most) >= self.done[:, None]] = np.nan
         self._warn_of_explosions()
         seconds = time.perf_counter() - start
-        return Runs(params, History(self.history), self.done, seconds, self.errors, stopped, self._states())
+        return Runs(params, History(self.history), self.done, seconds, self.errors, stopped, **self._states())
 
-    def _states(self) -> list[State]:
-        """Where each series stands."""
+    def _states(self) -> dict[str, Any]:
+        """Where the series stand."""
         carried = zip(self.training.carried, self.carried, strict=True)
         slots = {a.name: _plain(a, stack) for a, stack in carried if a.name not in self.columns}
-        fresh = {seed: dict(np.random.PCG64(seed).state) for seed in {*self.seeds}}
-        steps, found = self.done * self.batches, []
-        for series, (seed, done) in enumerate(zip(self.seeds, self.done.tolist(), strict=True)):
-            generator = self.generators.get(series) or self.generators.get(self._key(series)) or fresh[seed]
-            own = {name: values[series] for name, values in slots.items()}
-            found.append(State(own, int(steps[series]), done, generator))
-        return found
-
-    def _key(self, series: int) -> tuple[int, int] | None:
-        """Series of one key take their samples in the same orders."""
-        return (self.seeds[series], int(self.samples[series])) if self.shuffled[series] else None
+        generators = [self.alone.get(series) or self.generators[key] for series, key in enumerate(self.keys)]
+        return {"slots": slots, "steps": self.done * self.batches, "generators": generators}
 
     def _warn_of_explosions(self) -> None:
         norms = self.history["grad_norm"]
@@ -230,7 +228,7 @@ class ManyFits:
             stack[series] = np.reshape(value, stack.shape[1:])
         for name, values in self.history.items():
             values[series, :done] = run.history[name]
-        self.generators[series] = run.state.generator
+        self.alone[series] = run.state.generator
 
 
 def _plain(argument: Argument, stack: Any) -> Any:
@@ -250,10 +248,7 @@ class Slots:
         arrays = [fits.columns[name] for name in names if len(fits.columns[name].argument.full_shape)]
         shapes = [np.repeat(np.array([stack.shape[1:]], np.int64), count, axis=0) for stack in fits.carried]
         self.shapes = np.concatenate([*shapes, *[found.extents(count) for found in arrays]], axis=1)
-        self.orders: dict[Any, Any] = {}
-        self.keys = {key for key in map(fits._key, own) if key}
-        for key in self.keys:
-            fits.generators.setdefault(key, dict(np.random.PCG64(key[0]).state))
+        self.keys = {fits.keys[series] for series in own if fits.shuffled[series]}
 
     @property
     def longest(self) -> int:
@@ -288,8 +283,8 @@ class Slots:
         columns += [slot[own] for slot in self.given]
         shapes = [self.shapes[own]]
         if drawn:
-            keys = [fits._key(series) for series in own]
-            columns.append(np.array([drawn[key].ctypes.data for key in keys], np.int64))
+            places_of = {key: order.ctypes.data for key, order in drawn.items()}
+            columns.append(np.array([places_of[fits.keys[series]] for series in own], np.int64))
             shapes += [np.full((len(own), 1), length), fits.samples[own][:, None]]
         inputs = np.stack([np.broadcast_to(value, len(own)) for value in (*columns, *numbers, *counts)], axis=1)
         # The history is written where it stays: what comes after `done` is nobody's yet.
