@@ -152,7 +152,7 @@ class ManyFits:
             stopped = "interrupted"
         carried = zip(self.training.carried, self.carried, strict=True)
         params = {a.name: _plain(a, stack) for a, stack in carried if a.name in self.columns}
-        params |= {a.name: self.columns[a.name].stacked(self.count) for a in self.training.frozen}
+        params |= {a.name: np.array(self.columns[a.name].stacked(self.count)) for a in self.training.frozen}
         most = int(self.done.max())
         self.history = {name: values[:, :most] for name, values in self.history.items()}
         for values in self.history.values():
@@ -295,12 +295,20 @@ class Slots:
         kept = (drawn, reached, made, fits)
         status = self._called(inputs, np.concatenate(shapes, axis=1), np.stack(places, axis=1), kept)
         good = (status == 0) & (reached[:, 0] == length * batches)
-        fits.generators |= states
-        for stack, values in zip(fits.carried, made, strict=True):
-            stack[own[good]] = values[good]
-        fits.done[own[good]] += length
-        self.own = own[good]
+        try:
+            self._taken(own[good], [values[good] for values in made], done + length, states)
+        except KeyboardInterrupt:
+            self._taken(own[good], [values[good] for values in made], done + length, states)
+            raise
         return [int(series) for series in own[~good]]
+
+    def _taken(self, own: Any, made: list[Any], done: int, states: dict[Any, Any]) -> None:
+        """What a round has given is taken over, all of it; doing so twice does no more."""
+        for stack, values in zip(self.fits.carried, made, strict=True):
+            stack[own] = values
+        self.fits.generators |= states
+        self.fits.done[own] = done
+        self.own = own
 
     def _drawn(self, length: int) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """The orders of so many epochs by key, and where the generators stand after them."""

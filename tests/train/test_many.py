@@ -123,6 +123,7 @@ def test_matrices_frozen_parameters_packs_and_averages() -> None:
     pack = t.params[1]
     start = {"V": np.ones((2, 1)), pack: RNG.normal(size=(3, 2)), "F": frozen}
     runs = t.fit_many(start, {"P": points}, epochs=15, batch_size=4)
+    assert not any(np.shares_memory(runs.params[name], value) for name, value in start.items())
     assert runs.params["V"].shape == (3, 2, 1)
     assert runs.params[pack].shape == (3, 2)
     for k in range(3):
@@ -214,7 +215,7 @@ def test_an_explosion_is_warned_of() -> None:
 
 
 def test_threads_are_waited_for_through_an_interrupt() -> None:
-    """They write into arrays that would be gone: this was a crash."""
+    """They write into arrays of their caller's, which may be gone after it."""
 
     class Late(Future[None]):
         interrupts = 2
