@@ -11,6 +11,7 @@ from typing import Any
 
 from symbackprop.ad import modes
 from symbackprop.ad.batching import lift
+from symbackprop.ad.narrow import narrow
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
 from symbackprop.errors import OptionError, ShapeMismatch
@@ -270,7 +271,7 @@ def _with_inputs(graph: Graph, types: Mapping[str, Type], identifiers: list[str]
 def _over_samples(graph: Graph, types: Mapping[str, Type], model: Model, mode: str, options: Options) -> Graph:
     """The model of one sample over a batch: its sum, its mean, or one a sample, and the gradient of that."""
     members = members_of(model)
-    graph, _ = _with_inputs(graph, types, members)
+    graph, _ = _with_inputs(narrow(graph), types, members)
     in_batch = {member for argument in model.arguments if argument.batched for member in argument.members}
     each_alone = options.reduce is None
     builder = GraphBuilder()

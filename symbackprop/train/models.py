@@ -1,7 +1,7 @@
 """Models of estimators: a prediction in features and parameters, and the loss of it, as one problem to train.
 
 A problem is written over all samples at once where the model is a function of rows (`Network`) and the loss is one of
-ours: then it is one loop over samples, in lanes (two moons: 9 us a step, as the model of one row 70). What users write
+ours: then a batch needs no axis more (two moons: 10 us a step, as the model of one row 18). What users write
 is the model of one sample.
 """
 
