@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -174,20 +172,3 @@ def test_what_does_not_fit_is_told() -> None:
         SymbolicRegressor(epochs=2).fit(X, Y)
     with pytest.raises(OptionError, match="positive numbers of units"):
         Network((0,))
-
-
-def test_scikit_learn_is_imported_when_an_estimator_is_asked_for_and_missed_by_name() -> None:
-    code = (
-        "import sys, symbackprop\n"
-        "assert 'sklearn' not in sys.modules\n"
-        "sys.modules['sklearn'] = None\n"
-        "try:\n"
-        "    symbackprop.SymbolicRegressor\n"
-        "except symbackprop.OptionError as error:\n"
-        "    assert str(error).endswith(\"needs scikit-learn: pip install 'symbackprop[sklearn]'\"), error\n"
-        "else:\n"
-        "    raise AssertionError\n"
-        "assert not hasattr(symbackprop, 'Symbolic')\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
