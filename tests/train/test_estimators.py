@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from symbackprop import (
     Adam,
@@ -43,6 +45,13 @@ Y = X @ [1.0, -2.0, 0.5] + 0.3 + 0.1 * RNG.normal(size=60)
 T = np.linspace(0.0, 3.0, 30)[:, None]
 DECAY = 2.5 * np.exp(-1.3 * T[:, 0]) + 0.2 + 0.01 * np.sin(40 * T[:, 0])
 x, a, k, c = sp.symbols("x a k c", real=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """SciPy's L-BFGS on vectors of ten: BLAS threads that wait for each other took twice the time on a busy machine."""
+    with threadpool_limits(1):
+        yield
 
 
 @parametrize_with_checks([SymbolicRegressor(), SymbolicClassifier()])  # type: ignore[untyped-decorator, unused-ignore]
