@@ -12,10 +12,9 @@ Arguments that stay as they are:
     X_all          array of real numbers, shape (N, 2)
     Y_all          array of real numbers, shape (N, 1)
     order          array of integers, shape (epochs, samples): the order of each epoch
-Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules that
-    ask;
-epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch, steps
-    and epochs that have been done before.
+Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
+    epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
+    steps and epochs that have been done before.
 Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
     how many steps had a finite loss, after which it stops; then the first arguments as they
     have become.

@@ -11,10 +11,9 @@ Arguments, of each of which the loop starts from a copy:
     s_c_start      real number
 Arguments that stay as they are:
     measured       array of real numbers, shape (201, 1)
-Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules that
-    ask;
-epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch, steps
-    and epochs that have been done before.
+Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
+    epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
+    steps and epochs that have been done before.
 Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
     how many steps had a finite loss, after which it stops; then the first arguments as they
     have become.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.emit.files import writable
-from symbackprop.errors import ModelError
+from symbackprop.errors import Diverged, ModelError
 from symbackprop.train import Run
 from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.model_file import TrainingFile, load_training
@@ -63,14 +63,22 @@ def fit_command(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         figure_maker()
     file = load_training(arguments.model, arguments.data, arguments.lr, arguments.backend)
-    run = file.run(
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        seed=arguments.seed,
-        patience=arguments.patience,
-        resume=arguments.resume,
-        progress=False if arguments.quiet else None,
-    )
+    try:
+        run = file.run(
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            seed=arguments.seed,
+            patience=arguments.patience,
+            resume=arguments.resume,
+            progress=False if arguments.quiet else None,
+        )
+    except Diverged as error:
+        if not error.found:
+            raise
+        raise Diverged(
+            f'{error.found}; a smaller --lr, options = {{"clip_norm": 1}} in the file, or a stable form of'
+            " the loss may help"
+        ) from error
     if arguments.json:
         print(json.dumps(_summary(file, run) | {"params": {n: _plain(v) for n, v in run.params.items()}}))
     else:

@@ -75,9 +75,12 @@ class ModelError(SymbackpropError, ValueError):
 
 
 class Diverged(SymbackpropError, RuntimeError):  # noqa: N818 - named like what is wrong
-    """The loss of a training became infinite, or not a number; `run` is what was reached before that epoch."""
+    """The loss of a training became infinite, or not a number; `run` is what was reached before that epoch, and `found`
+    says where that was, without advice.
+    """
 
     run: Any = None
+    found: str = ""
 
 
 class JitError(SymbackpropError, RuntimeError):

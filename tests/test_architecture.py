@@ -121,6 +121,23 @@ def test_python_flint_is_imported_only_by_checks() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_scikit_learn_is_imported_when_an_estimator_is_asked_for_and_missed_by_name() -> None:
+    code = (
+        "import sys, symbackprop\n"
+        "assert 'sklearn' not in sys.modules\n"
+        "sys.modules['sklearn'] = None\n"
+        "try:\n"
+        "    symbackprop.SymbolicRegressor\n"
+        "except symbackprop.OptionError as error:\n"
+        "    assert str(error).endswith(\"needs scikit-learn: pip install 'symbackprop[sklearn]'\"), error\n"
+        "else:\n"
+        "    raise AssertionError\n"
+        "assert not hasattr(symbackprop, 'Symbolic')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 def test_all_that_is_exported_is_meant_to_be() -> None:
     public = {name for name in vars(symbackprop) if not name.startswith("_")}
     modules = {room_of(path) for path in FILES}

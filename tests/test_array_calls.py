@@ -292,3 +292,30 @@ def test_odd_names_are_names(backend: str) -> None:
     value, gradient = function.value_and_grad(**given)
     assert value == 5.0
     assert [np.diag(entries).tolist() for entries in gradient] == [[1.0, 1.0], [1.0, 2.0], [1.0, 2.0]]
+
+
+@backends
+def test_masked_entries_are_not_computed_with(backend: str) -> None:
+    """What stands behind a mask is no data; a mask that hides nothing is none."""
+    w, x = sp.symbols("w x")
+    k, n_ = sp.Symbol("k", integer=True), sp.Symbol("n_", integer=True, positive=True)
+    entries = sp.IndexedBase("entries", shape=(n_,))
+    places = sp.IndexedBase("places", shape=(n_,), integer=True)
+    numbers = np.array([1.0, 2.0, 4.0])
+    forms = [
+        (sb.compile_grad(w * x, [w], backend=backend), {"w": 1.0}, "x", numbers),
+        (sb.compile_grad(w * x, [w], batch=[x], reduce="sum", backend=backend), {"w": 1.0}, "x", numbers),
+        (sb.compile_grad(sp.Sum(entries[k] ** 2, (k, 0, n_ - 1)), [entries], backend=backend), {}, "entries", numbers),
+        (
+            sb.compile_grad(w * sp.Sum(places[k], (k, 0, n_ - 1)), [w], backend=backend),
+            {"w": 1.0},
+            "places",
+            np.array([0, 1, 2]),
+        ),
+    ]
+    for function, point, name, values in forms:
+        plain = np.ma.masked_array(values, mask=False)
+        found = function(**point, **{name: plain})
+        np.testing.assert_array_equal(found[0], function(**point, **{name: values})[0])
+        with pytest.raises(sb.CallError, match=f"'{name}' is a masked array, 1 of 3 entries"):
+            function(**point, **{name: np.ma.masked_array(values, [0, 1, 0])})

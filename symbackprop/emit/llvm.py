@@ -28,6 +28,7 @@ from symbackprop.lower.program import (
     Demand,
     Expr,
     Function,
+    Item,
     Literal,
     Measure,
     Receive,
@@ -244,8 +245,9 @@ class _Driver(Body):
 
     def _assign(self, target: Any, value: Expr) -> None:
         if isinstance(value, Apply) and value.op in llvm_lapack.SHAPED_LIKE:
-            assert isinstance(target, Ref)
-            llvm_lapack.into(self, value.op, value.operands, self.array(target.name))
+            out = self.whole(target)
+            assert out is not None
+            llvm_lapack.into(self, value.op, value.operands, out)
         else:
             super()._assign(target, value)
 
@@ -263,6 +265,8 @@ class _Driver(Body):
             elif isinstance(statement, Allocate):
                 self._make(statement, tuple(self.value(extent) for extent in statement.extents), only_shapes)
             elif isinstance(statement, Assign) and _is_made(statement):
+                if isinstance(statement.target, Item):
+                    continue  # one of a stack, which has its memory
                 assert isinstance(statement.target, Ref) and isinstance(statement.value, Apply)
                 like = self.whole(statement.value.operands[llvm_lapack.SHAPED_LIKE[statement.value.op]])
                 if like is None:

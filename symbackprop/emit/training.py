@@ -59,9 +59,9 @@ def _docstring(signature: Signature, header: Header, target: str, carried: int, 
         lines.append(f"    {name:<{width}}  array of integers, shape (epochs, samples): the order of each epoch")
     rate, every, *integers = parameters[-6:]
     lines += filled(
-        f"Numbers: {rate}, the learning rate; {every}, how many epochs there are in all, for schedules that ask;"
+        f"Numbers: {rate}, the learning rate; {every}, how many epochs there are in all, for schedules;"
+        f" {', '.join(integers)}: {_INTEGERS}."
     )
-    lines += filled(f"    {', '.join(integers)}: {_INTEGERS}.")
     lines += filled(
         "Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one: how many steps"
         " had a finite loss, after which it stops; then the first arguments as they have become."

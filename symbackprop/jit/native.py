@@ -21,6 +21,7 @@ from symbackprop.emit.llvm_blas import PREFIX
 from symbackprop.emit.maths import OWN
 from symbackprop.errors import JitError
 from symbackprop.jit import cache
+from symbackprop.jit.blocks import block_text
 from symbackprop.jit.entry import CONSTANTS, Nesting, entries
 from symbackprop.ops import Spelling
 
@@ -210,6 +211,7 @@ class Native:
         nestings: dict[str, Nesting],
         lengths: frozenset[int] = frozenset(),
         cached: bool = False,
+        in_blocks: bool = False,
     ) -> None:
         lines, straight = _length(assembly.text), LOOP not in assembly.text
         quick = lines < _QUICK and straight and not assembly.libraries
@@ -217,6 +219,8 @@ class Native:
         hasty = straight and " contract " not in assembly.text
         self._calls = max(_OFTEN, _LINES // lines)
         self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
+        if in_blocks:
+            self._text += f"\n{block_text(assembly)}\n"
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors
         self._load(hasty)

@@ -132,7 +132,14 @@ def _reads_alone(item: Expr, unknown: set[str], sums: set[str], written: dict[st
             return name not in sums and name not in written and name not in unknown
         case Item(array, place):
             return written.get(array, place) == place
-    return isinstance(item, Literal | Apply)
+        case Apply(op, _):
+            return op.elementwise
+    return isinstance(item, Literal)
+
+
+def calls_a_library(expr: Expr) -> bool:
+    """Whether a function of matrices is in it, which takes one matrix at a time: lanes have their entries apart."""
+    return any(isinstance(item, Apply) and not item.op.elementwise for item in _parts(expr))
 
 
 def _mentions(expr: Expr, name: str) -> bool:

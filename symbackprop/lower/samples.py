@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from symbackprop.lower.lanes import SUMMED
+from symbackprop.lower.lanes import SUMMED, calls_a_library
 from symbackprop.lower.places import Rows, accesses, is_shared, items_of, names_of, touched
 from symbackprop.lower.product_loops import Namer, Shapes, number_of, opened, product_of
 from symbackprop.lower.program import (
@@ -200,6 +200,8 @@ class _Turn:
             case For(_, extent, body):
                 inside = self.open or isinstance(extent, Literal)
                 return inside and self._is_shared((extent, statement.start)) and self.read(body)
+            case Assign(_, value) | Accumulate(_, value, _, _) if calls_a_library(value):
+                return False
             case Assign(target, value):
                 self._look(value)
                 if isinstance(target, Ref):

@@ -64,6 +64,7 @@ def cast(argument: Argument, value: Any, dtype: str) -> Any:
     """A number, or an array of the program's type. Raises CallError or ShapeMismatch that names the argument."""
     if type(value) is float and dtype == "float64" and argument.is_scalar and argument.dtype == "real":
         return value
+    value = unmasked(argument, value)
     if argument.dtype == "int":
         return _integers(argument, value)
     array = _array(argument, value, dtype)
@@ -82,6 +83,21 @@ def cast(argument: Argument, value: Any, dtype: str) -> Any:
     if array.ndim == 0:
         return float(array) if dtype == "float64" else array[()]
     return array
+
+
+def unmasked(argument: Argument, value: Any) -> Any:
+    """The entries of a masked array that masks none. Raises CallError for one that does: what stands behind the mask
+    would be computed with.
+    """
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
+    if np.ma.is_masked(value):
+        masked = int(np.sum(np.ma.getmaskarray(value)))
+        raise CallError(
+            f"{argument.name!r} is a masked array, {masked} of {value.size} entries of which are masked: leave these"
+            " out (value.compressed()), or fill them (value.filled(0))"
+        )
+    return np.ma.getdata(value)
 
 
 def _check_rank(argument: Argument, array: Any) -> None:

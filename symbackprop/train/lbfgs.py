@@ -13,11 +13,13 @@ from symbackprop.compiler import Request
 from symbackprop.errors import Diverged, OptionError
 from symbackprop.train.data import counted, look_over, named
 from symbackprop.train.evaluation import compiled_function
+from symbackprop.train.keywords import TellsOptions, tells_options
 from symbackprop.train.run import History, Run, State
+from symbackprop.train.trouble import not_finite
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(TellsOptions):
     """The limited-memory method of Byrd, Lu, Nocedal and Zhu (1995), as SciPy has it: `memory` corrections, and an end
     where no entry of the gradient is larger than `tolerance`. An epoch is an iteration; it takes no learning rate.
 
@@ -66,6 +68,7 @@ class FullBatch:
         """The emitted module of the loss and its gradient; the loop around it is SciPy's."""
         return self.function.source
 
+    @tells_options
     def fit(self, params: Mapping[Any, Any], data: Mapping[Any, Any], epochs: int = 100) -> Run:
         """At most so many iterations from these parameters; see `Training.fit`. `stopped` of the run is "tolerance"
         where the gradient is small enough, and "line search" where SciPy finds no lower loss.
@@ -73,19 +76,28 @@ class FullBatch:
         counted("epochs", epochs)
         own = named(params, (*self._trained, *self._frozen), "params")
         given = named(data, self._data, "data")
-        look_over(self.function.signature.arguments, {**own, **given}, self.function.dtype)
+        arguments = self.function.signature.arguments
+        cast = look_over(arguments, {**own, **given}, self.function.dtype).values
         start = {argument.name: own.pop(argument.name) for argument in self._trained}
 
         def evaluate(values: Mapping[str, Any]) -> Any:
             loss, gradient = self.function.value_and_grad(**values, **own, **given)
             return loss, dict(zip(start, gradient, strict=True))
 
-        run = _minimised(self.optimizer, start, epochs, evaluate)
+        first = evaluate(start)[0]
+        if not np.isfinite(first):
+            data = {a.name: value for a, value in zip(arguments, cast, strict=True) if a.name in given}
+            raise Diverged(f"the loss of the first parameters is {first}: {not_finite(data) or 'start elsewhere'}")
+        run = _minimised(self.optimizer, start, epochs, evaluate, self.function.dtype)
         return replace(run, params={**run.params, **own})
 
 
-def _minimised(rule: LBFGS, start: Mapping[str, Any], epochs: int, evaluate: Callable[[Mapping[str, Any]], Any]) -> Run:
-    """The run from these parameters; `evaluate` gives the loss and its gradient by name."""
+def _minimised(
+    rule: LBFGS, start: Mapping[str, Any], epochs: int, evaluate: Callable[[Mapping[str, Any]], Any], dtype: str
+) -> Run:
+    """The run from these parameters; `evaluate` gives the loss and its gradient by name. SciPy computes in float64, the
+    results have the type of the program.
+    """
     from scipy.optimize import minimize
 
     shapes = {name: np.shape(value) for name, value in start.items()}
@@ -117,16 +129,15 @@ def _minimised(rule: LBFGS, start: Mapping[str, Any], epochs: int, evaluate: Cal
     }
     stopped = ""
     try:
-        if not np.isfinite(objective(best)[0]):
-            raise Diverged("the loss of the first parameters is not a finite number: start elsewhere")
         if epochs:
             found = minimize(objective, best, jac=True, method="L-BFGS-B", callback=note, options=options)
             stopped = "" if len(history["loss"]) >= epochs else "tolerance" if found.success else "line search"
     except KeyboardInterrupt:
         stopped = "interrupted"
     done = len(history["loss"])
-    arrays = History({name: np.array(values) for name, values in history.items()})
-    params = {name: value if shapes[name] else float(value) for name, value in _named(best, shapes).items()}
+    seconds = np.array(history.pop("seconds"))
+    arrays = History({name: np.array(values, dtype) for name, values in history.items()}, seconds=seconds)
+    params = {name: np.asarray(value, dtype)[()] for name, value in _named(best, shapes).items()}
     return Run(params, arrays, replace(State({}), steps=done, epochs=done), stopped)
 
 

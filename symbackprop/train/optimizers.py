@@ -22,10 +22,11 @@ from typing import Any
 import sympy as sp
 
 from symbackprop.errors import OptionError
+from symbackprop.train.keywords import TellsOptions
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(TellsOptions):
     """Base of all rules; `lr` is the learning rate, which a schedule may change."""
 
     lr: float = 0.01

@@ -31,6 +31,14 @@ def first_wrong(graph: Graph, inputs: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
+def not_finite(data: Mapping[str, Any]) -> str:
+    """What to say of the first of these arrays that has an entry which is not finite; "" if there is none."""
+    for name, value in data.items():
+        if not _is_finite(value):
+            return f"{name} is {_shown(value)}; the data must be finite: leave such samples out"
+    return ""
+
+
 def _others(graph: Graph, index: int) -> dict[int, str]:
     return {other: name for other, name in graph.labels.items() if other != index}
 

@@ -114,6 +114,10 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         (["line.py", "--data", "none.npz"], "there is no file none.npz"),
         (["line.py", "--data", "cut.npz"], "cut.npz is no npz file"),
         (["line.py", "--data", "nan.csv"], "there y is nan in 1 of 2 entries; the data must be finite"),
+        (
+            ["wild.py", "--epochs", "2000"],
+            'inf in 4 of 4 entries; a smaller --lr, options = {"clip_norm": 1} in the file, or a stable',
+        ),
         (["line.py", "--save", "none/run.npz"], "there is no folder none"),
         (["line.py", "--plot", "none/run.png"], "there is no folder none"),
         (["symbols.py"], "with --data"),
@@ -136,6 +140,7 @@ def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], wo
     Path("twice.csv").write_text("X_1,X_1,y\n0,1,5\n")
     Path("latin.csv").write_bytes(b"X_1,X_2,y\n0,1,\xe9\n")
     Path("nan.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,nan\n")
+    Path("wild.py").write_text(MODEL.replace("lr=0.1", "lr=9.0"))
     Path("cut.npz").write_bytes(b"PK\x03\x04 and no more")
     Path("full.py").write_text(FULL)
     Path("misspelt.py").write_text(f"{MODEL}\nfit = {{'epoch': 3}}\n")

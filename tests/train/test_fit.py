@@ -20,6 +20,7 @@ from symbackprop import (
     CallError,
     Diverged,
     Momentum,
+    NameClash,
     OptionError,
     OutOfRange,
     Run,
@@ -237,6 +238,16 @@ TROUBLE: dict[str, Trouble] = {
         lambda t: t.fit(START, LINE, batch_size=13),
     ),
     "a batch of nothing": (OptionError, "batch_size=0", lambda t: t.fit(START, LINE, batch_size=0)),
+    "an option that it does not have": (
+        CallError,
+        r"fit\(\) has no option 'epoch'; it has epochs, batch_size, shuffle, seed, validation, patience",
+        lambda t: t.fit(START, LINE, epoch=3),  # type: ignore[call-arg]
+    ),
+    "masked data": (
+        CallError,
+        "'x' is a masked array, 1 of 12 entries",
+        lambda t: t.fit(START, {**LINE, "x": np.ma.masked_less(POINTS, -0.9)}),
+    ),
     "epochs below 0": (OptionError, "epochs=-1", lambda t: t.fit(START, LINE, epochs=-1)),
     "patience of 0": (OptionError, "patience=0", lambda t: t.fit(START, LINE, patience=0)),
     "validation misses data": (
@@ -289,6 +300,19 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, "w", [x])
     with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
         compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(
+        CallError, match=r"compile_training\(\) has no option 'lr'; it has optimizer, batch, reduce, back"
+    ):
+        compile_training((w * x) ** 2, [w], [x], lr=0.1)  # type: ignore[call-overload]
+    for options, where in (
+        ({"frozen": [b]}, "b is both in params and in frozen"),
+        ({"frozen": [x]}, "x is both in frozen and in data"),
+        ({"batch": n, "averages": {b: w}}, "b is both in params and in averages"),
+    ):
+        with pytest.raises(NameClash, match=where):
+            compile_training((w * x + b) ** 2, [w, b], [x], **options)
+    with pytest.raises(NameClash, match="w is twice in params"):
+        compile_training((w * x) ** 2, [(w, b), w], [x])
     with pytest.raises(OptionError, match="schedule='cosine': a function"):
         compile_training((w * x) ** 2, [w], [x], schedule="cosine")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="clip_norm=-1"):

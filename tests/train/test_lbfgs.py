@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 from scipy.optimize import minimize
 
-from symbackprop import LBFGS, Diverged, OptionError, compile_training
+from symbackprop import LBFGS, CallError, Diverged, OptionError, compile_training
 
 w, b, x, y = sp.symbols("w b x y")
 POINTS = np.linspace(-1.0, 2.0, 12)
@@ -54,3 +54,20 @@ def test_frozen_parameters_and_a_bad_start() -> None:
     assert run.params["w"] == pytest.approx(np.sum((LINE["y"] - 1.0) * POINTS) / np.sum(POINTS**2))
     with pytest.raises(Diverged, match="start elsewhere"):
         compile_training(sp.log(w * x), [w], [x], optimizer=LBFGS()).fit({"w": -1.0}, {"x": [1.0]})
+    hole = {"x": list(POINTS), "y": [*LINE["y"][:-1], float("nan")]}
+    with pytest.raises(Diverged, match="y is nan in 1 of 12 entries; the data must be finite"):
+        t.fit({"w": 0.0, "b": 1.0}, hole)
+    with pytest.raises(CallError, match=r"fit\(\) has no option 'batch_size'; it has epochs"):
+        t.fit({"w": 0.0, "b": 1.0}, LINE, batch_size=4)  # type: ignore[call-arg]
+    with pytest.raises(CallError, match=r"LBFGS\(\) has no option 'lr'; it has memory, tolerance"):
+        LBFGS(lr=0.1)  # type: ignore[call-arg]
+
+
+def test_results_have_the_type_of_the_program() -> None:
+    V = sp.MatrixSymbol("V", 1, 2)
+    loss = (sp.exp(w * x) + V[0, 0] + V[0, 1] ** 2 - y) ** 2
+    t = compile_training(loss, [w, V], [x, y], optimizer=LBFGS(), dtype="float32")
+    run = t.fit({"w": 0.0, "V": np.zeros((1, 2))}, LINE, epochs=20)
+    results = [*run.params.values(), run.history.loss, run.history.grad_norm]
+    assert {np.asarray(value).dtype for value in results} == {np.dtype("float32")}
+    assert run.params["w"] == pytest.approx(0.5, abs=1e-2)

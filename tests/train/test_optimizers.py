@@ -28,7 +28,7 @@ from symbackprop import (
     step,
     warmup,
 )
-from symbackprop.errors import OptionError
+from symbackprop.errors import CallError, OptionError
 
 torch = pytest.importorskip("torch")
 EPOCHS, BATCH = 34, 8  # 102 steps of 8, 8 and 4 samples
@@ -167,6 +167,9 @@ def test_wrong_rules_are_told(network: Any) -> None:
 
     with pytest.raises(OptionError, match=r"Short\.update returns 1 values: .* each of its states \(m\)"):
         ours(network, optimizer=Short())
+    for rule, known in ((Adam, "lr, beta1, beta2, epsilon"), (Short, "lr")):
+        with pytest.raises(CallError, match=rf"{rule.__name__}\(\) has no option 'momentum'; it has {known}$"):
+            rule(lr=0.1, momentum=0.9)
     with pytest.raises(OptionError, match="lr=-1"):
         SGD(lr=-1)
     with pytest.raises(OptionError, match="an Optimizer is due"):
