@@ -49,9 +49,9 @@ def _pair(r: Rewriter, a: int, b: int) -> Value | None:
     saturates = r.nodes[second.operands[0]] if second.op is _POW else second
     if first.op is _POWER_EXP and saturates.op in (_LOGISTIC, _OCCUPATION):
         # x**n*exp(u)*logistic(-u)**m: the exponential belongs to what it cancels with.
-        base, power, exponent = (f.wrap(operand) for operand in first.operands)
+        base, order, exponent = (f.wrap(operand) for operand in first.operands)
         found = _pair(r, f.exp(exponent).index, b)
-        return None if found is None else f.pow(base, power) * found
+        return None if found is None else f.pow(base, order) * found
     if first.op is _EXP and second.op is _POW and is_scalar(r, a, b):
         power = r.number(second.operands[1])
         if power is None or abs(power) >= _SHORT_POWER:
