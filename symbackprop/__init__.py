@@ -61,7 +61,7 @@ from symbackprop.frontend.layers import (
 from symbackprop.frontend.reductions import RowLogSumExp, Total
 from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
-from symbackprop.show import Explanation
+from symbackprop.show import Explanation, Trace
 from symbackprop.train import (
     LBFGS,
     SGD,
@@ -131,6 +131,7 @@ __all__ = [
     "SymbackpropError",
     "SymbackpropWarning",
     "Total",
+    "Trace",
     "Training",
     "UnboundSymbol",
     "UnsupportedExpression",

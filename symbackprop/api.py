@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict, Unpack, cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
-from symbackprop.show import Explanation, Subject
+from symbackprop.show import Explanation, Subject, traced
 
 
 class CompileOptions(TypedDict, total=False):
@@ -82,7 +83,7 @@ def _compile(request: Request) -> CompiledFunction:
         respell,
         direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
         Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
-        Subject(compiled.given, compiled.wrt, options.kinks, request.name or ""),
+        Subject(compiled.given, compiled.wrt, options.kinks, request.name or "", partial(traced, request)),
     )
 
 

@@ -17,22 +17,26 @@ from symbackprop.compiler import Compiled, Request, compile_request
 from symbackprop.errors import ModelError, OptionError
 from symbackprop.ir import Graph, to_text
 from symbackprop.ops.extents import dimensions, measured
-from symbackprop.show import Subject
+from symbackprop.show import Explanation, Subject, Trace, Traces, traced
 from symbackprop.statistics import NOMINAL, work
 
+WHAT = ("source", "graph", "stages", "stats", "explanation", "trace")
 FORMATS = ("text", "mermaid", "dot", "svg")
 _LANGUAGES = {"source": "python", "graph": "llvm", "stages": "llvm"}
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.py:NAME")
-    parser.add_argument("--what", choices=("source", "graph", "stages", "stats", "explanation"), default="source")
+    parser.add_argument("--what", choices=WHAT, default="source")
     parser.add_argument(
         "--as",
         dest="format",
         choices=FORMATS,
         default="text",
         help="of --what graph: the nodes of the program, or a picture of the model as it was given; default: text",
+    )
+    parser.add_argument(
+        "--line", metavar="LINE", help="of --what trace: one line of the module, by its number or a part of its text"
     )
     parser.add_argument("--at", action="store_true", help="a picture with the numbers at the model file's AT")
 
@@ -43,6 +47,8 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
         raise OptionError(f"--as {arguments.format} goes with --what graph")
     if arguments.at and arguments.format == "text":
         raise OptionError("--at goes with a picture: --what graph --as mermaid, dot or svg")
+    if arguments.line is not None and arguments.what != "trace":
+        raise OptionError("--line goes with --what trace")
     if at is None and (arguments.at or arguments.what == "explanation"):
         raise ModelError('the numbers of a point are those of AT = {"w": 0.5, ...}, which the model file lacks')
     stages: list[dict[str, Any]] = []
@@ -56,7 +62,7 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     compiled = compile_request(request, observe if arguments.what == "stages" else None)
     shown = _shown(arguments, request, compiled, stages, at)
     if arguments.json:
-        print(json.dumps({arguments.what: str(shown) if arguments.what == "explanation" else shown}))
+        print(json.dumps({arguments.what: _plain(shown)}))
         return 0
     if arguments.what == "stages":
         text = "\n".join(_stage_text(stage) for stage in stages)
@@ -65,6 +71,13 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     language = _LANGUAGES.get(arguments.what, "") if arguments.format == "text" else ""
     print(coloured(text.rstrip("\n"), language))
     return 0
+
+
+def _plain(shown: Any) -> Any:
+    """What is shown, for JSON."""
+    if isinstance(shown, Traces):
+        return [trace.as_dict() for trace in shown]
+    return shown.as_dict() if isinstance(shown, Trace) else str(shown) if isinstance(shown, Explanation) else shown
 
 
 def _shown(
@@ -76,6 +89,10 @@ def _shown(
 ) -> Any:
     if arguments.what == "source":
         return compiled.source
+    if arguments.what == "trace":
+        traces = traced(request, compiled.source)
+        line = arguments.line
+        return traces if line is None else traces.find(int(line) if line.isdecimal() else line)
     if arguments.what == "stages":
         return stages
     if arguments.what == "stats":

@@ -106,11 +106,11 @@ def collection_paused() -> Iterator[None]:
 
 
 @collection_paused()
-def compile_request(request: Request, observe: Observer | None = None) -> Compiled:
-    """Everything from the user's expression to the text of a module."""
+def compile_request(request: Request, observe: Observer | None = None, recording: bool = False) -> Compiled:
+    """Everything from the user's expression to the text of a module; `recording` keeps where every node came from."""
     observe = observe or (lambda step, graph: None)
     options = request.options
-    model, graph, formulas = understood(request, observe)
+    model, graph, formulas = understood(request, observe, recording)
     signature = agree(model, request.mode, graph)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
@@ -136,10 +136,10 @@ def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts:
     )
 
 
-def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
+def understood(request: Request, observe: Observer, recording: bool = False) -> tuple[Model, Graph, tuple[str, ...]]:
     """The model, its values as they are differentiated, and its formulas."""
     let, body = split_cse(request.expr)
-    model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
+    model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes, recording)
     _check(model, request)
     observe("frontend", model.graph)
     graph = _everywhere("simplify", simplify, model.graph)

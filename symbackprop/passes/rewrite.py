@@ -7,7 +7,7 @@ reaches what a bottom-up fixpoint would.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from typing import Any
@@ -67,9 +67,18 @@ class Rewriter(GraphBuilder):
         self._written = tuple(rules), tuple(spared)
         self._awaited = {REGISTRY[name] for rule in chain(*self._written) for name in rule.needs}
         self._spares = False
+        self.applied: dict[int, list[str]] = {}
+        """The rules that made nodes, where that is recorded."""
         self._set_tables()
         self._structural_rules = _by_op(rule for rule in self._written[0] if not REGISTRY[rule.op].elementwise)
         self._fold = fold
+
+    def record(self) -> None:
+        """From now on remember which rules made which nodes, in `applied`."""
+        everything, spared = self._written
+        self._written = tuple(map(_recorded, everything)), tuple(map(_recorded, spared))
+        self._set_tables()
+        self._structural_rules = _by_op(rule for rule in self._written[0] if not REGISTRY[rule.op].elementwise)
 
     def _set_tables(self) -> None:
         """The rules that may apply, now that the rows still awaited are in no node."""
@@ -225,6 +234,19 @@ class Rewriter(GraphBuilder):
         return self.nodes[index].operands
 
 
+def _recorded(rule: Rule) -> Rule:
+    """The rule, which says of what it makes anew that it made it."""
+
+    def apply(r: Rewriter, *operands: Any) -> int | None:
+        before = len(r.nodes)
+        made = rule.apply(r, *operands)
+        if made is not None and made >= before:
+            r.applied.setdefault(made, []).append(f"rule {rule.name}")
+        return made
+
+    return replace(rule, apply=apply)
+
+
 def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Callable[..., int | None]]]:
     table: dict[Op, list[Callable[..., int | None]]] = {}
     for rule in rules:
@@ -236,6 +258,8 @@ def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) ->
     """Every node that reaches an output, added anew through the rewriter; labels go along."""
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
+    if graph.origins:
+        rewriter.record()
     add, copy, broadcast, nodes = rewriter.add, rewriter.copy, rewriter.broadcast, rewriter.nodes
     for index, node in enumerate(graph.nodes):
         if needed[index]:
@@ -247,4 +271,5 @@ def sweep(graph: Graph, rewriter: Rewriter, spared: list[bool] | None = None) ->
             # A rule may leave a scalar where the same number stands everywhere.
             new[index] = made if nodes[made].type.shape == node.type.shape else broadcast(made, node.type.shape)
     rewriter.carry_names(graph, new, needed)
+    rewriter.complete_origins(rules=rewriter.applied)
     return rewriter.graph([new[output] for output in graph.outputs])

@@ -226,6 +226,26 @@ class CompiledFunction:
 
         return self._shown().picture(bind)
 
+    def trace(self, line: int | str | None = None) -> Any:
+        """Where a line of `source` comes from: the SymPy sub-expressions behind it, and the rules that made it of them.
+
+        `line` is its number, its text, the name that it assigns to, or a part of it that no other line has; without
+        one it is all lines, as a sequence. A line has ``parts``, one an operation, each with ``expressions`` and
+        ``rules``; ``str(...)`` tells them, and a notebook shows the table. The model is compiled once more for it, when
+        it is first asked for. Raises OptionError for a line that is not there, CallError where the model is gone (after
+        pickling).
+
+        >>> import sympy as sp
+        >>> from symbackprop import compile_grad
+        >>> x, y = sp.symbols("x y")
+        >>> g = compile_grad(sp.log(1 + sp.exp(x))*y, x, backend="numpy")
+        >>> expressions, rules = g.trace("x_bar").parts[0]
+        >>> expressions, rules[-1]
+        ((log(exp(x) + 1),), 'reverse: its adjoint times the partial of softplus')
+        """
+        traces = self._shown().traces(self.source)
+        return traces if line is None else traces.find(line)
+
     def _repr_html_(self) -> str:
         picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()
         return f"<p><code>{html.escape(comment(repr(self)))}</code></p>{picture}"

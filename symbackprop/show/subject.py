@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,13 +11,24 @@ from symbackprop.ir import Graph
 from symbackprop.show.derivation import Derivation
 from symbackprop.show.explanation import Explanation
 from symbackprop.show.picture import Binding, Picture
+from symbackprop.show.trace import Traces
 
 
 class Subject:
     """A graph as the front end made it, and what it is differentiated in. Nothing is done before something is shown."""
 
-    def __init__(self, graph: Graph, wrt: Sequence[Variable], kinks: str, name: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        wrt: Sequence[Variable],
+        kinks: str,
+        name: str,
+        trace: Callable[[str], Traces] | None = None,
+    ) -> None:
+        """`trace` finds where the lines of the emitted module come from."""
         self._given = (graph, wrt, kinks, name)
+        self._trace = trace
+        self._traces: Traces | None = None
 
     @cached_property
     def derivation(self) -> Derivation:
@@ -26,6 +37,13 @@ class Subject:
     def explanation(self, inputs: Mapping[str, Any], compiled: Mapping[str, Any] | None = None) -> Explanation:
         """The tables at a point; `compiled` are results of the compiled program by what they are, to stand beside."""
         return Explanation(self.derivation, inputs, compiled)
+
+    def traces(self, source: str) -> Traces:
+        """The lines of the emitted module, and where they come from; found when it is first asked for."""
+        if self._traces is None:
+            assert self._trace is not None
+            self._traces = self._trace(source)
+        return self._traces
 
     def picture(self, bind: Binding) -> Picture:
         """The graph, ready to be drawn; `bind` makes inputs of a point."""
