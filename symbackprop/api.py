@@ -18,7 +18,7 @@ from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
-from symbackprop.show import Explanation, Subject, traced
+from symbackprop.show import Batch, Explanation, Subject, traced
 
 
 class CompileOptions(TypedDict, total=False):
@@ -83,7 +83,14 @@ def _compile(request: Request) -> CompiledFunction:
         respell,
         direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
         Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
-        Subject(compiled.given, compiled.wrt, options.kinks, request.name or "", partial(traced, request)),
+        Subject(
+            compiled.given,
+            compiled.wrt,
+            options.kinks,
+            request.name or "",
+            partial(traced, request),
+            Batch.in_(compiled.signature, options.reduce),
+        ),
     )
 
 

@@ -17,7 +17,8 @@ from symbackprop.compiler import Compiled, Request, compile_request
 from symbackprop.errors import ModelError, OptionError
 from symbackprop.ir import Graph, to_text
 from symbackprop.ops.extents import dimensions, measured
-from symbackprop.show import Explanation, Subject, Trace, Traces, traced
+from symbackprop.runtime.point import points
+from symbackprop.show import Batch, Explanation, Subject, Trace, Traces, traced
 from symbackprop.statistics import NOMINAL, work
 
 WHAT = ("source", "graph", "stages", "stats", "explanation", "trace")
@@ -99,12 +100,21 @@ def _shown(
         return {**compiled.stats, "by_operation": _by_operation(compiled)}
     if arguments.format == "text" and arguments.what == "graph":
         return to_text(compiled.graph)
-    subject = Subject(compiled.given, compiled.wrt, request.options.kinks, request.name or "")
+    batch = Batch.in_(compiled.signature, request.options.reduce)
+    subject = Subject(compiled.given, compiled.wrt, request.options.kinks, request.name or "", batch=batch)
+    inputs, count = _points(compiled, request.options.dtype, at) if at is not None else ([], None)
     if arguments.what == "explanation":
-        return subject.explanation(at or {})
-    picture = subject.picture(lambda point: point)
+        return subject.explanation(inputs, None, count)
+    picture = subject.picture(lambda point: inputs[0])
     spelled = {"mermaid": picture.mermaid, "dot": picture.dot, "svg": picture.svg}[arguments.format]
     return spelled(at if arguments.at else None)
+
+
+def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
+    """The file's point by the inputs of the graph, of a batch sample by sample."""
+    arguments = compiled.signature.primal_arguments
+    named = {name for argument in arguments for name in (argument.name, *argument.members)}
+    return points(arguments, set(at) - named, dtype, (), at)
 
 
 # Stages.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from symbackprop.runtime.direct import Direct
 from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, check_samples
 from symbackprop.runtime.elementwise import Elementwise
 from symbackprop.runtime.objective import flat_objective
+from symbackprop.runtime.point import points
 from symbackprop.runtime.runner import Runner
 
 _DRAWN = 20_000
@@ -206,23 +206,25 @@ class CompiledFunction:
     def explain(self, /, *args: Any, **named: Any) -> Any:
         """How the value and its gradient come about at a point, as tables; see `symbackprop.explain`.
 
-        Of a batch it is one sample that is explained. Raises CallError where the model is gone (after pickling).
+        Of a batch the first sample is explained, with a table of the first samples side by side; one sample alone, its
+        inputs without the axis of samples, may be given, too. Raises CallError where the model is gone (after
+        pickling).
         """
-        inputs = self._inputs(args, named)
-        if self.signature.mode != "grad" or self._batched:
-            return self._shown().explanation(inputs)
-        value, leaves = self.leaves(dict(named), args)
-        compiled = {"compiled value": value}
-        for what, leaf in zip(self.wrt, leaves, strict=True):
-            compiled[f"compiled, in {what}"] = leaf
-        return self._shown().explanation(inputs, compiled)
+        inputs, count = self._points(args, named)
+        compiled = {}
+        if self.signature.mode == "grad" and (count is not None or not self._batched):
+            value, leaves = self.leaves(dict(named), args)
+            compiled["compiled value"] = value
+            for what, leaf in zip(self.wrt, leaves, strict=True):
+                compiled[f"compiled, in {what}"] = leaf
+        return self._shown().explanation(inputs, compiled, count)
 
     @property
     def graph(self) -> Any:
         """The graph of the expression as it was given: ``.mermaid()``, ``.dot()``, ``.svg()``, also ``at=`` a point."""
 
         def bind(at: Mapping[Any, Any]) -> dict[str, Any]:
-            return self._inputs((), {str(getattr(key, "name", key)): value for key, value in at.items()})
+            return self._points((), {str(getattr(key, "name", key)): value for key, value in at.items()})[0][0]
 
         return self._shown().picture(bind)
 
@@ -253,17 +255,8 @@ class CompiledFunction:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
-    def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
-        """A point, of one sample, by the inputs of the model's graph."""
-        arguments = tuple(replace(argument, batched=False) for argument in self.signature.primal_arguments)
-        inputs: dict[str, Any] = {name: named[name] for name in self._told & set(named)}
-        values = bind(arguments, args, {name: value for name, value in named.items() if name not in inputs})
-        for argument, value in zip(arguments, values, strict=True):
-            number = cast(argument, value, self.dtype)
-            if argument.is_scalar and np.ndim(number):
-                raise ShapeMismatch(f"{argument.name!r} must be a number here, got shape {np.shape(number)}")
-            inputs.update(zip(argument.members, number if argument.packed else [number], strict=True))
-        return inputs
+    def _points(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
+        return points(self.signature.primal_arguments, self._told, self.dtype, args, named)
 
     def _shown(self) -> Any:
         if self._subject is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from symbackprop.frontend import Variable
 from symbackprop.ir import Graph
+from symbackprop.show.batch import Batch
 from symbackprop.show.derivation import Derivation
 from symbackprop.show.explanation import Explanation
 from symbackprop.show.picture import Binding, Picture
@@ -24,9 +25,11 @@ class Subject:
         kinks: str,
         name: str,
         trace: Callable[[str], Traces] | None = None,
+        batch: Batch | None = None,
     ) -> None:
-        """`trace` finds where the lines of the emitted module come from."""
+        """`trace` finds where the lines of the emitted module come from; `batch` says what carries samples."""
         self._given = (graph, wrt, kinks, name)
+        self._batch = batch
         self._trace = trace
         self._traces: Traces | None = None
 
@@ -34,9 +37,17 @@ class Subject:
     def derivation(self) -> Derivation:
         return Derivation(*self._given)
 
-    def explanation(self, inputs: Mapping[str, Any], compiled: Mapping[str, Any] | None = None) -> Explanation:
-        """The tables at a point; `compiled` are results of the compiled program by what they are, to stand beside."""
-        return Explanation(self.derivation, inputs, compiled)
+    def explanation(
+        self,
+        inputs: Sequence[Mapping[str, Any]],
+        compiled: Mapping[str, Any] | None = None,
+        samples: int | None = None,
+    ) -> Explanation:
+        """The tables at a point, which is the first of `inputs`; of a batch of so many `samples` these are the first of
+        them. `compiled` are results of the compiled program by what they are, to stand beside.
+        """
+        batch = self._batch.of(inputs, samples) if self._batch is not None and samples is not None else None
+        return Explanation(self.derivation, inputs[0], compiled, batch)
 
     def traces(self, source: str) -> Traces:
         """The lines of the emitted module, and where they come from; found when it is first asked for."""
@@ -47,4 +58,4 @@ class Subject:
 
     def picture(self, bind: Binding) -> Picture:
         """The graph, ready to be drawn; `bind` makes inputs of a point."""
-        return Picture(self.derivation, bind)
+        return Picture(self.derivation, bind, self._batch)
