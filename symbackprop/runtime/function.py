@@ -248,6 +248,27 @@ class CompiledFunction:
         traces = self._shown().traces(self.source)
         return traces if line is None else traces.find(line)
 
+    def measure(self, /, *args: Any, **named: Any) -> Any:
+        """What a call takes at a point: seconds of the value and of value and derivative, beside those that the counts
+        of operations and bytes let one expect, and what limits it. It takes half a second, and depends on the machine
+        and its load, which it tells. The arguments are cast beforehand, and handed over by position.
+
+        Raises CallError where the model is gone (after pickling).
+        """
+        shown = self._shown()
+        values, lengths = self._values(self.signature.arguments, args, named)
+        primal = values[: len(self.signature.primal_arguments)]
+        arrays = [v for a, v in zip(self.signature.arguments, values, strict=True) if a.is_scalar]
+        alone = self.signature.mode == "function"
+
+        def value() -> Any:
+            return self.value(*primal)
+
+        def both() -> Any:
+            return self.value_and_grad(*values)
+
+        return shown.measurement(self.route, value, value if alone else both, lengths, np.broadcast(*arrays).size)
+
     def _repr_html_(self) -> str:
         picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()
         return f"<p><code>{html.escape(comment(repr(self)))}</code></p>{picture}"

@@ -2,9 +2,10 @@
 
 from symbackprop.show.batch import Batch
 from symbackprop.show.explanation import Explanation
+from symbackprop.show.measure import Measurement
 from symbackprop.show.picture import Picture
 from symbackprop.show.provenance import traced
 from symbackprop.show.subject import Subject
 from symbackprop.show.trace import Trace, Traces
 
-__all__ = ["Batch", "Explanation", "Picture", "Subject", "Trace", "Traces", "traced"]
+__all__ = ["Batch", "Explanation", "Measurement", "Picture", "Subject", "Trace", "Traces", "traced"]

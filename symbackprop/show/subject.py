@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from symbackprop.compiler import Request
 from symbackprop.frontend import Variable
 from symbackprop.ir import Graph
 from symbackprop.show.batch import Batch
 from symbackprop.show.derivation import Derivation
 from symbackprop.show.explanation import Explanation
+from symbackprop.show.measure import Measurement, measurement
 from symbackprop.show.picture import Binding, Picture
+from symbackprop.show.provenance import traced
 from symbackprop.show.trace import Traces
 
 
@@ -24,13 +27,13 @@ class Subject:
         wrt: Sequence[Variable],
         kinks: str,
         name: str,
-        trace: Callable[[str], Traces] | None = None,
+        request: Request | None = None,
         batch: Batch | None = None,
     ) -> None:
-        """`trace` finds where the lines of the emitted module come from; `batch` says what carries samples."""
+        """`request` is what was compiled, for what needs it compiled again; `batch` says what carries samples."""
         self._given = (graph, wrt, kinks, name)
         self._batch = batch
-        self._trace = trace
+        self._request = request
         self._traces: Traces | None = None
 
     @cached_property
@@ -52,9 +55,14 @@ class Subject:
     def traces(self, source: str) -> Traces:
         """The lines of the emitted module, and where they come from; found when it is first asked for."""
         if self._traces is None:
-            assert self._trace is not None
-            self._traces = self._trace(source)
+            assert self._request is not None
+            self._traces = traced(self._request, source)
         return self._traces
+
+    def measurement(self, *how: Any) -> Measurement:
+        """Two calls at a point timed; see `show.measure`."""
+        assert self._request is not None
+        return measurement(self._request, *how)
 
     def picture(self, bind: Binding) -> Picture:
         """The graph, ready to be drawn; `bind` makes inputs of a point."""
