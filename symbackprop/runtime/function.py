@@ -104,10 +104,12 @@ class CompiledFunction:
             if self.wrt and self.signature.mode != "jvp"
             else "".join(f" {w}" for w in self.wrt[:1])
         )
-        return (
+        text = (
             f"<{self.signature.mode}{title}{what}: call with ({', '.join(self.args)}),"
             f" backend {self.backend}, {self.dtype}, {self.stats['ratio']:.2f}x the operations of the value>"
         )
+        # A name may hold what ends a line or turns it around.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         direct = self._runner.direct

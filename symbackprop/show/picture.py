@@ -25,10 +25,17 @@ class Picture:
     drawn, and what is made of all of them; at a point it is the first.
     """
 
-    def __init__(self, derivation: Derivation, bind: Binding, batch: Batch | None = None) -> None:
-        self._derivation, self._bind, self._batch = derivation, bind, batch
+    def __init__(
+        self, derivation: Derivation, bind: Binding, batch: Batch | None = None, at: Mapping[Any, Any] | None = None
+    ) -> None:
+        self._derivation, self._bind, self._batch, self._at = derivation, bind, batch, at
+
+    def at(self, point: Mapping[Any, Any]) -> Picture:
+        """The picture with the numbers of a point, for a notebook to show."""
+        return Picture(self._derivation, self._bind, self._batch, point)
 
     def _drawing(self, at: Mapping[Any, Any] | None, limit: int | None) -> Drawing:
+        at = self._at if at is None else at
         point = None if at is None else self._derivation.at(self._bind(at))
         return drawing(self._derivation, point, limit, self._batch)
 

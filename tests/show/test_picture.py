@@ -131,7 +131,7 @@ def test_hostile_names_stay_text(hostile: str, layout: str) -> None:
     assert shown in titles
     tags = {element.tag.removeprefix(SVG) for element in ET.fromstring(text).iter()}
     assert tags == {"svg", "style", "defs", "marker", "path", "rect", "g", "text"}
-    for drawn in (graph.mermaid(), graph.dot(), text):
+    for drawn in (graph.mermaid(), graph.dot(), text, repr(compile_grad(symbol * y))):
         assert "\u202e" not in drawn and "two\nlines" not in drawn
     for line in re.sub("</?font( color='#b3261e')?>", "", graph.mermaid()).splitlines():
         assert re.fullmatch(
