@@ -65,7 +65,7 @@ def _row(cells: list[str]) -> str:
 
 def as_html(table: Table) -> str:
     def cell(c: Cell) -> str:
-        return f"<td>{f'<code>{for_xml(c.text)}</code>' if c.code else for_xml(c.text)}</td>"
+        return f"<td>{f'<code>{for_xml(c.text)}</code>' if c.code and c.text else for_xml(c.text)}</td>"
 
     head = "".join(f"<th>{for_xml(word)}</th>" for word in table.header)
     body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table.rows[:_LONGEST])
