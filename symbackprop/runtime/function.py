@@ -243,7 +243,7 @@ class CompiledFunction:
         >>> from symbackprop import compile_grad
         >>> x, y = sp.symbols("x y")
         >>> g = compile_grad(sp.log(1 + sp.exp(x))*y, x, backend="numpy")
-        >>> expressions, rules = g.trace("x_bar").parts[0]
+        >>> expressions, rules = g.trace("x_bar").parts[1]
         >>> expressions, rules[-1]
         ((log(exp(x) + 1),), 'reverse: its adjoint times the partial of softplus')
         """

@@ -21,7 +21,7 @@ from symbackprop.lower.schedule import places_of
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.control import SCAN
 from symbackprop.ops.leaves import CONST, INPUT, LENGTH
-from symbackprop.show.trace import Part, Trace, Traces
+from symbackprop.show.trace import RESULT, Part, Trace, Traces
 
 Key = tuple[str, tuple[str, ...]]
 """What a statement assigns to: a name, and the place of an entry that is written alone."""
@@ -209,20 +209,19 @@ class _Names:
             position += leaf.count
             if len(nodes) == 1:
                 self._alias((name, ()), nodes[0], leaf)
-            for place, node in zip(places_of(leaf), nodes, strict=False):
+            for place, node in zip(places_of(leaf), nodes, strict=False) if leaf.shape else ():
                 self._alias(_key(Item(name, place)), node, leaf)
 
     def _alias(self, key: Key, node: int, leaf: Leaf) -> None:
-        """A result that is known by another name, or not computed at all."""
-        if key in self.nodes:
-            return
+        """A result, which may be known by another name, or not computed at all."""
         s = self.scheduler
         inputs = s.graph.inputs()
         origins = [s.graph.origins.get(inputs[member]) for member in leaf.members if member in inputs]
         of = tuple(expr for origin in origins if origin is not None for expr in origin.of)
         what = ", ".join(leaf.members[:4]) or leaf.what
-        self.nodes[key] = (s, node)
-        self.leading[key] = Part(of, (f"the result for {what}, which is known already",))
+        known = "" if key in self.nodes else ", which is known already"
+        self.nodes.setdefault(key, (s, node))
+        self.leading[key] = Part(of, (f"{RESULT} {what}{known}",))
 
     def is_argument(self, statement: ast.stmt, key: Key) -> bool:
         """Whether a statement casts an argument."""
@@ -235,8 +234,12 @@ class _Names:
         key = key if key in self.nodes else (key[0], ())
         if key not in self.nodes:
             return ()
-        lead = [self.leading[key]] if key in self.leading else []
-        return tuple(dict.fromkeys([*lead, *self._parts(*self.nodes[key])]))
+        parts = list(dict.fromkeys(self._parts(*self.nodes[key])))
+        lead = self.leading.get(key)
+        # A sum over the uses of an input says itself what it is.
+        if lead is not None and (not parts or parts[0].expressions != lead.expressions):
+            parts.insert(0, lead)
+        return tuple(parts)
 
     def parts_of_call(self, statement: ast.Expr) -> tuple[Part, ...]:
         """Of a call that fills an array: that is its last argument."""

@@ -14,6 +14,8 @@ _LARGEST = 150
 _WIDEST = 70
 _ROWS = 12
 """So many parts of a line are told."""
+RESULT = "the result for"
+"""How the rule begins that says what a line is, before what it is made of."""
 
 
 class Part(NamedTuple):
@@ -116,10 +118,12 @@ class Traces(Sequence[Trace]):
         rows = []
         for trace in self._lines:
             if trace.parts:
-                first = trace.parts[0]
-                others = f" (and {len(trace.parts) - 1} more)" if len(trace.parts) > 1 else ""
-                by = ("; ".join(first.rules) or "as it was written") + others
-                rows.append((Cell(str(trace.line)), formula(trace.text.strip()), formula(_all(first)), Cell(by)))
+                parts = trace.parts
+                first = parts[:2] if parts[0].rules[:1] and parts[0].rules[0].startswith(RESULT) else parts[:1]
+                others = f" (and {len(parts) - len(first)} more)" if len(parts) > len(first) else ""
+                by = "; ".join("; ".join(part.rules) or "as it was written" for part in first) + others
+                of = "; ".join(shown(expr) for part in first for expr in part.expressions)
+                rows.append((Cell(str(trace.line)), formula(trace.text.strip()), formula(of), Cell(by)))
         return Table(f"Where the lines of {self._main} come from", ("line", "text", "from", "by"), rows)
 
     def __str__(self) -> str:
@@ -134,10 +138,6 @@ class Traces(Sequence[Trace]):
         return as_html(self.table)
 
     _repr_markdown_, _repr_html_ = markdown, html
-
-
-def _all(part: Part) -> str:
-    return "; ".join(map(shown, part.expressions))
 
 
 def shown(expr: Any) -> str:
