@@ -68,6 +68,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
 
 def compiled_function(request: Request) -> CompiledFunction:
     """What a request compiles to, for the `compile_*` functions and the command line."""
+    request = request.settled()
     compiled, options = compile_request(request), request.options
 
     def respell(target: str) -> CompiledFunction:
@@ -81,16 +82,9 @@ def compiled_function(request: Request) -> CompiledFunction:
         compiled.stats,
         request.name or "",
         respell,
-        direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
+        direct_route(compiled.program, compiled.signature, options),
         Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
-        Subject(
-            compiled.given,
-            compiled.wrt,
-            options.kinks,
-            request.name or "",
-            request,
-            Batch.in_(compiled.signature, options.reduce),
-        ),
+        Subject(request, Batch.in_(compiled.signature, options.reduce)),
     )
 
 

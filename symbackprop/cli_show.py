@@ -109,7 +109,7 @@ def _shown(
     if arguments.format == "text" and arguments.what == "graph":
         return to_text(compiled.graph)
     batch = Batch.in_(compiled.signature, request.options.reduce)
-    subject = Subject(compiled.given, compiled.wrt, request.options.kinks, request.name or "", batch=batch)
+    subject = Subject(request, batch)
     inputs, count = _points(compiled, request.options.dtype, at) if at is not None else ([], None)
     if arguments.what == "explanation":
         return subject.explanation(inputs, None, count)

@@ -14,7 +14,7 @@ from symbackprop.ad.batching import lift
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
 from symbackprop.emit import Header, emit
 from symbackprop.errors import OptionError, ShapeMismatch
-from symbackprop.frontend import Model, Variable, read_model, split_cse
+from symbackprop.frontend import Model, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature
@@ -66,31 +66,45 @@ class Request:
     regenerate: str = ""
     shapes: Any = None
 
+    def settled(self) -> Request:
+        """The same, whatever the caller does to its lists and matrices afterwards: it may be compiled again."""
+        given = {name: _copied(getattr(self, name)) for name in ("expr", "wrt", "args", "batch", "shapes")}
+        return replace(self, **given)
 
-@dataclass(frozen=True)
+
+def _copied(given: Any) -> Any:
+    """Lists, tuples and dicts of what does not change, and matrices that would, once more."""
+    if type(given) in (list, tuple):
+        return type(given)(map(_copied, given))
+    if type(given) is dict:
+        return {key: _copied(value) for key, value in given.items()}
+    return given.copy() if hasattr(given, "copyin_matrix") else given
+
+
+@dataclass
 class Compiled:
-    """A program and what is known about it."""
+    """A graph and what is known about it. Programs and text are made of it when they are asked for."""
 
-    main: Program
-    """The function that computes most, alone."""
     signature: Signature
     graph: Graph
     stats: dict[str, Any]
     header: Header
     target: str
-    given: Graph
-    """The values as the front end read them, before any pass."""
-    wrt: tuple[Variable, ...]
+    _main: Program | None
+    """The program of the function that computes most, as long as nobody has taken it."""
 
     @cached_property
     def source(self) -> str:
         """The text of the module; written when it is first asked for, since machine code is made without it."""
         return emit(lower(self.graph, self.signature, self.target), self.signature, self.header, self.target)
 
-    @cached_property
-    def values(self) -> Program:
-        """The function of the values alone."""
-        return lower(self.graph, self.signature, self.target, (False,))
+    def program(self, name: str) -> Program:
+        """The function that computes most alone, or that of the values. It is not kept: a program takes more memory
+        than its graph, and is needed once as a rule, to be written as machine code.
+        """
+        derivative = name != "value" or self.signature.mode == "function"
+        made, self._main = (self._main, None) if derivative else (None, self._main)
+        return made or lower(self.graph, self.signature, self.target, (derivative,))
 
 
 @contextmanager
@@ -120,7 +134,7 @@ def compile_request(request: Request, observe: Observer | None = None, recording
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
     header = header_of(request, model, formulas, counts)
-    return Compiled(program, signature, graph, stats, header, options.target, model.graph, model.wrt)
+    return Compiled(signature, graph, stats, header, options.target, program)
 
 
 def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
@@ -138,8 +152,7 @@ def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts:
 
 def understood(request: Request, observe: Observer, recording: bool = False) -> tuple[Model, Graph, tuple[str, ...]]:
     """The model, its values as they are differentiated, and its formulas."""
-    let, body = split_cse(request.expr)
-    model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes, recording)
+    model = read(request, recording)
     _check(model, request)
     observe("frontend", model.graph)
     graph = _everywhere("simplify", simplify, model.graph)
@@ -149,6 +162,12 @@ def understood(request: Request, observe: Observer, recording: bool = False) -> 
         graph = _everywhere(step, run, graph)
         observe(step, graph)
     return model, graph, formulas
+
+
+def read(request: Request, recording: bool = False) -> Model:
+    """The model as the front end reads it, before any pass."""
+    let, body = split_cse(request.expr)
+    return read_model(body, request.wrt, request.args, request.batch, let, request.shapes, recording)
 
 
 def _check(model: Model, request: Request) -> None:

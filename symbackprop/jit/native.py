@@ -216,14 +216,14 @@ class Native:
         quick = lines < _QUICK and straight and not assembly.libraries
         # Two operations that may be one are only in code that is made with effort: there the bits would differ.
         hasty = straight and lines > _LONG and " contract " not in assembly.text
-        self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
+        self._entries = entries(assembly, nestings, lengths, quick, hasty)
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors
         self._load(hasty)
 
     def _load(self, hasty: bool) -> None:
         """All is made before any of it can be seen: another thread may call, or load, at any moment."""
-        code, made_hasty = code_of(self._text, self._cached, hasty)
+        code, made_hasty = code_of(f"{self._assembly.text}\n{self._entries}\n", self._cached, hasty)
         loaded = Loaded(code, self._assembly.helpers, self._assembly.libraries)
         _fill(loaded, self._assembly.dtype)
         budget = loaded.variable("budget", 1)

@@ -33,7 +33,7 @@ class Runner:
         """`blocks` says how threads share a batch; None where one thread does it all."""
         self.signature, self.target, self.dtype, self.blocks = signature, target, dtype, blocks
         self._source, self._machine_code = source, direct
-        self.main = "value" if signature.mode == "function" else signature.value_and
+        self.main = signature.main
         self.quick: dict[str, Callable[..., Any]] = {}
         """What serves calls whose arguments need no casting, once a first call has gone the long way."""
         self._loops: dict[str, Any] = {}

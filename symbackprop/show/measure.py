@@ -117,7 +117,7 @@ def measurement(
         return entries * measured(extent, {name: lengths.get(name, 1) for name in dimensions(extent)})
 
     operations = at(additions(compiled.graph))
-    moved = at(bytes_moved(compiled.main, compiled.signature, dtype.itemsize))
+    moved = at(bytes_moved(compiled.program(compiled.signature.main), compiled.signature, dtype.itemsize))
     if entries > 1:
         # Each argument and each result is an array.
         numbers = len(compiled.signature.arguments) + len(compiled.signature.leaves) + compiled.signature.value_count

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from symbackprop.compiler import Request
-from symbackprop.frontend import Variable
-from symbackprop.ir import Graph
+from symbackprop.compiler import Request, read
+from symbackprop.errors import SymbackpropWarning
 from symbackprop.show.batch import Batch
 from symbackprop.show.derivation import Derivation
 from symbackprop.show.explanation import Explanation
@@ -19,26 +19,22 @@ from symbackprop.show.trace import Traces
 
 
 class Subject:
-    """A graph as the front end made it, and what it is differentiated in. Nothing is done before something is shown."""
+    """What was compiled, and what carries samples. Nothing is kept of it but the request, and nothing is done, before
+    something is shown: then the front end reads the expression once more.
+    """
 
-    def __init__(
-        self,
-        graph: Graph,
-        wrt: Sequence[Variable],
-        kinks: str,
-        name: str,
-        request: Request | None = None,
-        batch: Batch | None = None,
-    ) -> None:
-        """`request` is what was compiled, for what needs it compiled again; `batch` says what carries samples."""
-        self._given = (graph, wrt, kinks, name)
-        self._batch = batch
-        self._request = request
+    def __init__(self, request: Request, batch: Batch | None = None) -> None:
+        self._request, self._batch = request, batch
         self._traces: Traces | None = None
 
     @cached_property
     def derivation(self) -> Derivation:
-        return Derivation(*self._given)
+        request = self._request
+        with warnings.catch_warnings():
+            # What is to be warned of was when the expression was compiled.
+            warnings.simplefilter("ignore", SymbackpropWarning)
+            model = read(request)
+        return Derivation(model.graph, model.wrt, request.options.kinks, request.name or "")
 
     def explanation(
         self,
@@ -55,13 +51,11 @@ class Subject:
     def traces(self, source: str) -> Traces:
         """The lines of the emitted module, and where they come from; found when it is first asked for."""
         if self._traces is None:
-            assert self._request is not None
             self._traces = traced(self._request, source)
         return self._traces
 
     def measurement(self, *how: Any) -> Measurement:
         """Two calls at a point timed; see `show.measure`."""
-        assert self._request is not None
         return measurement(self._request, *how)
 
     def picture(self, bind: Binding) -> Picture:

@@ -142,5 +142,5 @@ def test_elementary_functions_make_no_program_long(monkeypatch: pytest.MonkeyPat
     u, v = xs[:2]
     g = sb.compile_grad(sp.erf(u) * sp.tan(v) + u**v + sp.atan(u) * sp.exp(v) + sp.tanh(u * v), [u, v], cache=False)
     g(0.5, 0.7)
-    assert the_native(g)._text.count("\n") > 600
+    assert the_native(g)._assembly.text.count("\n") > 600
     assert not the_native(g)._hasty

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import re
+import types
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -241,6 +243,40 @@ def test_a_batch_of_arrays_and_what_is_no_batch() -> None:
     ):
         with pytest.raises(SymbackpropError, match=message):
             loss.explain(**point)
+
+
+def test_what_is_shown_is_what_was_compiled_whatever_became_of_the_lists() -> None:
+    let, wrt = [(c, a + b), (d, c * b)], [a, b]
+    matrix = sp.Matrix([[a * b]])
+    g, other = compile_grad((let, [d**2]), wrt, backend="numpy"), compile_grad(matrix, [a], backend="numpy")
+    source = g.source
+    let[0] = (c, a - b)
+    del wrt[0]
+    matrix[0, 0] = a
+    assert g.explain(1, 2).value == g.value(1, 2) == 36.0 and set(g.explain(1, 2).gradient) == {"a", "b"}
+    assert g.trace("c").expressions == (a + b,) and g.source == source
+    assert other.explain(3, 2).value == 6.0
+
+
+def test_what_is_kept_of_a_model_is_its_request_and_its_graph() -> None:
+    from symbackprop.compiler import Compiled
+    from symbackprop.lower.program import Function
+
+    g = compile_grad(sp.sin(a * b), [a], backend="numba")
+    g(1.0, 2.0)
+    kept: list[Any] = []
+    seen: set[int] = set()
+    stack: list[Any] = [g]
+    while stack:
+        thing = stack.pop()
+        if id(thing) in seen or isinstance(thing, (type, types.ModuleType)):
+            continue
+        seen.add(id(thing))
+        kept += [thing] if isinstance(thing, (Compiled, Function)) else []
+        module = type(thing).__module__
+        if module.startswith(("symbackprop", "builtins", "functools")):
+            stack += [r for r in gc.get_referents(thing) if not isinstance(r, dict) or "__builtins__" not in r]
+    assert [type(thing) for thing in kept] == [Compiled], "programs are not kept once they are machine code"
 
 
 def test_what_cannot_be_explained_says_so() -> None:
