@@ -27,9 +27,9 @@ _LANES = 8
 _NUMPY = 0.4e-9
 """An addition of one entry by NumPy, whose elementary functions run in lanes (batches of 100,000: 0.33 to 0.44 ns)."""
 _INTERPRETED = 25e-9
-"""One operation of Python's interpreter (Rosenbrock's function in 100 variables: 17 ns; in loops 30). On six models and
-three backends the estimates were between 0.5 and 1.3 times what was measured where a call took more than 20 us, NumPy's
-calls aside."""
+"""One operation of Python's interpreter (Rosenbrock's function in 100 variables: 17 ns; in loops 30). On five models
+and three backends the estimates were between 0.5 and 1.3 times what was measured where a call took more than 20 us,
+NumPy's calls aside."""
 _SMALLEST = 4096
 CALLS = "calls and new memory"
 

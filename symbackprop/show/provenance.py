@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from symbackprop.compiler import Compiled, Request, compile_request
+from symbackprop.emit import emit
 from symbackprop.errors import InternalCompilerError
 from symbackprop.ir import Graph, infix
 from symbackprop.ir.origin import complete
@@ -47,9 +48,9 @@ _STEPS = {
 def traced(request: Request, source: str) -> Traces:
     """Where each line of `source` comes from, which must be what the request emits."""
     compiled = compile_request(request, _fill, recording=True)
-    if compiled.source != source:
-        raise InternalCompilerError("the model emits another module when it is traced; please report this")
     known = _Known(compiled)
+    if known.source != source:
+        raise InternalCompilerError("the model emits another module when it is traced; please report this")
     lines = source.splitlines()
     says: dict[int, str] = {}
     parts: dict[int, tuple[Part, ...]] = {}
@@ -89,6 +90,7 @@ class _Known:
         self.functions: dict[str, _Names] = {}
         schedulers: list[Scheduler] = []
         program = lower(compiled.graph, compiled.signature, compiled.target, watch=schedulers.append)
+        self.source = emit(program, compiled.signature, compiled.header, compiled.target)
         made = {function.name: function for function in program.functions}
         for scheduler in schedulers:
             name = scheduler.function.name

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from symbackprop.errors import OptionError
-from symbackprop.show.tables import Cell, Table, as_html, as_markdown, as_text, formula
+from symbackprop.show.tables import LONGEST, Cell, Table, as_html, as_markdown, as_text, formula
 
 _LARGEST = 150
 """Expressions of more objects than this are told by their kind: SymPy takes long to print them, and recurses."""
@@ -115,15 +115,9 @@ class Traces(Sequence[Trace]):
     @property
     def table(self) -> Table:
         """The lines that compute something, each with what its name stands for."""
-        rows = []
-        for trace in self._lines:
-            if trace.parts:
-                parts = trace.parts
-                first = parts[:2] if parts[0].rules[:1] and parts[0].rules[0].startswith(RESULT) else parts[:1]
-                others = f" (and {len(parts) - len(first)} more)" if len(parts) > len(first) else ""
-                by = "; ".join("; ".join(part.rules) or "as it was written" for part in first) + others
-                of = "; ".join(shown(expr) for part in first for expr in part.expressions)
-                rows.append((Cell(str(trace.line)), formula(trace.text.strip()), formula(of), Cell(by)))
+        computing = [trace for trace in self._lines if trace.parts]
+        # What is not written needs no words: SymPy takes longer for those than the compiler for the module.
+        rows = [*map(_row, computing[:LONGEST]), *[()] * (len(computing) - LONGEST)]
         return Table(f"Where the lines of {self._main} come from", ("line", "text", "from", "by"), rows)
 
     def __str__(self) -> str:
@@ -138,6 +132,16 @@ class Traces(Sequence[Trace]):
         return as_html(self.table)
 
     _repr_markdown_, _repr_html_ = markdown, html
+
+
+def _row(trace: Trace) -> tuple[Cell, ...]:
+    """A line in the table of all; of a result, what it is and what is done last."""
+    parts = trace.parts
+    first = parts[:2] if parts[0].rules[:1] and parts[0].rules[0].startswith(RESULT) else parts[:1]
+    others = f" (and {len(parts) - len(first)} more)" if len(parts) > len(first) else ""
+    by = "; ".join("; ".join(part.rules) or "as it was written" for part in first) + others
+    of = "; ".join(shown(expr) for part in first for expr in part.expressions)
+    return Cell(str(trace.line)), formula(trace.text.strip()), formula(of), Cell(by)
 
 
 def shown(expr: Any) -> str:
