@@ -140,7 +140,7 @@ class Translator:
 
     def within(self) -> tuple[Translator, Callable[[str, Type], int]]:
         """A translator for a graph inside this one, and what gives the node here for an input there."""
-        inner = Translator(self._identifier)
+        inner = Translator(self._identifier, self.recording)
         inner.problems, inner.symbols, inner.dimensions = self.problems, self.symbols, self.dimensions
         inner.at_least, inner.postponed, inner._alive = self.at_least, self.postponed, self._alive
         inner.indices.survey, inner.indices.bases = self.indices.survey, self.indices.bases

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MOST = 4
 """So many sub-expressions a node is said to come from; one that stands for more is common to all of the model."""
-PART = "a part of that"
+PART, JOINED = "a part of that", "made of these"
 _LONGEST = 12
 """So many rules are told of a node, the last ones."""
 
@@ -46,7 +46,7 @@ class Origin(NamedTuple):
 
 def complete(nodes: Sequence[Node], origins: dict[int, Origin], step: str, rules: Mapping[int, Sequence[str]]) -> None:
     """Give every node an origin after a step: `rules` made some nodes, the step itself what became another row; what is
-    new besides comes from where its first user does, or its first operand.
+    new besides comes from where its first user does, or where its operands do.
     """
     from_users: dict[int, int] = {}
     for index in range(len(nodes) - 1, -1, -1):
@@ -64,7 +64,8 @@ def complete(nodes: Sequence[Node], origins: dict[int, Origin], step: str, rules
                 if operand not in origins or operand in from_users:
                     from_users[operand] = index
     for index, node in enumerate(nodes):
-        # What only results are made of: a mean over samples.
-        known = next((origins[operand] for operand in node.operands if operand in origins), None)
-        if index not in origins and known is not None:
-            origins[index] = known.then((step,) if step else (), node.op.name)
+        # What only results are made of: a mean over samples, the states of a step side by side.
+        known = [origins[operand] for operand in node.operands if operand in origins]
+        if index not in origins and known:
+            of = tuple(dict.fromkeys(expr for origin in known for expr in origin.of))[:_MOST]
+            origins[index] = known[0]._replace(of=of).then((step or JOINED,), node.op.name)

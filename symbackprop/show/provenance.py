@@ -70,9 +70,13 @@ def traced(request: Request, source: str) -> Traces:
 
 
 def _fill(step: str, graph: Graph) -> None:
-    """After each stage: an origin for what it made."""
-    if graph.origins:
-        complete(graph.nodes, graph.origins, _STEPS.get(step, step), {})
+    """After each stage: an origin for what it made, in the bodies of loops as well."""
+    graphs = [graph]
+    while graphs:
+        one = graphs.pop()
+        graphs += [node.attributes[0].graph for node in one.nodes if node.op is SCAN]
+        if one.origins:
+            complete(one.nodes, one.origins, _STEPS.get(step, step), {})
 
 
 def _say(says: dict[int, str], statement: ast.AST, what: str) -> None:
@@ -255,8 +259,14 @@ class _Names:
         """The node of a line, and what is written into the line with it."""
         graph = s.graph
         if s is not self.scheduler:
-            yield self._part_of_step(graph, index)
+            # What a step computes has an origin of its own where the user wrote the step.
+            yield from [self._part_of_step(graph, index)] if index not in graph.origins else self._written(s, index)
             return
+        yield from self._written(s, index)
+
+    def _written(self, s: Scheduler, index: int) -> Iterator[Part]:
+        """The operations of a line, each with its origin."""
+        graph = s.graph
         stack, seen = [index], {index}
         while stack and len(seen) <= _LONGEST:
             node = stack.pop()

@@ -117,6 +117,15 @@ def test_the_seed_of_the_subject() -> None:
     assert "reverse: the sum over its uses" in str(g.trace("b_bar")) and "c\\*d" not in g.trace("e").markdown()
 
 
+def test_lines_of_a_step_know_the_expressions_of_the_step() -> None:
+    traces = compile_grad(FALLING.last(pos), rate, backend="numpy").trace()
+    assert {pos + h * vel, vel - h * rate * pos, h * vel} <= set(traces.find("z2").expressions)
+    assert traces.find("z2").parts[0] == ((pos + h * vel, -h * rate * pos + vel), ("made of these",))
+    back = [trace for trace in traces if any("runs back over the steps" in rule for rule in trace.rules)]
+    assert back and all(str(trace.expressions[0]).startswith(("Last", "rate")) for trace in back)
+    assert any("one step: " in rule for trace in back for rule in trace.rules)
+
+
 def test_rules_of_the_registry_and_of_the_passes_are_named() -> None:
     g = compile_grad(sp.log(1 + sp.exp(x)) * y + x**5, [x, y], backend="python")
     rules = {rule for trace in g.trace() for rule in trace.rules}
