@@ -34,6 +34,16 @@ class Picture:
         """The picture with the numbers of a point, for a notebook to show."""
         return Picture(self._derivation, self._bind, self._batch, point)
 
+    def value(self, number: int) -> Picture:
+        """The picture of one of several values, from 1 on, with its adjoints: those of all of them have no one meaning.
+
+        Raises OptionError where there is none.
+        """
+        count = len(self._derivation.outputs)
+        if not 1 <= number <= count:
+            raise OptionError(f"the model has the values 1 to {count}, and no value {number}")
+        return Picture(self._derivation.alone(number - 1), self._bind, self._batch, self._at)
+
     def _drawing(self, at: Mapping[Any, Any] | None, limit: int | None) -> Drawing:
         at = self._at if at is None else at
         point = None if at is None else self._derivation.at(self._bind(at))

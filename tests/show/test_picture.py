@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import OptionError, compile_function, compile_grad, recurrence
+from symbackprop import OptionError, compile_function, compile_grad, compile_jacobian, recurrence
 from symbackprop.frontend import read_model
 from symbackprop.show import layout as layouts
 from symbackprop.show.collapse import collapse
@@ -280,3 +280,15 @@ def test_graphviz_reads_what_is_written_for_it_and_shows_names_as_they_are(hosti
     assert visible(name) in lines
     colours = {line.get("fill") for line in ET.fromstring(drawn.stdout).iter(f"{SVG}text")}
     assert {BACKWARD, FORWARD} <= colours
+
+
+def test_of_several_values_one_is_drawn_with_its_adjoints(layout: str) -> None:
+    graph = compile_jacobian([a * b, sp.sin(a) + b], [a, b], backend="numpy").graph.at({a: 2.0, b: 3.0})
+    assert "bar" not in graph.svg(layout=layout)
+    boxes, arrows = read_svg(graph.value(1).svg(layout=layout))
+    assert boxes["a"] == ["a", "= 2", "a_bar = 3"] and ("b", "value 1", "2") in arrows
+    boxes, _ = read_svg(graph.value(2).svg(layout=layout))
+    assert boxes["b"] == ["b", "= 3", "b_bar = 1"] and boxes["v1"][0] == "v1 = sin(a)" and "value 1" not in boxes
+    for number in (0, 3):
+        with pytest.raises(OptionError, match="values 1 to 2"):
+            graph.value(number)
