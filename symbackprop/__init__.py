@@ -64,7 +64,7 @@ from symbackprop.frontend.layers import (
 from symbackprop.frontend.reductions import RowLogSumExp, Total
 from symbackprop.frontend.scan import Scan, recurrence
 from symbackprop.runtime import CompiledFunction
-from symbackprop.show import Explanation
+from symbackprop.show import Explanation, Trace
 from symbackprop.train import (
     LBFGS,
     SGD,
@@ -145,6 +145,7 @@ __all__ = [
     "SymbackpropError",
     "SymbackpropWarning",
     "Total",
+    "Trace",
     "Training",
     "UnboundSymbol",
     "UnsupportedExpression",

@@ -17,7 +17,7 @@ from symbackprop.emit.module import stated
 from symbackprop.errors import OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
-from symbackprop.show import Explanation, Subject
+from symbackprop.show import Batch, Explanation, Subject
 
 
 class CompileOptions(TypedDict, total=False):
@@ -66,11 +66,13 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
     )
 
 
-def _compile(request: Request) -> CompiledFunction:
+def compiled_function(request: Request) -> CompiledFunction:
+    """What a request compiles to, for the `compile_*` functions and the command line."""
+    request = request.settled()
     compiled, options = compile_request(request), request.options
 
     def respell(target: str) -> CompiledFunction:
-        return _compile(replace(request, options=replace(options, target=target)))
+        return compiled_function(replace(request, options=replace(options, target=target)))
 
     return CompiledFunction(
         lambda: compiled.source,
@@ -80,9 +82,9 @@ def _compile(request: Request) -> CompiledFunction:
         compiled.stats,
         request.name or "",
         respell,
-        direct_route(compiled.main, lambda: compiled.values, compiled.signature, options),
+        direct_route(compiled.program, compiled.signature, options),
         Blocks.of(compiled.stats["value_and_grad"], options.reduce) if options.parallel else None,
-        Subject(compiled.given, compiled.wrt, options.kinks, request.name or ""),
+        Subject(request, Batch.in_(compiled.signature, options.reduce)),
     )
 
 
@@ -119,7 +121,7 @@ def compile_grad(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     >>> g.value_and_grad(t=3, w=1, x=2)
     (1.0, [8.0, 16.0])
     """
-    return _compile(_request(expr, wrt, "grad", options))
+    return compiled_function(_request(expr, wrt, "grad", options))
 
 
 def compile_function(exprs: Any, **options: Unpack[CompileOptions]) -> CompiledFunction:
@@ -133,7 +135,7 @@ def compile_function(exprs: Any, **options: Unpack[CompileOptions]) -> CompiledF
     >>> compile_function([x + y, x*y], backend="python")(2, 3)
     [5.0, 6.0]
     """
-    return _compile(_request(exprs, [], "function", options))
+    return compiled_function(_request(exprs, [], "function", options))
 
 
 def compile_jacobian(
@@ -152,7 +154,7 @@ def compile_jacobian(
     """
     if sparse:
         raise OptionError("sparse=True is not available in this version; the dense Jacobian is")
-    return _compile(_request(exprs, wrt, "jacobian", options))
+    return compiled_function(_request(exprs, wrt, "jacobian", options))
 
 
 def compile_hessian(
@@ -170,7 +172,7 @@ def compile_hessian(
     """
     if sparse:
         raise OptionError("sparse=True is not available in this version; the dense Hessian is")
-    return _compile(_request(expr, wrt, "hessian", options))
+    return compiled_function(_request(expr, wrt, "hessian", options))
 
 
 def compile_hvp(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
@@ -185,7 +187,7 @@ def compile_hvp(expr: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -
     >>> compile_hvp(x**2*y, [x, y], backend="python")(3, 5, [1, 0])
     [10.0, 6.0]
     """
-    return _compile(_request(expr, wrt, "hvp", options))
+    return compiled_function(_request(expr, wrt, "hvp", options))
 
 
 def compile_jvp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
@@ -199,7 +201,7 @@ def compile_jvp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     >>> compile_jvp((a + b)*(b + 1), [b], backend="python")(2, 1, 1)
     5.0
     """
-    return _compile(_request(exprs, wrt, "jvp", options))
+    return compiled_function(_request(exprs, wrt, "jvp", options))
 
 
 def compile_vjp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) -> CompiledFunction:
@@ -213,7 +215,7 @@ def compile_vjp(exprs: Any, wrt: Any = None, **options: Unpack[CompileOptions]) 
     >>> compile_vjp([x + y, x*y], [x, y], backend="python")(2, 3, 1, 10)
     [31.0, 21.0]
     """
-    return _compile(_request(exprs, wrt, "vjp", options))
+    return compiled_function(_request(exprs, wrt, "vjp", options))
 
 
 def explain(

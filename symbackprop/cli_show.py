@@ -13,20 +13,23 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from symbackprop.api import compiled_function
 from symbackprop.compiler import Compiled, Request, compile_request
 from symbackprop.errors import ModelError, OptionError
 from symbackprop.ir import Graph, to_text
 from symbackprop.ops.extents import dimensions, measured
-from symbackprop.show import Subject
+from symbackprop.runtime.point import points
+from symbackprop.show import Batch, Explanation, Measurement, Subject, Trace, Traces, traced
 from symbackprop.statistics import NOMINAL, work
 
+WHAT = ("source", "graph", "stages", "stats", "explanation", "trace")
 FORMATS = ("text", "mermaid", "dot", "svg")
 _LANGUAGES = {"source": "python", "graph": "llvm", "stages": "llvm"}
 
 
 def add_show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL.py:NAME")
-    parser.add_argument("--what", choices=("source", "graph", "stages", "stats", "explanation"), default="source")
+    parser.add_argument("--what", choices=WHAT, default="source")
     parser.add_argument(
         "--as",
         dest="format",
@@ -34,15 +37,24 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="of --what graph: the nodes of the program, or a picture of the model as it was given; default: text",
     )
-    parser.add_argument("--at", action="store_true", help="a picture with the numbers at the model file's AT")
+    parser.add_argument(
+        "--line", metavar="LINE", help="of --what trace: one line of the module, by its number or a part of its text"
+    )
+    parser.add_argument(
+        "--at",
+        action="store_true",
+        help="a picture with the numbers, stats with the time of a call at the model file's AT",
+    )
 
 
 def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[str, Any] | None) -> int:
     """Print what was asked for; `at` is the model file's point."""
     if arguments.format != "text" and arguments.what != "graph":
         raise OptionError(f"--as {arguments.format} goes with --what graph")
-    if arguments.at and arguments.format == "text":
-        raise OptionError("--at goes with a picture: --what graph --as mermaid, dot or svg")
+    if arguments.at and arguments.format == "text" and arguments.what != "stats":
+        raise OptionError("--at goes with a picture (--what graph --as mermaid, dot or svg) and with --what stats")
+    if arguments.line is not None and arguments.what != "trace":
+        raise OptionError("--line goes with --what trace")
     if at is None and (arguments.at or arguments.what == "explanation"):
         raise ModelError('the numbers of a point are those of AT = {"w": 0.5, ...}, which the model file lacks')
     stages: list[dict[str, Any]] = []
@@ -56,7 +68,7 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     compiled = compile_request(request, observe if arguments.what == "stages" else None)
     shown = _shown(arguments, request, compiled, stages, at)
     if arguments.json:
-        print(json.dumps({arguments.what: str(shown) if arguments.what == "explanation" else shown}))
+        print(json.dumps({arguments.what: _plain(shown)}))
         return 0
     if arguments.what == "stages":
         text = "\n".join(_stage_text(stage) for stage in stages)
@@ -65,6 +77,15 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     language = _LANGUAGES.get(arguments.what, "") if arguments.format == "text" else ""
     print(coloured(text.rstrip("\n"), language))
     return 0
+
+
+def _plain(shown: Any) -> Any:
+    """What is shown, for JSON."""
+    if isinstance(shown, Traces):
+        return [trace.as_dict() for trace in shown]
+    if isinstance(shown, dict):
+        return {key: value.as_dict() if isinstance(value, Measurement) else value for key, value in shown.items()}
+    return shown.as_dict() if isinstance(shown, Trace) else str(shown) if isinstance(shown, Explanation) else shown
 
 
 def _shown(
@@ -76,18 +97,32 @@ def _shown(
 ) -> Any:
     if arguments.what == "source":
         return compiled.source
+    if arguments.what == "trace":
+        traces = traced(request, compiled.source)
+        line = arguments.line
+        return traces if line is None else traces.find(int(line) if line.isdecimal() else line)
     if arguments.what == "stages":
         return stages
     if arguments.what == "stats":
-        return {**compiled.stats, "by_operation": _by_operation(compiled)}
+        measured_at = {"measured": compiled_function(request).measure(**at)} if arguments.at and at is not None else {}
+        return {**compiled.stats, "by_operation": _by_operation(compiled), **measured_at}
     if arguments.format == "text" and arguments.what == "graph":
         return to_text(compiled.graph)
-    subject = Subject(compiled.given, compiled.wrt, request.options.kinks, request.name or "")
+    batch = Batch.in_(compiled.signature, request.options.reduce)
+    subject = Subject(request, batch)
+    inputs, count = _points(compiled, request.options.dtype, at) if at is not None else ([], None)
     if arguments.what == "explanation":
-        return subject.explanation(at or {})
-    picture = subject.picture(lambda point: point)
+        return subject.explanation(inputs, None, count)
+    picture = subject.picture(lambda point: inputs[0])
     spelled = {"mermaid": picture.mermaid, "dot": picture.dot, "svg": picture.svg}[arguments.format]
     return spelled(at if arguments.at else None)
+
+
+def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
+    """The file's point by the inputs of the graph, of a batch sample by sample."""
+    arguments = compiled.signature.primal_arguments
+    named = {name for argument in arguments for name in (argument.name, *argument.members)}
+    return points(arguments, set(at) - named, dtype, (), at)
 
 
 # Stages.
@@ -134,7 +169,12 @@ def _stage_text(stage: dict[str, Any]) -> str:
 
 # Counts.
 
-_FORMULAS = (("value", "value"), ("value and gradient", "value_and_grad"), ("bytes", "bytes"))
+_FORMULAS = (
+    ("value", "value"),
+    ("value and gradient", "value_and_grad"),
+    ("bytes", "bytes"),
+    ("bytes moved", "bytes_moved"),
+)
 
 
 def _by_operation(compiled: Compiled) -> dict[str, dict[str, int]]:
@@ -157,11 +197,13 @@ def _stat_lines(stats: dict[str, Any]) -> list[str]:
         f"ratio               {stats['ratio']:>8.2f}",
         f"nodes               {stats['nodes']:>8}",
         f"temporaries         {stats['temporaries']:>8} ({stats['bytes']} bytes){where}",
+        f"bytes moved         {stats['bytes_moved']:>8} in a call{where}: arguments, and arrays to memory and back",
         *[f"{name:<19} {formulas[key]}" for name, key in _FORMULAS if symbolic],
         *[
             f"{name:<19} {counts['value_and_grad']:>8}, {counts['value']} of them in the value"
             for name, counts in stats["by_operation"].items()
         ],
+        *([f"\n{stats['measured']}"] if "measured" in stats else []),
     ]
 
 

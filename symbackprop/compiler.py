@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -13,9 +11,10 @@ from symbackprop.ad import modes
 from symbackprop.ad.batching import lift
 from symbackprop.ad.narrow import narrow
 from symbackprop.agreement import agree, has_arrays, is_flat, members_of, variable_size
+from symbackprop.collection import collection_paused
 from symbackprop.emit import Header, emit
 from symbackprop.errors import OptionError, ShapeMismatch
-from symbackprop.frontend import Model, Variable, read_model, split_cse
+from symbackprop.frontend import Model, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
 from symbackprop.ir.signature import SAMPLES, Argument, Signature, Structure
@@ -69,59 +68,53 @@ class Request:
     beside: Mapping[str, Any] = field(default_factory=dict)
     """Other values by name, which are computed before the expression's and are no part of what is differentiated."""
 
+    def settled(self) -> Request:
+        """The same, whatever the caller does to its lists and matrices afterwards: it may be compiled again."""
+        given = {name: _copied(getattr(self, name)) for name in ("expr", "wrt", "args", "batch", "shapes")}
+        return replace(self, **given)
 
-@dataclass(frozen=True)
+
+def _copied(given: Any) -> Any:
+    """Lists, tuples and dicts of what does not change, and matrices that would, once more."""
+    if type(given) in (list, tuple):
+        return type(given)(map(_copied, given))
+    if type(given) is dict:
+        return {key: _copied(value) for key, value in given.items()}
+    return given.copy() if hasattr(given, "copyin_matrix") else given
+
+
+@dataclass
 class Compiled:
-    """A program and what is known about it."""
+    """A graph and what is known about it. Programs and text are made of it when they are asked for."""
 
-    main: Program
-    """The function that computes most, alone."""
     signature: Signature
     graph: Graph
     stats: dict[str, Any]
     header: Header
     target: str
-    given: Graph
-    """The values as the front end read them, before any pass."""
-    wrt: tuple[Variable, ...]
+    _main: Program | None
+    """The program of the function that computes most, as long as nobody has taken it."""
 
     @cached_property
     def source(self) -> str:
         """The text of the module; written when it is first asked for, since machine code is made without it."""
         return emit(lower(self.graph, self.signature, self.target), self.signature, self.header, self.target)
 
-    @cached_property
-    def values(self) -> Program:
-        """The function of the values alone."""
-        return lower(self.graph, self.signature, self.target, (False,))
-
-
-@contextmanager
-def collection_paused() -> Iterator[None]:
-    """No garbage collection while graphs grow: they hold no cycles, and collecting cost 30 % on 20,000 nodes.
-
-    What was made then goes to the oldest generation without being looked at: the first collection of the young would
-    go through all of it, a tenth of the time that a gradient of 20,000 nodes takes.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            # Not where a program has frozen objects of its own.
-            if not gc.get_freeze_count():
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
+    def program(self, name: str) -> Program:
+        """The function that computes most alone, or that of the values. It is not kept: a program takes more memory
+        than its graph, and is needed once as a rule, to be written as machine code.
+        """
+        derivative = name != "value" or self.signature.mode == "function"
+        made, self._main = (self._main, None) if derivative else (None, self._main)
+        return made or lower(self.graph, self.signature, self.target, (derivative,))
 
 
 @collection_paused()
-def compile_request(request: Request, observe: Observer | None = None) -> Compiled:
-    """Everything from the user's expression to the text of a module."""
+def compile_request(request: Request, observe: Observer | None = None, recording: bool = False) -> Compiled:
+    """Everything from the user's expression to the text of a module; `recording` keeps where every node came from."""
     observe = observe or (lambda step, graph: None)
     options = request.options
-    model, graph, formulas = understood(request, observe)
+    model, graph, formulas = understood(request, observe, recording)
     signature = agree(model, request.mode, graph)
     graph = differentiate(graph, model, signature, options)
     observe(request.mode, graph)
@@ -131,7 +124,7 @@ def compile_request(request: Request, observe: Observer | None = None) -> Compil
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
     header = header_of(request, model, formulas, counts)
-    return Compiled(program, signature, graph, stats, header, options.target, model.graph, model.wrt)
+    return Compiled(signature, graph, stats, header, options.target, program)
 
 
 def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts: str) -> Header:
@@ -147,13 +140,9 @@ def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts:
     )
 
 
-def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
+def understood(request: Request, observe: Observer, recording: bool = False) -> tuple[Model, Graph, tuple[str, ...]]:
     """The model, its values as they are differentiated, and its formulas."""
-    let, body = split_cse(request.expr)
-    exprs = [*request.beside.values(), body] if request.beside else body
-    model = read_model(exprs, request.wrt, request.args, request.batch, let, request.shapes)
-    if request.beside:
-        model = replace(model, values=Structure("leaf"))
+    model = read(request, recording)
     _check(model, request)
     observe("frontend", model.graph)
     graph = _everywhere("simplify", simplify, model.graph)
@@ -163,6 +152,14 @@ def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple
         graph = _everywhere(step, run, graph)
         observe(step, graph)
     return model, graph, formulas
+
+
+def read(request: Request, recording: bool = False) -> Model:
+    """The model as the front end reads it, before any pass."""
+    let, body = split_cse(request.expr)
+    exprs = [*request.beside.values(), body] if request.beside else body
+    model = read_model(exprs, request.wrt, request.args, request.batch, let, request.shapes, recording)
+    return replace(model, values=Structure("leaf")) if request.beside else model
 
 
 def _check(model: Model, request: Request) -> None:

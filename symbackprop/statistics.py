@@ -41,8 +41,8 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
     value = _of_one(_total(work(graph, index) for index, needed in pairs if needed), batched)
     both = _of_one(_total(work(graph, index) for index, _ in pairs), batched)
     size = 8 if dtype == "float64" else 4
-    entries = _total(map(product, program.arrays))
-    stored = plus(program.numbers, entries)
+    stored = plus(program.numbers, _total(map(product, program.arrays)))
+    moved = _of_one(bytes_moved(program, signature, size), batched)
     counts = {"value": _number(value), "value_and_grad": _number(both)}
     return {
         **counts,
@@ -51,6 +51,7 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
             "value": extent_text(value),
             "value_and_grad": extent_text(both),
             "bytes": f"{size}*({extent_text(stored)})",
+            "bytes_moved": extent_text(moved),
         },
         "operations": {
             "value": sum(bool(graph.nodes[index].operands) and needed for index, needed in pairs),
@@ -59,7 +60,26 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
         "nodes": len(graph.nodes),
         "temporaries": program.numbers + len(program.arrays),
         "bytes": size * _number(stored),
+        "bytes_moved": _number(moved),
     }
+
+
+def bytes_moved(program: Program, signature: Signature, size: int) -> Extent:
+    """What goes through memory in one call, of all samples: arguments read, and arrays written and read again, results
+    included. Numbers that have a name stay in registers, as far as anybody knows.
+    """
+    given = _total(product(argument.full_shape) for argument in signature.arguments)
+    return times(size, plus(given, times(2, _total(map(product, program.arrays)))))
+
+
+def additions(graph: Graph) -> Extent:
+    """The operations of a whole program, of all samples, in additions."""
+    return _total(work(graph, index) for index in range(len(graph.nodes)))
+
+
+def applications(graph: Graph) -> Extent:
+    """The operations of a whole program, of all samples, one as good as another."""
+    return _total(_applications(graph, node) for node in graph.nodes if node.op.cost and node.operands)
 
 
 def counts_text(stats: dict[str, Any], batched: bool) -> str:

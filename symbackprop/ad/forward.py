@@ -36,17 +36,25 @@ def jvp(
         if not reaches[index] or index in seeds:
             continue
         together = node.op.linear == "all" or node.op is SCAN
-        total = None
+        total, first = None, len(builder.nodes)
         if together:
             scanned = node.op is SCAN
             moving = {o: _where_taken(builder, tangent[o], taken.get(index)) for o in node.operands if o in tangent}
             total = scan.tangent(graph, f, index, moving) if scanned else _joint(graph, builder, index, moving)
+        if builder.origins:
+            builder.originate(first, index, f"forward: {node.op.name} of the tangents")
         for position, operand in enumerate(() if together else node.operands):
             if operand not in tangent:
                 continue
+            first = len(builder.nodes)
             term = _term(graph, f, index, position, tangent[operand], taken.get(index))
+            if builder.origins:
+                where = f" in operand {position + 1}" if len(node.operands) > 1 else ""
+                builder.originate(first, index, f"forward: the partial of {node.op.name}{where} times a tangent")
             if term is not None:
                 total = term if total is None else builder.add(_ADD, (total, term))
+        if builder.origins:
+            builder.originate(first, index, "forward: the sum over its operands")
         if total is not None:
             tangent[index] = builder.broadcast(total, node.type.shape)
             builder.derived.setdefault(tangent[index], (index, "dot"))

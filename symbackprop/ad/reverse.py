@@ -39,7 +39,7 @@ def vjp(
         if bar is None or not depends[index] or not reaches[index]:
             continue
         operands = graph.nodes[index].operands
-        received = None
+        received, first = None, len(builder.nodes)
         if graph.nodes[index].op is SCAN:
             bar = builder.broadcast(bar, graph.nodes[index].type.shape)
             received = scan.adjoints(graph, f, index, bar, [depends[operand] for operand in operands])
@@ -49,8 +49,13 @@ def vjp(
             contribution = _contribution(graph, f, index, position, bar) if received is None else received[position]
             if contribution is None:
                 continue
-            known = adjoint.get(operand)
+            if builder.origins:
+                builder.originate(first, index, _rule(graph, index, position))
+            known, first = adjoint.get(operand), len(builder.nodes)
             adjoint[operand] = contribution if known is None else builder.add(_ADD, (known, contribution))
+            if builder.origins:
+                builder.originate(first, operand, "reverse: the sum over its uses")
+                first = len(builder.nodes)
         if index not in seeds and (bar not in builder.derived or index in graph.labels):
             builder.derived[bar] = (index, "bar")
     zero = builder.const(0)
@@ -75,6 +80,18 @@ def _contribution(graph: Graph, f: Functions, index: int, position: int, bar: in
             contribution = builder.broadcast(contribution, node.type.shape)
         return builder.reduce_sum(contribution)
     return builder.broadcast(contribution, shape)
+
+
+def _rule(graph: Graph, index: int, position: int) -> str:
+    """What `_contribution` does, in words."""
+    op = graph.nodes[index].op
+    where = f" in operand {position + 1}" if len(graph.nodes[index].operands) > 1 else ""
+    if op is SCAN:
+        return "reverse: a loop that runs back over the steps"
+    if op.elementwise:
+        return f"reverse: its adjoint times the partial of {op.name}{where}"
+    what = "transposed" if op.is_linear(position) else "transposed tangent of"
+    return f"reverse: its adjoint through the {what} {op.name}{where}"
 
 
 def _structural(graph: Graph, f: Functions, index: int, position: int, bar: int) -> int | None:

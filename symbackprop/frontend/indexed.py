@@ -172,7 +172,10 @@ class Indices:
                     stack.extend(reversed(pending))
                     continue
                 stack.pop()
-                self._keep(key, self._translated(expr, self._narrow(expr, scope), operands))
+                placed = self._translated(expr, self._narrow(expr, scope), operands)
+                self._keep(key, placed)
+                if self.t.recording:
+                    self.t.originate(expr, placed.value.index)
             except UnsupportedExpression as error:
                 self._keep(key, Placed(self.f.wrap(self.t.refused(expr, error)), ()))
         return self.t.done[id(root)]

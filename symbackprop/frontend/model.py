@@ -96,10 +96,11 @@ def read_model(
     batch: Any = None,
     let: Sequence[tuple[Any, Any]] = (),
     shapes: Any = None,
+    recording: bool = False,
 ) -> Model:
     """The graph of a scalar expression, or of a list or tuple of them, over let-bound symbols.
 
-    `shapes` gives those of indexed bases that have none.
+    `shapes` gives those of indexed bases that have none; `recording` keeps with every node what it came from.
 
     Raises UnsupportedExpression (everything that is not taken, in one error), UnboundSymbol, NameClash, OptionError.
     """
@@ -107,7 +108,7 @@ def read_model(
     # The dimension that counts samples is ours; a symbol of the user's with its name is another one.
     names = _Names([SAMPLES] if batched else [])
     in_batch = set(batched)
-    translator = Translator(names)
+    translator = Translator(names, recording)
     several = isinstance(expr, list | tuple | sp.Tuple)
     exprs = list(expr) if several else [expr]
     translator.indices.bases.declared = _shapes(translator, shapes)

@@ -22,6 +22,7 @@ from symbackprop.frontend import (
     registered,
     special,
     stepping,
+    unevaluated,
 )
 from symbackprop.frontend.atoms import exact_number, refusal
 from symbackprop.frontend.extents import extent_of
@@ -31,6 +32,7 @@ from symbackprop.frontend.shapes import scalar_operands, unknown
 from symbackprop.frontend.sharing import share
 from symbackprop.ir import Functions, Graph, GraphBuilder, Type, Value
 from symbackprop.ir.node import REAL
+from symbackprop.ir.origin import Origin
 from symbackprop.ops import REGISTRY, DType, Op
 from symbackprop.ops.extents import Extent, Shape
 from symbackprop.ops.nonsmooth import extreme_of
@@ -43,7 +45,9 @@ Build = Callable[["Translator", Any, tuple[int, ...]], int]
 class Translator:
     """Appends expressions to a builder; symbols become inputs under the identifiers that `identifier` gives."""
 
-    def __init__(self, identifier: Callable[[Any], str]) -> None:
+    def __init__(self, identifier: Callable[[Any], str], recording: bool = False) -> None:
+        """`recording` gives every node the expression that it came from as its origin."""
+        self.recording = recording
         self.builder = GraphBuilder()
         self.f = Functions(self.builder)
         self.problems = Problems()
@@ -117,7 +121,13 @@ class Translator:
             stack.pop()
             nodes = tuple([done[id(operand)] for operand in operands])
             done[id(expr)] = self.build(expr, operands, nodes)
+            if self.recording:
+                self.originate(expr, done[id(expr)])
         return done[id(root)]
+
+    def originate(self, expr: Any, index: int) -> None:
+        """Record that a node is this expression."""
+        self.builder.origins.setdefault(index, Origin((expr,), (), self.builder.nodes[index].op.name))
 
     def translate_with(self, bindings: dict[Any, int], body: Any) -> int:
         """The node of `body` with variables of its own bound to nodes, as a Lambda is applied."""
@@ -130,7 +140,7 @@ class Translator:
 
     def within(self) -> tuple[Translator, Callable[[str, Type], int]]:
         """A translator for a graph inside this one, and what gives the node here for an input there."""
-        inner = Translator(self._identifier)
+        inner = Translator(self._identifier, self.recording)
         inner.problems, inner.symbols, inner.dimensions = self.problems, self.symbols, self.dimensions
         inner.at_least, inner.postponed, inner._alive = self.at_least, self.postponed, self._alive
         inner.indices.survey, inner.indices.bases = self.indices.survey, self.indices.bases
@@ -317,39 +327,10 @@ def _refuse(reason: str) -> Build:
     return build
 
 
-def _of_matrices(expr: Any) -> bool:
-    return isinstance(expr, sp.Derivative) and bool(expr.has(sp.MatrixExpr))
-
-
-def _evaluated(expr: Any) -> tuple[Any, ...]:
-    if _of_matrices(expr):
-        return ()
-    result = expr.doit()
-    return () if result == expr or isinstance(result, type(expr)) else (result,)
-
-
-def _evaluated_or_refused(t: Translator, expr: Any, operands: tuple[int, ...]) -> int:
-    if _of_matrices(expr):
-        raise UnsupportedExpression("SymPy's derivatives of matrix expressions are wrong in places; write this one out")
-    if not operands:
-        raise UnsupportedExpression(f"SymPy leaves this {type(expr).__name__} unevaluated; evaluate it first")
-    return operands[0]
-
-
-def _membership(expr: Any) -> tuple[Any, ...]:
-    try:
-        return (expr.args[1].as_relational(expr.args[0]),)
-    except (AttributeError, NotImplementedError):
-        return ()
-
-
 # What is visited instead of `expr.args`.
 _REWRITE: dict[type, Callable[[Any], Sequence[Any]]] = {
     sp.Piecewise: lambda expr: [part for pair in expr.args for part in pair.args],
-    sp.Derivative: _evaluated,
-    sp.Subs: _evaluated,
-    sp.Limit: _evaluated,
-    sp.Contains: _membership,
+    **unevaluated.OPERANDS,
     sp.im: lambda expr: (),
     sp.Integral: lambda expr: (),
 }
@@ -377,10 +358,7 @@ _BUILD: dict[type, Build] = {
     sp.ITE: _ite,
     sp.Piecewise: _piecewise,
     **special.BUILD,
-    sp.Contains: _evaluated_or_refused,
-    sp.Derivative: _evaluated_or_refused,
-    sp.Subs: _evaluated_or_refused,
-    sp.Limit: _evaluated_or_refused,
+    **unevaluated.BUILD,
     sp.UnevaluatedExpr: _first,
     # Symbols are real here, so that these are what they are on the real line.
     sp.re: _first,

@@ -64,6 +64,10 @@ class _Sharing:
             self.new.append(self._rebuild(index, node))
         for index, label in self.raw.labels.items():
             self.builder.label(self.new[index], label)
+        for index, origin in self.raw.origins.items():
+            made = self.new[index]
+            self.builder.origins.setdefault(made, origin._replace(op=self.builder.nodes[made].op.name))
+        self.builder.complete_origins()
         return self.builder.graph([self.new[output] for output in self.raw.outputs])
 
     def _rebuild(self, index: int, node: Node) -> int:

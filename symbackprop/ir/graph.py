@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -11,6 +11,7 @@ from typing import Any
 
 from symbackprop.errors import InternalCompilerError, ShapeMismatch
 from symbackprop.ir.node import BOOL, INT, REAL, Node, Number, Type
+from symbackprop.ir.origin import Origin, complete
 from symbackprop.ops import Op
 from symbackprop.ops.contraction import BROADCAST, TRANSPOSE
 from symbackprop.ops.extents import Extent, shape_text
@@ -31,13 +32,15 @@ class Graph:
     """A program as data: nodes in topological order, and which of them are its results.
 
     ``labels`` are the user's own let-bound names; ``derived`` says which nodes are adjoints ("bar") or tangents ("dot")
-    of which. Both only suggest how to call things; a pass carries them along.
+    of which. Both only suggest how to call things; a pass carries them along, as it does ``origins``, which are
+    recorded only where somebody asks for them (see `ir.origin`).
     """
 
     nodes: list[Node]
     outputs: tuple[int, ...]
     labels: dict[int, str] = field(default_factory=dict)
     derived: dict[int, Derived] = field(default_factory=dict)
+    origins: dict[int, Origin] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -98,6 +101,7 @@ class GraphBuilder:
         self.labels: dict[int, str] = dict(graph.labels) if graph else {}
         self.derived: dict[int, Derived] = dict(graph.derived) if graph else {}
         self._numbers: dict[str | tuple[int, int], int] = {}
+        self.origins: dict[int, Origin] = dict(graph.origins) if graph else {}
         self._interned: dict[Node, int] = {node: index for index, node in enumerate(self.nodes)}
 
     def add(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
@@ -193,6 +197,21 @@ class GraphBuilder:
         for index, (primal, suffix) in graph.derived.items():
             if kept[index] and kept[primal]:
                 self.derived.setdefault(new[index], (new[primal], suffix))
+        for index, origin in graph.origins.items():
+            if kept[index]:
+                self.origins[new[index]] = origin.joined(self.origins.get(new[index]))
+
+    def originate(self, first: int, source: int, how: str) -> None:
+        """Where origins are recorded: nodes from `first` on come from the node `source` by a rule, in words."""
+        origin = self.origins.get(source)
+        if origin is not None:
+            for index in range(first, len(self.nodes)):
+                self.origins.setdefault(index, origin.then((how,), self.nodes[index].op.name))
+
+    def complete_origins(self, step: str = "", rules: Mapping[int, Sequence[str]] | None = None) -> None:
+        """Where origins are recorded: give one to every node after a step; `rules` says which made which nodes."""
+        if self.origins:
+            complete(self.nodes, self.origins, step, rules or {})
 
     def graph(self, outputs: Sequence[int]) -> Graph:
-        return Graph(self.nodes, tuple(outputs), self.labels, self.derived)
+        return Graph(self.nodes, tuple(outputs), self.labels, self.derived, self.origins)

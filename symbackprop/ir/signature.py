@@ -114,6 +114,11 @@ class Signature:
         return self.arguments[: len(self.arguments) - self.directions]
 
     @property
+    def main(self) -> str:
+        """The name of the emitted function that computes most."""
+        return "value" if self.mode == "function" else self.value_and
+
+    @property
     def value_and(self) -> str:
         """The name of the emitted function that gives value and derivative."""
         return f"value_and_{self.mode}"

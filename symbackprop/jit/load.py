@@ -16,14 +16,20 @@ from symbackprop.errors import JitError
 
 def load(source: str) -> dict[str, Any]:
     """Check and run a module's text, and return its names. Raises JitError where its imports fail."""
-    filename = f"<symbackprop {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    filename = _remembered(source)
     scope: dict[str, Any] = {"__name__": filename, "__file__": filename}
     try:
         exec(compile(checked(source), filename, "exec"), scope)
     except ImportError as error:
         raise JitError(f"the emitted module cannot be imported: {error}; install what it names") from error
     return scope
+
+
+def _remembered(text: str) -> str:
+    """The name of a text that runs here, under which tracebacks find its lines."""
+    filename = f"<symbackprop {hashlib.sha256(text.encode()).hexdigest()[:16]}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    return filename
 
 
 def elementwise_loop(
@@ -57,7 +63,8 @@ def elementwise_loop(
         *[f"        {out}[i] = {name}" for out, name in zip(outs, found, strict=True)],
     ]
     scope = {"function": function}
-    exec(compile("\n".join(text), "<symbackprop elementwise>", "exec"), scope)
+    source = "\n".join(text)
+    exec(compile(source, _remembered(source), "exec"), scope)
     return njit(error_model="numpy", nogil=True)(scope["loop"])
 
 

@@ -218,16 +218,16 @@ class Native:
         # Two operations that may be one are only in code that is made with effort: there the bits would differ.
         hasty = straight and " contract " not in assembly.text
         self._calls = max(_OFTEN, _LINES // lines)
-        self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
+        self._entries = entries(assembly, nestings, lengths, quick, hasty)
         if in_blocks:
-            self._text += f"\n{block_text(assembly)}\n"
+            self._entries += f"\n{block_text(assembly)}"
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors
         self._load(hasty)
 
     def _load(self, hasty: bool) -> None:
         """All is made before any of it can be seen: another thread may call, or load, at any moment."""
-        code, made_hasty = code_of(self._text, self._cached, hasty)
+        code, made_hasty = code_of(f"{self._assembly.text}\n{self._entries}\n", self._cached, hasty)
         loaded = Loaded(code, self._assembly.helpers, self._assembly.libraries)
         _fill(loaded, self._assembly.dtype)
         budget = loaded.variable("budget", 1)

@@ -288,6 +288,8 @@ class Function:
     bare_value: bool = True
     bare_leaf: bool = True
     part: bool = False
+    slots: dict[str, Item] = field(default_factory=dict)
+    """Of a function that was cut into parts: where numbers that have a name stand in the array that these share."""
 
     @property
     def results(self) -> list[Expr]:

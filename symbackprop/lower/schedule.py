@@ -74,6 +74,8 @@ class Scheduler:
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
         self.silent = False
         """Whether lines go without comments: those of a derived loop body have no formula of the user's."""
+        self.inners: list[Self] = []
+        """The schedulers of the bodies of loops."""
         self.begin(graph, self._places())
         self.primal = graph.reaching(graph.outputs[: signature.value_count])
 
@@ -96,6 +98,7 @@ class Scheduler:
         inner.silent = self.silent or silent
         inner.function = Function("", [], [])
         inner.begin(graph, places)
+        self.inners.append(inner)
         return inner
 
     def run(self) -> Function:
@@ -189,7 +192,7 @@ class Scheduler:
             if leaf.whole or not leaf.shape:
                 self._prefer(nodes[0], Ref(name))
                 continue
-            for place, node in zip(_places(leaf), nodes, strict=True):
+            for place, node in zip(places_of(leaf), nodes, strict=True):
                 self._prefer(node, Item(name, place))
 
     def _prefer(self, node: int, target: Ref | Item) -> None:
@@ -299,7 +302,7 @@ class Scheduler:
         if any(self.graph.nodes[node].type.shape for node in nodes):
             raise EmitError(f"the derivative in {leaf.what} cannot have one row a sample; name its parts apart in wrt")
         self.allocate(Allocate(name, tuple(Literal(extent) for extent in leaf.shape if isinstance(extent, int))))
-        for place, node in zip(_places(leaf), nodes, strict=True):
+        for place, node in zip(places_of(leaf), nodes, strict=True):
             if self.expr[node] != Item(name, place):
                 self.last(Assign(Item(name, place), self.expr[node]))
         return Ref(name)
@@ -314,7 +317,7 @@ class Scheduler:
         return Apply(node.op, tuple([self.expr[operand] for operand in node.operands]))
 
 
-def _places(leaf: Leaf) -> list[tuple[Expr, ...]]:
+def places_of(leaf: Leaf) -> list[tuple[Expr, ...]]:
     """The places of a leaf's entries in its array, row by row."""
     extents = [range(extent) for extent in leaf.shape if isinstance(extent, int)]
     return [tuple(Literal(number) for number in place) for place in product(*extents)]

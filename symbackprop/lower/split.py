@@ -6,6 +6,8 @@ arguments that they read and of one work array, which holds every value that cro
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
@@ -55,7 +57,7 @@ def split(function: Function, part: int) -> list[Function]:
     counters = [s.counter for s in straight if isinstance(s, For)][:1]
     cut = _Cut(function.name, [*function.parameters, *arrays, *dict.fromkeys(scalars), *counters, WORK], part)
     body = [_cut_loop(cut, s) if isinstance(s, For) and _is_long(s, part) else s for s in straight]
-    return [*cut.parts, _driver(function, [*doors, _work(cut), *body], {})]
+    return [*cut.parts, replace(_driver(function, [*doors, _work(cut), *body], {}), slots=cut.slots)]
 
 
 def _is_long(statement: Statement, part: int) -> bool:
@@ -80,6 +82,7 @@ def _driver(function: Function, body: list[Statement], slots: dict[str, Item]) -
         [_substitute(result, slots) for result in function.leaves] if function.leaves is not None else None,
         function.bare_value,
         function.bare_leaf,
+        slots=slots,
     )
 
 

@@ -7,7 +7,7 @@ reaches what a bottom-up fixpoint would.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -67,8 +67,16 @@ class Rewriter(GraphBuilder):
         self.nested = 0
         """How many rules are at work inside one another, where these count themselves."""
         self._written = tuple(rules)
+        self.applied: dict[int, list[str]] = {}
+        """The rules that made nodes, where that is recorded."""
         self._fold = fold
         self._awaited = {REGISTRY[name] for rule in self._written for name in rule.needs}
+        self._set_plans()
+        self._structural_rules = _by_op(rule for rule in self._written if not REGISTRY[rule.op].elementwise)
+
+    def record(self) -> None:
+        """From now on remember which rules made which nodes, in `applied`."""
+        self._written = tuple(map(_recorded, self._written))
         self._set_plans()
         self._structural_rules = _by_op(rule for rule in self._written if not REGISTRY[rule.op].elementwise)
 
@@ -238,6 +246,19 @@ class _Plans(dict[tuple[Op, ...], Plan]):
         return plan
 
 
+def _recorded(rule: Rule) -> Rule:
+    """The rule, which says of what it makes anew that it made it."""
+
+    def apply(r: Rewriter, *operands: Any) -> int | None:
+        before = len(r.nodes)
+        made = rule.apply(r, *operands)
+        if made is not None and made >= before:
+            r.applied.setdefault(made, []).append(f"rule {rule.name}")
+        return made
+
+    return replace(rule, apply=apply)
+
+
 def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Apply]]:
     table: dict[Op, list[Apply]] = {}
     for rule in rules:
@@ -257,6 +278,8 @@ def sweep(
     """
     needed = graph.reaching()
     new = [0] * len(graph.nodes)
+    if graph.origins:
+        rewriter.record()
     add, copy, intern = rewriter.add, rewriter.copy, rewriter.intern
     broadcast, nodes = rewriter.broadcast, rewriter.nodes
     for index, node in enumerate(graph.nodes):
@@ -273,4 +296,5 @@ def sweep(
             if after is not None:
                 new[index] = after(index, new[index], new)
     rewriter.carry_names(graph, new, needed)
+    rewriter.complete_origins(rules=rewriter.applied)
     return rewriter.graph([new[output] for output in graph.outputs])

@@ -52,7 +52,7 @@ class Direct:
 
     @property
     def main(self) -> str:
-        return "value" if self.signature.mode == "function" else self.signature.value_and
+        return self.signature.main
 
     def assembly(self, name: str) -> Assembly:
         if name not in self.assemblies:
@@ -148,15 +148,10 @@ class Direct:
         return found
 
 
-def direct_route(main: Program, values: Callable[[], Program], signature: Signature, options: Options) -> Direct | None:
-    """The direct route, where it is wanted and this Python has it; `values` gives the program of the values alone."""
+def direct_route(programs: Callable[[str], Program], signature: Signature, options: Options) -> Direct | None:
+    """The direct route, where it is wanted and this Python has it; `programs` gives the program of a function."""
     if options.target != "numba" or options.route != "direct" or not available():
         return None
-    alone = signature.mode != "function"
-
-    def programs(name: str) -> Program:
-        return values() if alone and name == "value" else main
-
     return Direct(signature, options.dtype, programs, options=options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from symbackprop.runtime.direct import Direct
 from symbackprop.runtime.door import bind, bound_dimensions, cast, check_lists, check_samples
 from symbackprop.runtime.elementwise import Elementwise
 from symbackprop.runtime.objective import flat_objective
+from symbackprop.runtime.point import points
 from symbackprop.runtime.runner import Runner
 
 _DRAWN = 20_000
@@ -104,10 +104,12 @@ class CompiledFunction:
             if self.wrt and self.signature.mode != "jvp"
             else "".join(f" {w}" for w in self.wrt[:1])
         )
-        return (
+        text = (
             f"<{self.signature.mode}{title}{what}: call with ({', '.join(self.args)}),"
             f" backend {self.backend}, {self.dtype}, {self.stats['ratio']:.2f}x the operations of the value>"
         )
+        # A name may hold what ends a line or turns it around.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         direct = self._runner.direct
@@ -206,25 +208,68 @@ class CompiledFunction:
     def explain(self, /, *args: Any, **named: Any) -> Any:
         """How the value and its gradient come about at a point, as tables; see `symbackprop.explain`.
 
-        Of a batch it is one sample that is explained. Raises CallError where the model is gone (after pickling).
+        Of a batch the first sample is explained, with a table of the first samples side by side; one sample alone, its
+        inputs without the axis of samples, may be given, too. Raises CallError where the model is gone (after
+        pickling).
         """
-        inputs = self._inputs(args, named)
-        if self.signature.mode != "grad" or self._batched:
-            return self._shown().explanation(inputs)
-        value, leaves = self.leaves(dict(named), args)
-        compiled = {"compiled value": value}
-        for what, leaf in zip(self.wrt, leaves, strict=True):
-            compiled[f"compiled, in {what}"] = leaf
-        return self._shown().explanation(inputs, compiled)
+        inputs, count = self._points(args, named)
+        compiled = {}
+        if self.signature.mode == "grad" and (count is not None or not self._batched):
+            value, leaves = self.leaves(dict(named), args)
+            compiled["compiled value"] = value
+            for what, leaf in zip(self.wrt, leaves, strict=True):
+                compiled[f"compiled, in {what}"] = leaf
+        return self._shown().explanation(inputs, compiled, count)
 
     @property
     def graph(self) -> Any:
         """The graph of the expression as it was given: ``.mermaid()``, ``.dot()``, ``.svg()``, also ``at=`` a point."""
 
         def bind(at: Mapping[Any, Any]) -> dict[str, Any]:
-            return self._inputs((), {str(getattr(key, "name", key)): value for key, value in at.items()})
+            return self._points((), {str(getattr(key, "name", key)): value for key, value in at.items()})[0][0]
 
         return self._shown().picture(bind)
+
+    def trace(self, line: int | str | None = None) -> Any:
+        """Where a line of `source` comes from: the SymPy sub-expressions behind it, and the rules that made it of them.
+
+        `line` is its number, its text, the name that it assigns to, or a part of it that no other line has; without
+        one it is all lines, as a sequence. A line has ``parts``, one an operation, each with ``expressions`` and
+        ``rules``; ``str(...)`` tells them, and a notebook shows the table. The model is compiled once more for it, when
+        it is first asked for. Raises OptionError for a line that is not there, CallError where the model is gone (after
+        pickling).
+
+        >>> import sympy as sp
+        >>> from symbackprop import compile_grad
+        >>> x, y = sp.symbols("x y")
+        >>> g = compile_grad(sp.log(1 + sp.exp(x))*y, x, backend="numpy")
+        >>> expressions, rules = g.trace("x_bar").parts[1]
+        >>> expressions, rules[-1]
+        ((log(exp(x) + 1),), 'reverse: its adjoint times the partial of softplus')
+        """
+        traces = self._shown().traces(self.source)
+        return traces if line is None else traces.find(line)
+
+    def measure(self, /, *args: Any, **named: Any) -> Any:
+        """What a call takes at a point: seconds of the value and of value and derivative, beside those that the counts
+        of operations and bytes let one expect, and what limits it. It takes half a second, and depends on the machine
+        and its load, which it tells. The arguments are cast beforehand, and handed over by position.
+
+        Raises CallError where the model is gone (after pickling).
+        """
+        shown = self._shown()
+        values, lengths = self._values(self.signature.arguments, args, named)
+        primal = values[: len(self.signature.primal_arguments)]
+        arrays = [v for a, v in zip(self.signature.arguments, values, strict=True) if a.is_scalar]
+        alone = self.signature.mode == "function"
+
+        def value() -> Any:
+            return self.value(*primal)
+
+        def both() -> Any:
+            return self.value_and_grad(*values)
+
+        return shown.measurement(self.route, value, value if alone else both, lengths, np.broadcast(*arrays).size)
 
     def _repr_html_(self) -> str:
         picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()
@@ -233,17 +278,8 @@ class CompiledFunction:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
-    def _inputs(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
-        """A point, of one sample, by the inputs of the model's graph."""
-        arguments = tuple(replace(argument, batched=False) for argument in self.signature.primal_arguments)
-        inputs: dict[str, Any] = {name: named[name] for name in self._told & set(named)}
-        values = bind(arguments, args, {name: value for name, value in named.items() if name not in inputs})
-        for argument, value in zip(arguments, values, strict=True):
-            number = cast(argument, value, self.dtype)
-            if argument.is_scalar and np.ndim(number):
-                raise ShapeMismatch(f"{argument.name!r} must be a number here, got shape {np.shape(number)}")
-            inputs.update(zip(argument.members, number if argument.packed else [number], strict=True))
-        return inputs
+    def _points(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
+        return points(self.signature.primal_arguments, self._told, self.dtype, args, named)
 
     def _shown(self) -> Any:
         if self._subject is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from symbackprop.emit.escape import comment
 from symbackprop.errors import DomainError, OutOfRange
 from symbackprop.ir.signature import Signature
 from symbackprop.jit import elementwise_loop, explained, load
@@ -32,7 +33,7 @@ class Runner:
         """`blocks` says how threads share a batch; None where one thread does it all."""
         self.signature, self.target, self.dtype, self.blocks = signature, target, dtype, blocks
         self._source, self._machine_code = source, direct
-        self.main = "value" if signature.mode == "function" else signature.value_and
+        self.main = signature.main
         self.quick: dict[str, Callable[..., Any]] = {}
         """What serves calls whose arguments need no casting, once a first call has gone the long way."""
         self._loops: dict[str, Any] = {}
@@ -54,7 +55,7 @@ class Runner:
             values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
         if self.target == "numba":
             values = _plain(values)
-        with _own_errors():
+        with self._own_errors():
             if self.direct is None:
                 return self.module[name](*values)
             if self.blocks is not None:
@@ -70,7 +71,7 @@ class Runner:
         if self.direct is None or self.blocks is not None:
             return None
         values = _plain(values)
-        with _own_errors():
+        with self._own_errors():
             into = self.direct.into(name)
             shapes = into.shapes(values)
             count = len(shapes) - len(out)
@@ -101,7 +102,33 @@ class Runner:
             self._loops[name](length, *columns, *outs)
             return outs
         except ValueError as error:
-            raise _at_kink(error) or error from error
+            raise self._at_kink(error) or error from error
+
+    @contextmanager
+    def _own_errors(self) -> Iterator[None]:
+        """Errors of emitted code as ours."""
+        try:
+            yield
+        except IndexError as error:
+            raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
+        except Exception as error:
+            failure = self._at_kink(error) or explained(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+    def _at_kink(self, error: Exception) -> DomainError | None:
+        """What an emitted module raises at a kink (see `ops.nonsmooth.off_kink`), as our own error, with the line that
+        checks it: machine code has no lines of its own in a traceback.
+        """
+        if not (isinstance(error, ValueError) and "kinks='raise'" in str(error)):
+            return None
+        failure = DomainError(str(error))
+        lines = enumerate(self._source().splitlines(), 1)
+        found = [f"line {number}: {line.strip()}" for number, line in lines if comment(str(error)) in line]
+        if found:
+            failure.add_note("\n".join(["in the emitted module (see .source and .trace):", *found[-3:]]))
+        return failure
 
 
 def _plain(values: list[Any]) -> list[Any]:
@@ -129,22 +156,3 @@ def _serve(out: list[Any], shapes: list[tuple[int, ...]], dtype: str, values: li
         if any(np.may_share_memory(array, other) for other in others):
             return False
     return True
-
-
-@contextmanager
-def _own_errors() -> Iterator[None]:
-    """Errors of emitted code as ours."""
-    try:
-        yield
-    except IndexError as error:
-        raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
-    except Exception as error:
-        failure = _at_kink(error) or explained(error)
-        if failure is None:
-            raise
-        raise failure from error
-
-
-def _at_kink(error: Exception) -> DomainError | None:
-    """What an emitted module raises at a kink (see `ops.nonsmooth.off_kink`), as our own error."""
-    return DomainError(str(error)) if isinstance(error, ValueError) and "kinks='raise'" in str(error) else None

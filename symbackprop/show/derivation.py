@@ -117,6 +117,12 @@ class Derivation:
         """Whether there is one real number, and something to differentiate it in."""
         return bool(self.wrt) and len(self.outputs) == 1 and not self.graph.nodes[self.graph.outputs[0]].type.shape
 
+    def alone(self, value: int) -> Derivation:
+        """The derivation of one of several values, its steps called as they are here."""
+        labels = {index: name for index, name in self.names.items() if self.graph.nodes[index].operands}
+        graph = Graph(self.graph.nodes, (self.graph.outputs[value],), labels)
+        return Derivation(graph, self.wrt, self.kinks, self.names[self.outputs[value]])
+
     @property
     def scalar(self) -> bool:
         """Whether every step is a number."""

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from symbackprop.ir import infix
+from symbackprop.ir.signature import SAMPLES
 from symbackprop.ops.extents import extent_text
+from symbackprop.show.batch import Batch
 from symbackprop.show.collapse import Group, collapse
 from symbackprop.show.derivation import Derivation, Edge, Point
 from symbackprop.show.numbers import factor, natural, number
@@ -45,8 +47,12 @@ class Drawing(NamedTuple):
     arrows: list[Arrow]
 
 
-def drawing(derivation: Derivation, point: Point | None = None, limit: int | None = LIMIT) -> Drawing:
-    """A derivation as boxes and arrows, at most about `limit` boxes; at a point, with the numbers there."""
+def drawing(
+    derivation: Derivation, point: Point | None = None, limit: int | None = LIMIT, batch: Batch | None = None
+) -> Drawing:
+    """A derivation as boxes and arrows, at most about `limit` boxes; at a point, with the numbers there. Of a `batch`
+    it is that of one sample, with a box for what all of them make.
+    """
     groups, group_of = collapse(derivation, limit)
     whole = all(group.size == 1 for group in groups)
     formulas = {}
@@ -54,6 +60,11 @@ def drawing(derivation: Derivation, point: Point | None = None, limit: int | Non
         formulas = {index: text for index, text, _ in derivation.adjoint_formulas() if index in derivation.names}
     known = {root: derivation.names[root] for group in groups for root in group.roots}
     boxes = [_box(derivation, group, point, formulas, known) for group in groups]
+    if batch is not None:
+        boxes = [
+            box._replace(title=f"{box.title}, one a sample") if _carries(derivation, group, batch) else box
+            for box, group in zip(boxes, groups, strict=True)
+        ]
     between: dict[tuple[int, int], list[Edge]] = {}
     for edge in derivation.edges:
         pair = (group_of[edge.source], group_of[edge.step])
@@ -65,7 +76,16 @@ def drawing(derivation: Derivation, point: Point | None = None, limit: int | Non
         partial = " + ".join(_partial(derivation, edge, point) for edge in edges if edge.partial is not None)
         shapes = {_shape(derivation, edge.source) for edge in edges}
         arrows.append(Arrow(source, target, _cut(partial) if alone else "", shapes.pop() if len(shapes) == 1 else ""))
+    if batch is not None:
+        output = derivation.outputs[0]
+        arrows.append(Arrow(group_of[output], len(boxes), "", SAMPLES))
+        boxes.append(Box("value", batch.told(derivation.names.get(output, "value"))))
     return Drawing(boxes, arrows)
+
+
+def _carries(derivation: Derivation, group: Group, batch: Batch) -> bool:
+    """Whether inputs have an entry a sample."""
+    return group.is_input and any(derivation.graph.nodes[root].attributes in batch.members for root in group.roots)
 
 
 def _box(

@@ -51,21 +51,24 @@ def for_markdown(text: str) -> str:
 def for_mermaid(text: str) -> str:
     """Text inside quotes in Mermaid, whose own entities are #NN; codes.
 
-    >>> for_mermaid('<b>"')
-    '#60;b#62;#34;'
+    >>> for_mermaid('<b>"'), for_mermaid("a:b")
+    ('#60;b#62;#34;', 'a#58;b')
     """
-    inner = "".join(c if c.isalnum() or c in " =+/(),:.-" else f"#{ord(c)};" for c in visible(text))
+    # A colon, too: Mermaid takes "style:x#95;" for a style, and the semicolon away. A backslash before an n would end
+    # the line, however it is written: it becomes the sign that looks like one.
+    text = visible(text).replace("\\n", "\N{SET MINUS}n")
+    inner = "".join(c if c.isalnum() or c in " =+/(),.-" else f"#{ord(c)};" for c in text)
     # A label that starts like a list item is refused: "- x", "1. x".
     return re.sub(r"^([0-9]*)([-+.]) ", lambda match: f"{match[1]}#{ord(match[2])}; ", inner)
 
 
 def for_dot(text: str) -> str:
-    r"""Text inside quotes in Graphviz's language.
+    r"""Text of a label in Graphviz's language that resembles HTML, where a backslash still means something.
 
-    >>> print(for_dot('a\\N"'))
-    a\\N\"
+    >>> print(for_dot("a\\N<b>"))
+    a&#92;&#92;N&lt;b&gt;
     """
-    return visible(text).replace("\\", "\\\\").replace('"', '\\"')
+    return for_xml(text).replace("\\", "&#92;&#92;")
 
 
 _LATEX = {

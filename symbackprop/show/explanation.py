@@ -10,6 +10,7 @@ import numpy as np
 
 from symbackprop.ir.interpret import bound_lengths
 from symbackprop.show import latex
+from symbackprop.show.batch import Batch
 from symbackprop.show.derivation import DIGITS, Derivation, Edge, bracketed
 from symbackprop.show.numbers import factor, natural, number
 from symbackprop.show.paths import MANY, counts, passing, paths
@@ -24,15 +25,21 @@ _COLUMNS = 6
 class Explanation:
     """How a value and its gradient come about at a point; in a notebook, as tables.
 
-    ``value`` and ``gradient`` (by variable) are the result, ``tables`` what is shown, ``str(...)``, ``markdown()``,
-    ``html()`` and ``latex()`` how. The steps are those of the expression as it was given, not of the optimised program.
+    ``value`` and ``gradient`` (by variable; of several values a list, an entry a value) are the result, ``tables`` what
+    is shown, ``str(...)``, ``markdown()``, ``html()`` and ``latex()`` how. The steps are those of the expression as it
+    was given, not of the optimised program; of a batch, those of the first sample.
     """
 
     def __init__(
-        self, derivation: Derivation, inputs: Mapping[str, Any], compiled: Mapping[str, Any] | None = None
+        self,
+        derivation: Derivation,
+        inputs: Mapping[str, Any],
+        compiled: Mapping[str, Any] | None = None,
+        batch: Batch | None = None,
     ) -> None:
-        self._d = derivation
+        self._d, self._batch = derivation, batch
         self._compiled = compiled or {}
+        self._of_several = False
         self._point = derivation.at(inputs)
         self._inputs = inputs
         self._lengths = bound_lengths(derivation.graph, inputs)
@@ -46,8 +53,11 @@ class Explanation:
 
     @cached_property
     def gradient(self) -> dict[str, Any]:
-        """The derivative in each variable."""
+        """The derivative in each variable; of several values, of each."""
         found: dict[str, Any] = {}
+        if self._each:
+            gradients = [one.gradient for one in self._each]
+            return {own: [gradient[own] for gradient in gradients] for own in gradients[0]}
         if self._d.differentiable:
             for variable in self._d.wrt:
                 for member in variable.members:
@@ -69,19 +79,76 @@ class Explanation:
             return values[index]
         return self._d.evaluated([index], self._inputs)[0][index]
 
+    @cached_property
+    def _each(self) -> list[Explanation]:
+        """Of several numbers each alone, where there is something to differentiate in."""
+        d = self._d
+        shapes = [d.graph.nodes[output].type.shape for output in d.graph.outputs]
+        if len(shapes) == 1 or any(shapes) or not d.wrt:
+            return []
+        each = [Explanation(d.alone(k), self._inputs) for k in range(len(shapes))]
+        for one in each:
+            one._of_several = True
+        return each
+
     # The tables.
 
     @cached_property
     def tables(self) -> list[Table]:
-        tables = [self.forward]
+        tables = [self.samples] if self._batch is not None else []
+        tables += [self.forward]
         if self._d.differentiable:
             tables += [self.backward]
             if self._d.scalar:
                 tables += [self.paths]
+        tables += [one.backward for one in self._each[:_COLUMNS]]
+        if self._d.differentiable or self._each:
             tables += [self.modes]
             if self._swept:
                 tables += [self.tangents]
+        if self._each:
+            tables += [self.jacobian]
         return [*tables, self.result]
+
+    @property
+    def samples(self) -> Table:
+        """The first samples of a batch side by side, and what the compiled function makes of all of them."""
+        d, batch = self._d, self._batch
+        assert batch is not None
+        top = d.names.get(d.outputs[0], "value")
+        shown = d.variables if len(d.variables) <= _COLUMNS and d.differentiable else {}
+        rows = []
+        for position, inputs in enumerate(batch.points):
+            point = d.at(inputs)
+            entries = [number(point.adjoint(index)) for index in shown.values()]
+            rows.append(tuple(map(Cell, (str(position), number(point.values[d.outputs[0]]), *entries))))
+        left = (batch.count or 0) - len(rows)
+        if left > 0:
+            rows.append(tuple(map(Cell, (f"... {left} more", *[""] * (len(shown) + 1)))))
+        if batch.reduce is not None and len(self._compiled) == len(shown) + 1:
+            rows.append(tuple(map(Cell, (f"{batch.reduce}, compiled", *map(number, self._compiled.values())))))
+        of = ", ".join(sorted(batch.members, key=natural))
+        title = f"A batch of {batch.count}: axis 0 of {of} counts samples; the other tables are those of sample 0"
+        heads = [f"d{top}/d{d.names.get(index, own)}" for own, index in shown.items()]
+        return Table(title, ("sample", top, *heads), rows)
+
+    @property
+    def jacobian(self) -> Table:
+        """The derivative of each of several values in each variable."""
+        d, gradient = self._d, self.gradient
+        names = [d.names.get(output, "value") for output in d.outputs]
+        if len(gradient) > _COLUMNS:
+            rows = [
+                (formula(f"d{top}/d{own}", latex.derivative(top, own)), Cell(number(entries[k])))
+                for k, top in enumerate(names)
+                for own, entries in gradient.items()
+            ]
+            return Table("The Jacobian, entry by entry", ("derivative", "value"), rows)
+        wide = [
+            (formula(top, latex.name(top)), *[Cell(number(entries[k])) for entries in gradient.values()])
+            for k, top in enumerate(names)
+        ]
+        return Table("The Jacobian: a row a value, a column a variable", ("value", *gradient), wide)
 
     @cached_property
     def forward(self) -> Table:
@@ -106,7 +173,9 @@ class Explanation:
                 bar = number(self._point.adjoint(index))
                 adjoint = formula(f"{own}_bar", f"\\bar{{{latex.name(own)}}}")
                 rows.append((adjoint, shown, formula(numbers), Cell(bar)))
-        return Table("Backward: the adjoints, by the chain rule", ("adjoint", "formula", "numbers", "value"), rows)
+        own = self._d.names.get(self._d.outputs[0], "")
+        title = f"Backward{f' from {own}' if self._of_several else ''}: the adjoints, by the chain rule"
+        return Table(title, ("adjoint", "formula", "numbers", "value"), rows)
 
     def _chain_rule(self, index: int) -> str:
         names = self._d.names
@@ -152,24 +221,33 @@ class Explanation:
         shown = d.scalar and len(d.variables) <= _COLUMNS
         return {index: d.tangents(index) for index in d.variables.values()} if shown else {}
 
+    @property
+    def sweep_back(self) -> int:
+        """The operations of the reverse sweep from the one value."""
+        d = self._d
+        return d.operations([d.adjoints[index] for index in d.variables.values()], self._lengths)
+
     @cached_property
     def modes(self) -> Table:
         """Forward mode beside reverse mode."""
-        d = self._d
+        d, ones = self._d, self._each or [self]
         entries = sum(int(np.size(self._inputs[member])) for member in d.variables)
-        reverse = d.operations([d.adjoints[index] for index in d.variables.values()], self._lengths)
-        output = d.outputs[0]
+        back = [one.sweep_back for one in ones]
+        reverse = sum(back)
+        why = "one sweep from the value gives all" if len(back) == 1 else f"one sweep a value: {_added(back)}"
         if self._swept:
             each = [
-                d.operations([tangent[output]], self._lengths) for tangent in self._swept.values() if output in tangent
+                d.operations([found[o] for o in d.outputs if o in found], self._lengths)
+                for found in self._swept.values()
             ]
-            forward, note = sum(each), " + ".join(map(str, each))
+            forward, note = sum(each), _added(each)
         else:
             first = next(iter(d.variables.values()))
-            once = max(reverse, d.operations([d.tangents(first).get(output, first)], self._lengths))
+            tangents = d.tangents(first)
+            once = max(reverse, d.operations([tangents.get(o, first) for o in d.outputs], self._lengths))
             forward, note = entries * once, f"{entries} times about {once}"
         rows = [
-            (Cell("reverse"), Cell("1"), Cell(str(reverse)), Cell("one sweep from the value gives all")),
+            (Cell("reverse"), Cell(str(len(back))), Cell(str(reverse)), Cell(why)),
             (Cell("forward"), Cell(str(entries)), Cell(str(forward)), Cell(f"one sweep a variable: {note}")),
         ]
         return Table(
@@ -204,10 +282,14 @@ class Explanation:
             for i in d.outputs
         ]
         top = d.names.get(d.outputs[0], "value")
-        for own, entry in self.gradient.items():
+        for own, entry in self.gradient.items() if not self._each else ():
             rows.append((formula(f"d{top}/d{own}", latex.derivative(top, own)), Cell(number(entry))))
-        for what, entry in self._compiled.items():
+        for what, entry in self._compiled.items() if self._batch is None else ():
             rows.append((Cell(what), Cell(number(entry))))
+        if d.wrt and not d.differentiable and not self._each:
+            rows.append(
+                (Cell("not shown"), Cell("the derivative of a value that is an array: explain one entry of it"))
+            )
         how = f"in {DIGITS} digits" if self._point.exact else "in floats"
         return Table(f"Result, computed {how}", ("quantity", "value"), rows)
 
@@ -228,6 +310,11 @@ class Explanation:
         return "\n\n".join(f"$$\n{as_latex(table)}\n$$" for table in self.tables)
 
     _repr_markdown_, _repr_html_, _repr_latex_ = markdown, html, latex
+
+
+def _added(counts: list[int]) -> str:
+    """Counts as a sum; many of them by the first few."""
+    return " + ".join([*map(str, counts[:_COLUMNS]), *["..."][: max(0, len(counts) - _COLUMNS)]])
 
 
 def _public(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from symbackprop.show import latex
 from symbackprop.show.escapes import for_latex, for_markdown, for_markdown_code, for_xml, visible
 
-_LONGEST = 200
+LONGEST = 200
 """So many rows of a table are written; the rest are counted."""
 
 
@@ -38,12 +38,12 @@ class Table:
 
     @property
     def left_out(self) -> str:
-        more = len(self.rows) - _LONGEST
+        more = len(self.rows) - LONGEST
         return f"... and {more} more" if more > 0 else ""
 
 
 def as_text(table: Table) -> str:
-    rows = [[visible(cell.text) for cell in row] for row in table.rows[:_LONGEST]]
+    rows = [[visible(cell.text) for cell in row] for row in table.rows[:LONGEST]]
     lines = [list(map(visible, table.header)), *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.header))]
     lines.insert(1, ["-" * width for width in widths])
@@ -54,7 +54,7 @@ def as_text(table: Table) -> str:
 def as_markdown(table: Table) -> str:
     lines = [f"**{for_markdown(table.title)}**", "", _row(list(map(for_markdown, table.header)))]
     lines.append(_row(["---"] * len(table.header)))
-    for row in table.rows[:_LONGEST]:
+    for row in table.rows[:LONGEST]:
         lines.append(_row([for_markdown_code(c.text) if c.code and c.text else for_markdown(c.text) for c in row]))
     return "\n".join(lines + (["", table.left_out] if table.left_out else []))
 
@@ -65,10 +65,10 @@ def _row(cells: list[str]) -> str:
 
 def as_html(table: Table) -> str:
     def cell(c: Cell) -> str:
-        return f"<td>{f'<code>{for_xml(c.text)}</code>' if c.code else for_xml(c.text)}</td>"
+        return f"<td>{f'<code>{for_xml(c.text)}</code>' if c.code and c.text else for_xml(c.text)}</td>"
 
     head = "".join(f"<th>{for_xml(word)}</th>" for word in table.header)
-    body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table.rows[:_LONGEST])
+    body = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table.rows[:LONGEST])
     more = f"<p>{table.left_out}</p>" if table.left_out else ""
     return (
         f"<table>\n<caption>{for_xml(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
@@ -83,7 +83,7 @@ def as_latex(table: Table) -> str:
         return latex.code(c.text) if c.code and c.text else f"\\text{{{_words(c.text)}}}"
 
     lines = [" & ".join(f"\\text{{{_words(word)}}}" for word in table.header) + r" \\ \hline"]
-    lines += [" & ".join(map(cell, row)) + r" \\" for row in table.rows[:_LONGEST]]
+    lines += [" & ".join(map(cell, row)) + r" \\" for row in table.rows[:LONGEST]]
     body = "\n".join(lines)
     return f"\\begin{{array}}{{{'l' * len(table.header)}}}\n{body}\n\\end{{array}}"
 

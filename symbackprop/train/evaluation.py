@@ -9,7 +9,7 @@ from symbackprop.runtime import CompiledFunction, direct_route
 def compiled_function(request: Request) -> CompiledFunction:
     """The function of a request, on its backend."""
     made, options = compile_request(request), request.options
-    direct = direct_route(made.main, lambda: made.values, made.signature, options)
+    direct = direct_route(made.program, made.signature, options)
     title = request.name or ""
     return CompiledFunction(
         lambda: made.source, made.signature, options.target, options.dtype, made.stats, title, None, direct

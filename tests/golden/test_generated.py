@@ -52,9 +52,18 @@ def test_examples_run(path: Path) -> None:
     assert result.stdout.strip()
 
 
-def test_the_gallery_is_what_its_example_prints(update_golden: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(ROOT / "examples" / "gallery.py"), run_name="__main__")
-    printed, page = capsys.readouterr().out, ROOT / "examples" / "gallery.md"
+@pytest.mark.parametrize(("kept", "options"), [("gallery.md", []), ("gallery.ipynb", ["--notebook"])])
+def test_the_gallery_is_what_its_example_prints(
+    kept: str,
+    options: list[str],
+    update_golden: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = str(ROOT / "examples" / "gallery.py")
+    monkeypatch.setattr(sys, "argv", [script, *options])
+    runpy.run_path(script, run_name="__main__")
+    printed, page = capsys.readouterr().out, ROOT / "examples" / kept
     if update_golden:
         page.write_text(printed, encoding="utf-8")
     assert page.read_text(encoding="utf-8") == printed

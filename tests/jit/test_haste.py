@@ -144,5 +144,5 @@ def test_short_code_is_called_more_often_before_it_is_made_again(monkeypatch: py
         calls += 1
         assert calls < 5_000
     own = native._length(the_native(g)._assembly.text)
-    assert the_native(g)._text.count("\n") > 3 * own
+    assert the_native(g)._assembly.text.count("\n") > 3 * own
     assert calls >= 5_000 // own > OFTEN

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import re
+import types
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -167,8 +169,6 @@ def test_kinks_are_what_the_policy_says() -> None:
 
 def test_other_derivatives_explain_their_gradient_or_their_values() -> None:
     assert compile_hessian(x**2 * y, [x, y]).explain(1, 2).gradient == {"x": 4.0, "y": 1.0}
-    several = compile_jacobian([x * y, x + y], [x, y]).explain(1, 2)
-    assert several.value == [2.0, 3.0] and len(several.tables) == 2
     state, k = sp.symbols("state k")
     loop = recurrence(sp.sin(state) * x, state, y, (k, 1, 5))
     g = compile_grad(loop, [x, y], backend="numpy")
@@ -185,9 +185,98 @@ def test_a_point_is_given_by_symbols_or_by_names() -> None:
     assert "u#95;bar = 1" in compile_grad(expr, dummy, backend="numpy").graph.mermaid(at=at)
 
 
-def test_a_batch_is_explained_by_one_sample() -> None:
-    g: CompiledFunction = compile_grad((x * y - z) ** 2, y, batch=[x, z], reduce="sum")
+def test_of_several_values_each_has_its_table_and_all_have_a_jacobian() -> None:
+    g = compile_jacobian([x * y, sp.sin(x) + y, x / z], [x, y, z], backend="numpy")
+    explanation = g.explain(x=0.5, y=2.0, z=4.0)
+    assert explanation.value == pytest.approx(list(g.value(0.5, 2.0, 4.0)))
+    np.testing.assert_allclose(np.transpose(list(explanation.gradient.values())), g(0.5, 2.0, 4.0), rtol=1e-14)
+    titles = [table.title for table in explanation.tables]
+    assert [title for title in titles if title.startswith("Backward from")] == [
+        f"Backward from value {k}: the adjoints, by the chain rule" for k in (1, 2, 3)
+    ]
+    assert [[cell.text for cell in row] for row in explanation.jacobian.rows] == [
+        ["value 1", "2", "0.5", "0"],
+        ["value 2", "0.877583", "1", "0"],
+        ["value 3", "0.25", "0", "-0.03125"],
+    ]
+    reverse, forward = explanation.modes.rows
+    assert (reverse[1].text, forward[1].text) == ("3", "3") and " + " in reverse[3].text
+    many = compile_jacobian([q**2 for q in sp.symbols("q1:9")], backend="numpy").explain(*range(8))
+    assert len(many.jacobian.rows) == 64 and many.gradient["q3"] == [0, 0, 4, 0, 0, 0, 0, 0]
+
+
+def test_what_is_not_shown_says_so() -> None:
+    g = compile_jacobian(M * v, v, backend="numpy")
+    explanation = g.explain(np.ones((2, 3)), np.ones((3, 1)))
+    assert explanation.gradient == {} and explanation.result.rows[-1][0].text == "not shown"
+    assert "an array: explain one entry" in str(explanation)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+def test_a_batch_is_explained_by_its_first_sample_beside_the_others(reduce: Any) -> None:
+    g: CompiledFunction = compile_grad((x * y - z) ** 2, y, batch=[x, z], reduce=reduce, backend="numpy")
     assert g.explain(x=2, y=1, z=1).gradient == {"y": 4.0}
+    assert len(g.explain(x=2, y=1, z=1).tables) == len(g.explain(x=[2], y=1, z=[1]).tables) - 1
+    xs, zs = np.arange(2.0, 5.0), np.ones(3)
+    explanation = g.explain(x=xs, y=1, z=zs)
+    assert explanation.gradient == {"y": 4.0}
+    table = explanation.samples
+    assert "axis 0 of x, z counts samples" in table.title and "batch of 3" in table.title
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert rows[:3] == [["0", "1", "4"], ["1", "4", "12"], ["2", "9", "24"]]
+    last = {"sum": ["sum, compiled", "14", "40"], "mean": ["mean, compiled", "4.66667", "13.3333"]}
+    assert rows[3:] == ([last[reduce]] if reduce else [])
+    assert "... 4 more" in str(g.explain(x=np.arange(12.0), y=1, z=np.ones(12)))
+
+
+def test_a_batch_of_arrays_and_what_is_no_batch() -> None:
+    row, weights = sp.MatrixSymbol("row", 1, 3), sp.MatrixSymbol("weights", 3, 1)
+    g = compile_grad((row * weights)[0, 0] ** 2, weights, batch=[row], reduce="mean", backend="numpy")
+    data, start = np.arange(6.0).reshape(2, 1, 3), np.ones((3, 1))
+    np.testing.assert_array_equal(g.explain(data, start).gradient["weights"].ravel(), [0.0, 6.0, 12.0])
+    loss = compile_grad((x * y - z) ** 2, y, batch=[x, z], reduce="sum", backend="numpy")
+    for point, message in (
+        ({"x": [1.0, 2.0], "y": 1, "z": 1}, "one sample and 'x' a batch"),
+        ({"x": [1.0, 2.0], "y": 1, "z": [1.0]}, "samples|length"),
+        ({"x": [], "y": 1, "z": []}, "no samples"),
+        ({"x": 1, "y": [1.0], "z": 1}, "'y' must be a number"),
+    ):
+        with pytest.raises(SymbackpropError, match=message):
+            loss.explain(**point)
+
+
+def test_what_is_shown_is_what_was_compiled_whatever_became_of_the_lists() -> None:
+    let, wrt = [(c, a + b), (d, c * b)], [a, b]
+    matrix = sp.Matrix([[a * b]])
+    g, other = compile_grad((let, [d**2]), wrt, backend="numpy"), compile_grad(matrix, [a], backend="numpy")
+    source = g.source
+    let[0] = (c, a - b)
+    del wrt[0]
+    matrix[0, 0] = a
+    assert g.explain(1, 2).value == g.value(1, 2) == 36.0 and set(g.explain(1, 2).gradient) == {"a", "b"}
+    assert g.trace("c").expressions == (a + b,) and g.source == source
+    assert other.explain(3, 2).value == 6.0
+
+
+def test_what_is_kept_of_a_model_is_its_request_and_its_graph() -> None:
+    from symbackprop.compiler import Compiled
+    from symbackprop.lower.program import Function
+
+    g = compile_grad(sp.sin(a * b), [a], backend="numba")
+    g(1.0, 2.0)
+    kept: list[Any] = []
+    seen: set[int] = set()
+    stack: list[Any] = [g]
+    while stack:
+        thing = stack.pop()
+        if id(thing) in seen or isinstance(thing, (type, types.ModuleType)):
+            continue
+        seen.add(id(thing))
+        kept += [thing] if isinstance(thing, (Compiled, Function)) else []
+        module = type(thing).__module__
+        if module.startswith(("symbackprop", "builtins", "functools")):
+            stack += [r for r in gc.get_referents(thing) if not isinstance(r, dict) or "__builtins__" not in r]
+    assert [type(thing) for thing in kept] == [Compiled], "programs are not kept once they are machine code"
 
 
 def test_what_cannot_be_explained_says_so() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import time
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -13,12 +15,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import OptionError, compile_function, compile_grad, recurrence
+from symbackprop import OptionError, compile_function, compile_grad, compile_jacobian, recurrence
 from symbackprop.frontend import read_model
 from symbackprop.show import layout as layouts
 from symbackprop.show.collapse import collapse
 from symbackprop.show.derivation import Derivation
-from symbackprop.show.picture import Picture
+from symbackprop.show.escapes import visible
+from symbackprop.show.picture import BACKWARD, FORWARD, Picture
 
 a, b, c, d, e, x, y, r = sp.symbols("a b c d e x y r")
 SEED = ([(c, a + b), (d, b + 1), (e, c * d)], [e])
@@ -26,16 +29,17 @@ AT = {"a": 2, "b": 1}
 SVG = "{http://www.w3.org/2000/svg}"
 GOLDEN = """\
 flowchart TD
-    n0(["a<br/>= 2<br/>a#95;bar = 2"]):::variable
-    n1(["b<br/>= 1<br/>b#95;bar = 5"]):::variable
-    n2["c = a + b<br/>= 3<br/>c#95;bar = 2"]:::step
-    n3["d = b + 1<br/>= 2<br/>d#95;bar = 3"]:::step
-    n4[["e = c#42;d<br/>= 6<br/>e#95;bar = 1"]]:::value
+    n0(["a<br/>= 2<br/><font color='#b3261e'>a#95;bar = 2</font>"]):::variable
+    n1(["b<br/>= 1<br/><font color='#b3261e'>b#95;bar = 5</font>"]):::variable
+    n2["c = a + b<br/>= 3<br/><font color='#b3261e'>c#95;bar = 2</font>"]:::step
+    n3["d = b + 1<br/>= 2<br/><font color='#b3261e'>d#95;bar = 3</font>"]:::step
+    n4[["e = c#42;d<br/>= 6<br/><font color='#b3261e'>e#95;bar = 1</font>"]]:::value
     n0 -->|"1"| n2
     n1 -->|"1"| n2
     n1 -->|"1"| n3
     n2 -->|"2"| n4
     n3 -->|"3"| n4
+    linkStyle 0,1,2,3,4 color:#b3261e
     classDef variable fill:#fff2cc,stroke:#222222,color:#222222
     classDef step fill:#ffffff,stroke:#222222,color:#222222
     classDef value fill:#d9ead3,stroke:#222222,color:#222222
@@ -127,17 +131,19 @@ def test_hostile_names_stay_text(hostile: str, layout: str) -> None:
     assert shown in titles
     tags = {element.tag.removeprefix(SVG) for element in ET.fromstring(text).iter()}
     assert tags == {"svg", "style", "defs", "marker", "path", "rect", "g", "text"}
-    for drawn in (graph.mermaid(), graph.dot(), text):
+    for drawn in (graph.mermaid(), graph.dot(), text, repr(compile_grad(symbol * y))):
         assert "\u202e" not in drawn and "two\nlines" not in drawn
-    for line in graph.mermaid().splitlines():
+    for line in re.sub("</?font( color='#b3261e')?>", "", graph.mermaid()).splitlines():
         assert re.fullmatch(
-            r'flowchart TD|    n\d+(\(\["|\["|\[\[")[\w =+/(),:.#;<>-]*("\]\)|"\]|"\]\]):::\w+'
-            r'|    n\d+ (-->|-->\|"[\w =+/(),:.#;-]*"\|) n\d+|    classDef [\w #:,]+',
+            r'flowchart TD|    n\d+(\(\["|\["|\[\[")[\w =+/(),.#;<>-]*("\]\)|"\]|"\]\]):::\w+'
+            r'|    n\d+ (-->|-->\|"[\w =+/(),.#;-]*"\|) n\d+|    (classDef|linkStyle) [\w #:,]+',
             line,
         ), line
         assert "<" not in line.replace("<br/>", "")
-    for line in graph.dot().splitlines():
-        assert len(re.findall(r'(?<!\\)(?:\\\\)*"', line)) % 2 == 0
+    for label in re.findall("label=(<.*?>) fillcolor|label=(<.*>)]", graph.dot()):
+        page = ET.fromstring(f"<div>{''.join(label)[1:-1]}</div>")
+        assert {element.tag for element in page.iter()} <= {"div", "FONT", "BR"}
+    assert "\\" not in graph.dot(), "an escape of Graphviz's"
 
 
 def test_shapes_stand_on_the_arrows_of_arrays(layout: str) -> None:
@@ -252,3 +258,37 @@ def test_several_values_and_loops_are_drawn_too(limit: int | None) -> None:
     graph = compile_grad(recurrence(sp.sin(s) * x, s, x, (sp.Symbol("k"), 1, 5)), x).graph
     assert graph.mermaid(limit=limit).startswith("flowchart")
     assert "bar" in graph.mermaid(at={"x": 0.5}, limit=limit) or limit == 3
+
+
+def test_a_batch_is_drawn_by_one_sample_and_names_what_counts_them(hostile: str) -> None:
+    data = sp.Symbol(hostile)
+    for reduce, told in (("mean", "mean of value over the samples"), (None, "value, one a sample")):
+        graph = compile_grad((data * y - x) ** 2, y, batch=[data, x], reduce=reduce, backend="numpy").graph
+        boxes, arrows = read_svg(graph.svg(at={data: [2.0, 3.0], x: [1.0, 1.0], y: 1.0}))
+        assert boxes["x, one a sample"] == ["x, one a sample", "= 1"] and boxes["y"] == ["y", "= 1", "y_bar = 4"]
+        assert ("value", told, "samples") in arrows
+        assert "samples" in graph.mermaid() and "samples" in graph.dot()
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_graphviz_reads_what_is_written_for_it_and_shows_names_as_they_are(hostile: str) -> None:
+    name = f"{hostile}\\N\\G&amp;"
+    text = compile_grad(sp.Symbol(name) * y, [y], backend="numpy").graph.dot(at={name: 3, "y": 2})
+    drawn = subprocess.run(["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True)
+    assert not drawn.stderr
+    lines = ["".join(line.itertext()) for line in ET.fromstring(drawn.stdout).iter(f"{SVG}text")]
+    assert visible(name) in lines
+    colours = {line.get("fill") for line in ET.fromstring(drawn.stdout).iter(f"{SVG}text")}
+    assert {BACKWARD, FORWARD} <= colours
+
+
+def test_of_several_values_one_is_drawn_with_its_adjoints(layout: str) -> None:
+    graph = compile_jacobian([a * b, sp.sin(a) + b], [a, b], backend="numpy").graph.at({a: 2.0, b: 3.0})
+    assert "bar" not in graph.svg(layout=layout)
+    boxes, arrows = read_svg(graph.value(1).svg(layout=layout))
+    assert boxes["a"] == ["a", "= 2", "a_bar = 3"] and ("b", "value 1", "2") in arrows
+    boxes, _ = read_svg(graph.value(2).svg(layout=layout))
+    assert boxes["b"] == ["b", "= 3", "b_bar = 1"] and boxes["v1"][0] == "v1 = sin(a)" and "value 1" not in boxes
+    for number in (0, 3):
+        with pytest.raises(OptionError, match="values 1 to 2"):
+            graph.value(number)
