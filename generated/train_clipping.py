@@ -72,7 +72,7 @@ def train(w_start, b_start, lr, all_epochs, epochs, batch_size, steps_before, ep
             b_bar_sum = np.sum(a2)
             w_bar_sum = np.sum(a2 * h_states[:50])
             norm = np.sqrt(w_bar_sum * w_bar_sum + b_bar_sum * b_bar_sum)
-            v9 = np.minimum(0.5 / (norm + 1e-06), 1.0)
+            v9 = np.minimum(1.0 / (norm + 1e-06), 1.0)
             w_new = w - w_bar_sum * v9 * lr
             b_new = b - b_bar_sum * v9 * lr
             rate = lr
