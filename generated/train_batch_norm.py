@@ -173,47 +173,33 @@ def train(
             v20 = v14 > 0.0
             v21 = v15_bar * v10
             v22 = np.where(v20, v21 * v12, 0.0).sum(axis=0)
-            v23 = np.where(v20, 1.0, 0.0).max(axis=0, initial=-np.inf) > 0.0
-            v24 = np.where(v20, v21 * gamma2, 0.0).sum(axis=0) * (v12 / v11)
-            v25 = v24 * (0.5 / np.abs(v11)) / N * (2.0 * v10)
-            v26 = np.logical_or(v20, v23)
-            v27 = np.where(v20, v15_bar * v13, 0.0) + np.where(v23, -v25, 0.0)
-            v10_bar = np.where(v26, v27, 0.0)
-            v28 = np.where(v26, 1.0, 0.0).max(axis=0, initial=-np.inf) > 0.0
-            Z2_bar = v10_bar + np.where(v28, v10_bar.sum(axis=0) * v1, 0.0)
-            v29 = np.where(v20, v15_bar, 0.0).sum(axis=0)
+            v23 = np.where(v20, v21 * gamma2, 0.0).sum(axis=0) * (v12 / v11)
+            v24 = v23 * (0.5 / np.abs(v11)) / N * (2.0 * v10)
+            v10_bar = np.where(v20, v15_bar * v13, 0.0) - v24
+            Z2_bar = v10_bar + v10_bar.sum(axis=0) * v1
+            v25 = np.where(v20, v15_bar, 0.0).sum(axis=0)
             v9_bar = Z2_bar @ W2.T
-            v30 = np.logical_or(v26, v28)
-            W2_bar = np.where(v30.T, Z2_bar.T * v9.T[:, None, :], 0.0).sum(axis=2)
-            v31 = v8 > 0.0
-            v32 = np.where(v30, 1.0, 0.0).max(axis=1, initial=-np.inf) > 0.0
-            v33 = v9_bar * v4
-            v34 = np.logical_and(v31, v32[:, None])
-            v35 = np.where(np.logical_and(v34, v32[:, None]), v33 * v6, 0.0)  # adjoint of gamma1
-            v36 = v35.sum(axis=0)
-            v37 = np.where(v34, 1.0, 0.0).max(axis=0, initial=-np.inf) > 0.0
-            v38 = np.where(v34, v33 * gamma1, 0.0).sum(axis=0) * (v6 / v5)
-            v39 = v38 * (0.5 / np.abs(v5)) / N * (2.0 * v4)
-            v40 = np.logical_or(v34, v37)
-            v41 = np.where(v34, v9_bar * v7, 0.0) + np.where(v37, -v39, 0.0)
-            v4_bar = np.where(v40, v41, 0.0)
-            v42 = np.where(v40, 1.0, 0.0).max(axis=0, initial=-np.inf) > 0.0
-            Z1_bar = v4_bar + np.where(v42, v4_bar.sum(axis=0) * v1, 0.0)
-            v43 = np.where(v31, v9_bar, 0.0).sum(axis=0)
-            v44 = np.logical_or(v40, v42)
-            v45 = np.where(v44.T, Z1_bar.T * v2.T[:, None, :], 0.0).sum(axis=2) * v3[:, None]
-            W1_bar = np.where(np.where(v44, 1.0, 0.0).T.max(axis=1, initial=-np.inf) > 0.0, v45, 0.0)
-            v46 = np.sum(W1_bar * W1_bar) + np.sum(W2_bar * W2_bar) + np.sum(W3_bar * W3_bar)
-            v47 = v46 + np.sum((v43 * v43)[None]) + np.sum((v29 * v29)[None])
-            v48 = v47 + np.sum((v19 * v19)[:, None]) + np.sum((v36 * v36)[None])
-            norm = np.sqrt(v48 + np.sum((v22 * v22)[None]))
-            W1_new = W1 - W1_bar * lr
+            W2_bar = v9.T @ Z2_bar
+            v26 = v8 > 0.0
+            v27 = v9_bar * v4
+            v28 = np.where(v26, v27 * v6, 0.0).sum(axis=0)
+            v29 = np.where(v26, v27 * gamma1, 0.0).sum(axis=0) * (v6 / v5)
+            v30 = v29 * (0.5 / np.abs(v5)) / N * (2.0 * v4)
+            v4_bar = np.where(v26, v9_bar * v7, 0.0) - v30
+            Z1_bar = v4_bar + v4_bar.sum(axis=0) * v1
+            v31 = np.where(v26, v9_bar, 0.0).sum(axis=0)
+            v32 = Z1_bar.T @ v2 * v3
+            v33 = np.sum((v32 * v32).T) + np.sum(W2_bar * W2_bar) + np.sum(W3_bar * W3_bar)
+            v34 = v33 + np.sum((v31 * v31)[None]) + np.sum((v25 * v25)[None])
+            v35 = v34 + np.sum((v19 * v19)[:, None]) + np.sum((v28 * v28)[None])
+            norm = np.sqrt(v35 + np.sum((v22 * v22)[None]))
+            W1_new = W1 - (v32 * lr).T
             W2_new = W2 - W2_bar * lr
             W3_new = W3 - W3_bar * lr
-            beta1_new = beta1 - (v43 * lr)[None]
-            beta2_new = beta2 - (v29 * lr)[None]
+            beta1_new = beta1 - (v31 * lr)[None]
+            beta2_new = beta2 - (v25 * lr)[None]
             b3_new = b3 - (v19 * lr)[:, None]
-            gamma1_new = gamma1 - (v36 * lr)[None]
+            gamma1_new = gamma1 - (v28 * lr)[None]
             gamma2_new = gamma2 - (v22 * lr)[None]
             rate = lr
 
