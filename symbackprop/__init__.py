@@ -7,6 +7,9 @@
 [2.0, 5.0]
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from symbackprop.api import (
     compile_function,
     compile_grad,
@@ -68,16 +71,20 @@ from symbackprop.train import (
     Adagrad,
     Adam,
     AdamW,
+    Average,
     FullBatch,
     History,
     Lion,
     Momentum,
     Nesterov,
+    Network,
     Optimizer,
     RMSprop,
     Run,
+    Runs,
     State,
     Training,
+    batch_statistics,
     compile_training,
     constant,
     cosine,
@@ -94,12 +101,17 @@ from symbackprop.train import (
 )
 from symbackprop.version import __version__
 
+if _TYPE_CHECKING:
+    from symbackprop.train.estimators import SymbolicClassifier as SymbolicClassifier
+    from symbackprop.train.estimators import SymbolicRegressor as SymbolicRegressor
+
 __all__ = [
     "LBFGS",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Average",
     "CallError",
     "CompiledFunction",
     "Diverged",
@@ -119,12 +131,14 @@ __all__ = [
     "Momentum",
     "NameClash",
     "Nesterov",
+    "Network",
     "Optimizer",
     "OptionError",
     "OutOfRange",
     "RMSprop",
     "RowLogSumExp",
     "Run",
+    "Runs",
     "Scan",
     "ShapeMismatch",
     "State",
@@ -137,6 +151,7 @@ __all__ = [
     "__version__",
     "affine",
     "batch_norm",
+    "batch_statistics",
     "binary_cross_entropy",
     "check_grad",
     "compile_function",
@@ -179,3 +194,16 @@ __all__ = [
     "xavier_uniform",
     "zeros",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """The estimators, imported when they are asked for: they need scikit-learn, an extra."""
+    if name not in ("SymbolicClassifier", "SymbolicRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from symbackprop.train import estimators
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        raise OptionError(f"{name} needs scikit-learn: pip install 'symbackprop[sklearn]'") from None
+    return getattr(estimators, name)

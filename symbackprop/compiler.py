@@ -17,7 +17,7 @@ from symbackprop.errors import OptionError, ShapeMismatch
 from symbackprop.frontend import Model, Variable, read_model, split_cse
 from symbackprop.ir import Functions, Graph, GraphBuilder, infix, map_bodies
 from symbackprop.ir.node import Type
-from symbackprop.ir.signature import SAMPLES, Argument, Signature
+from symbackprop.ir.signature import SAMPLES, Argument, Signature, Structure
 from symbackprop.lower import Program, lower
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.extents import Extent, plus, shape_text
@@ -65,6 +65,8 @@ class Request:
     name: str | None = None
     regenerate: str = ""
     shapes: Any = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """Other values by name, which are computed before the expression's and are no part of what is differentiated."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +141,15 @@ def header_of(request: Request, model: Model, formulas: tuple[str, ...], counts:
 def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple[str, ...]]:
     """The model, its values as they are differentiated, and its formulas."""
     let, body = split_cse(request.expr)
-    model = read_model(body, request.wrt, request.args, request.batch, let, request.shapes)
+    exprs = [*request.beside.values(), body] if request.beside else body
+    model = read_model(exprs, request.wrt, request.args, request.batch, let, request.shapes)
+    if request.beside:
+        model = replace(model, values=Structure("leaf"))
     _check(model, request)
     observe("frontend", model.graph)
     graph = _everywhere("simplify", simplify, model.graph)
     observe("simplify", graph)
-    formulas = _formulas(graph)
+    formulas = _formulas(graph, tuple(request.beside))
     for step, run in (("stabilise", stabilise), ("removable", removable), ("contract", contract)):
         graph = _everywhere(step, run, graph)
         observe(step, graph)
@@ -153,7 +158,7 @@ def understood(request: Request, observe: Observer) -> tuple[Model, Graph, tuple
 
 def _check(model: Model, request: Request) -> None:
     scalar = model.values.kind == "leaf"
-    shape = model.graph.nodes[model.graph.outputs[0]].type.shape
+    shape = model.graph.nodes[model.graph.outputs[-1]].type.shape
     if request.mode in ("grad", "hvp", "hessian") and shape and scalar:
         raise ShapeMismatch(
             f"compile_{request.mode} takes one real number, not an array of shape {shape_text(shape)}: reduce it to a"
@@ -326,11 +331,14 @@ def _everywhere(step: str, run: Callable[[Graph], Graph], graph: Graph) -> Graph
 # What is said about it.
 
 
-def _formulas(graph: Graph) -> tuple[str, ...]:
+def _formulas(graph: Graph, beside: tuple[str, ...]) -> tuple[str, ...]:
     """The model as a header shows it: the user's let-bound steps, then the values; long ones by their size."""
     names = graph.labels
     steps = [(names[index], index) for index in sorted(names)]
-    values = [("value" if len(graph.outputs) == 1 else f"value {k}", o) for k, o in enumerate(graph.outputs, 1)]
+    titles = [f"{name}, averaged" for name in beside]
+    own = len(graph.outputs) - len(titles)
+    titles += ["value"] if own == 1 else [f"value {k}" for k in range(1, own + 1)]
+    values = list(zip(titles, graph.outputs, strict=True))
     lines = []
     for shown, kind in ((steps, "steps"), (values, "values")):
         for name, index in shown[:_SHOWN]:
@@ -338,7 +346,8 @@ def _formulas(graph: Graph) -> tuple[str, ...]:
             text = infix(graph, index, inner, width=_WIDEST)
             if len(text) > _WIDEST + 40 or text.count("...") > 2:
                 text = f"an expression of {sum(bool(node.operands) for node in graph.nodes)} operations in all"
-            lines.append(f"{name} = {text}")
+            if name != f"{text}, averaged":  # a step that stands there already
+                lines.append(f"{name} = {text}")
         if len(shown) > _SHOWN:
             lines.append(f"... and {len(shown) - _SHOWN} more {kind}")
     return tuple(lines)

@@ -67,7 +67,7 @@ def compile_loop(
     model, graph, formulas = understood(request, observe)
     graph = differentiate(graph, model, agree(model, "grad", graph), options)
     observe("grad", graph)
-    step = update(optimise(graph, options.target, 1, observe, DERIVATIVE), model)
+    step = update(optimise(graph, options.target, 1 + len(request.beside), observe, DERIVATIVE), model)
     observe("update", step.graph)
     graph = optimise(step.graph, options.target, 1, observe, TARGET)
     program = lower_training(graph, step.signature, step.loop, options.target)

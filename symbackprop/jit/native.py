@@ -21,6 +21,7 @@ from symbackprop.emit.llvm_blas import PREFIX
 from symbackprop.emit.maths import OWN
 from symbackprop.errors import JitError
 from symbackprop.jit import cache
+from symbackprop.jit.blocks import block_text
 from symbackprop.jit.entry import CONSTANTS, Nesting, entries
 from symbackprop.ops import Spelling
 
@@ -211,12 +212,15 @@ class Native:
         nestings: dict[str, Nesting],
         lengths: frozenset[int] = frozenset(),
         cached: bool = False,
+        in_blocks: bool = False,
     ) -> None:
         lines, straight = _length(assembly.text), LOOP not in assembly.text
         quick = lines < _QUICK and straight and not assembly.libraries
         # Two operations that may be one are only in code that is made with effort: there the bits would differ.
         hasty = straight and lines > _LONG and " contract " not in assembly.text
         self._text = f"{assembly.text}\n{entries(assembly, nestings, lengths, quick, hasty)}\n"
+        if in_blocks:
+            self._text += f"\n{block_text(assembly)}\n"
         self._assembly, self._names, self._cached = assembly, tuple(nestings), cached
         self.errors = assembly.errors
         self._load(hasty)

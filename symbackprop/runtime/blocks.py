@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +61,7 @@ class Blocks(NamedTuple):
                 ]
             return found
 
-        parts = _shared_out(block, range(0, max(count, 1), self.samples))
+        parts = shared_out(block, range(0, max(count, 1), self.samples))
         flat = [
             functools.reduce(lambda total, part: total + part, column) if whole is None else whole
             for column, whole in zip(zip(*parts, strict=True), wholes, strict=True)
@@ -76,9 +76,9 @@ class Blocks(NamedTuple):
         return [alone] * signature.value_count + leaves
 
 
-def _shared_out(block: Callable[[int], Any], starts: range) -> list[Any]:
-    """The results of all blocks, in order."""
-    workers = min(threads(), len(starts))
+def shared_out(block: Callable[[int], Any], starts: range, most: int | None = None) -> list[Any]:
+    """The results of all blocks, in order, by as many threads as may run, or at most so many."""
+    workers = min(threads(), len(starts), most or threads())
     results: list[Any] = [None] * len(starts)
 
     def work(worker: int) -> None:
@@ -89,11 +89,23 @@ def _shared_out(block: Callable[[int], Any], starts: range) -> list[Any]:
     try:
         work(0)
     finally:
-        errors = [other.exception() for other in others]
+        errors = ended(others)
     for error in errors:
         if error is not None:
             raise error
     return results
+
+
+def ended(others: list[Future[None]]) -> list[BaseException | None]:
+    """What other threads ended with. They are waited for, whatever comes: they write into arrays of their caller's."""
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            errors = [other.exception() for other in others]
+        except KeyboardInterrupt as error:
+            interrupt = error
+        else:
+            return errors if interrupt is None else [interrupt, *errors]
 
 
 def threads() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from symbackprop.emit.llvm import Assembly, NotLoweredError, assemble
 from symbackprop.errors import InternalCompilerError
+from symbackprop.jit.blocks import InBlocks
 from symbackprop.jit.load import explained, load
 from symbackprop.jit.native import Native, available, width
 from symbackprop.lower import Program
@@ -47,7 +48,12 @@ class LoopFunction:
         """The machine code, made when the loop first runs."""
         assert self._assembly is not None
         results = "tuple", tuple(range(len(self._assembly.results)))
-        return Native(self._assembly, {"flat": results}, frozenset(), self._options.cache)
+        return Native(self._assembly, {"flat": results}, frozenset(), self._options.cache, in_blocks=True)
+
+    @cached_property
+    def in_blocks(self) -> InBlocks | None:
+        """The machine code for many sets of arguments, where there is any."""
+        return InBlocks(self._assembly, self._native.loaded) if self._assembly else None
 
     def prepare(self) -> None:
         """Make the machine code, if it is not there yet, so that no later call takes the time."""

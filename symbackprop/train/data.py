@@ -43,14 +43,14 @@ class Given:
 
 def look_over(arguments: Sequence[Argument], values: Mapping[str, Any], dtype: str) -> Given:
     """Cast and check. Raises CallError or ShapeMismatch that name the argument."""
-    made = [_own(cast(argument, values[argument.name], dtype), dtype) for argument in arguments]
+    made = [own(cast(argument, values[argument.name], dtype), dtype) for argument in arguments]
     for argument, value in zip(arguments, made, strict=True):
         if argument.is_scalar and np.ndim(value):
             raise ShapeMismatch(f"{argument.name!r} must be one number, got shape {np.shape(value)}")
     return Given(made, bound_dimensions(arguments, made, {}))
 
 
-def _own(value: Any, dtype: str) -> Any:
+def own(value: Any, dtype: str) -> Any:
     """A contiguous array of the very type, or a number."""
     if not isinstance(value, np.ndarray):
         return value

@@ -26,10 +26,10 @@ from symbackprop.train.trouble import first_wrong
 if TYPE_CHECKING:
     from symbackprop.train.training import Training
 
-_BLOCK = 0.2
-_ORDERED = 4_000_000
+BLOCK_SECONDS = 0.2
+MOST_ORDERED = 4_000_000
 """No block is given more places of samples than this: 32 MB."""
-_EXPLODED = 1e6
+EXPLODED = 1e6
 """A gradient so many times as long as that of the first epoch is warned of."""
 _SHOWN_AFTER = 1.0
 """Seconds after which a run shows its progress, on a terminal, where it is not told to."""
@@ -55,17 +55,18 @@ class Fit:
     ) -> None:
         self.training, self.dtype = training, np.dtype(training.dtype)
         self.epochs = counted("epochs", epochs)
-        given_params = named(params, (*training.trained, *training.frozen), "params")
+        given_params = named(training.started(params), (*training.moved, *training.frozen), "params")
         given_data = named(data, training.inputs, "data")
-        arguments = (*training.trained, *training.frozen, *training.inputs)
+        arguments = (*training.moved, *training.frozen, *training.inputs)
         given = look_over(arguments, {**given_params, **given_data}, training.dtype)
         # A run keeps parameters, and hands them out: those of the user stay the user's.
         given.values[: len(training.params)] = map(copy, given.values[: len(training.params)])
-        count, self.kept = len(training.trained), given.values[len(training.trained) :]
+        count, self.kept = len(training.moved), given.values[len(training.moved) :]
         self.frozen = dict(zip(training.params[count:], self.kept, strict=False))
         self.samples = given.lengths[training.dimension] if training.dimension else 1
         self.batch_size = minibatch(batch_size, self.samples)
         self.batches = -(-self.samples // self.batch_size)
+        training.check_minibatches(self.batch_size, self.samples)
         # Of all samples at once every order gives the same.
         self.shuffled = bool(shuffle) and self.batches > 1
         self.loop = training.loop(self.shuffled)
@@ -87,7 +88,7 @@ class Fit:
     def _held_out(self, validation: Mapping[Any, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         """The validation data, looked over. Raises ShapeMismatch where they hold no samples, which have no loss."""
         training = self.training
-        arguments = (*training.trained, *training.frozen, *training.inputs)
+        arguments = (*training.moved, *training.frozen, *training.inputs)
         values = named(validation, training.inputs, "validation data")
         found = look_over(arguments, {**params, **values}, training.dtype)
         if training.dimension and found.lengths[training.dimension] == 0:
@@ -138,8 +139,8 @@ class Fit:
     def _next_length(self, length: int, seconds: float) -> int:
         if self._every_epoch:
             return 1
-        longest = max(1, _ORDERED // self.samples) if self.shuffled else 10**6
-        return max(1, min(longest, int(length * min(16.0, _BLOCK / max(seconds, 1e-9)))))
+        longest = max(1, MOST_ORDERED // self.samples) if self.shuffled else 10**6
+        return max(1, min(longest, int(length * min(16.0, BLOCK_SECONDS / max(seconds, 1e-9)))))
 
     def _block(self, length: int) -> float:
         """So many epochs. Nothing of this object changes where it is interrupted."""
@@ -163,7 +164,7 @@ class Fit:
         return seconds
 
     def _advanced(self, carried: list[Any], length: int) -> State:
-        state, count = self.state, len(self.training.trained)
+        state, count = self.state, len(self.training.moved)
         slots = dict(zip(self.training.slots, carried[count:], strict=True))
         epochs, steps = state.epochs + length, state.steps + length * self.batches
         generator = _generator_state(self.generator.bit_generator)
@@ -261,8 +262,8 @@ class Fit:
 
 
 def _warn_of_explosion(norms: Any) -> None:
-    if len(norms) and np.max(norms) > _EXPLODED * (1.0 + norms[0]):
-        epoch = int(np.argmax(norms > _EXPLODED * (1.0 + norms[0])))
+    if len(norms) and np.max(norms) > EXPLODED * (1.0 + norms[0]):
+        epoch = int(np.argmax(norms > EXPLODED * (1.0 + norms[0])))
         warnings.warn(
             f"the gradient's norm grew from {norms[0]:.3g} to {norms[epoch]:.3g} in epoch {epoch} (from 0): it"
             " explodes; a smaller learning rate or clip_norm= may help",

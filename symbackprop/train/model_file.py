@@ -2,8 +2,8 @@
 
 ``loss`` is the expression; ``params`` a dict of first values by symbol, ``data`` one of arrays by symbol (or a list of
 symbols, where a file of data gives the arrays). The others may be missing: ``batch`` (True, or the symbol of the
-dimension that counts samples), ``optimizer``, ``schedule``, ``metrics``, ``frozen`` (a dict like params), ``options``
-for `compile_training`, and ``fit`` for `Training.fit`, such as ``{"epochs": 100, "batch_size": 32}``.
+dimension that counts samples), ``optimizer``, ``schedule``, ``metrics``, ``averages``, ``frozen`` (a dict like params),
+``options`` for `compile_training`, and ``fit`` for `Training.fit`, such as ``{"epochs": 100, "batch_size": 32}``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from symbackprop.errors import ModelError, OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.model_file import run_file
 from symbackprop.train.array_files import read_data
+from symbackprop.train.compilation import compile_training
 from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.optimizers import Optimizer
 from symbackprop.train.run import Run
-from symbackprop.train.training import Training, compile_training
+from symbackprop.train.training import Training
 
-_OPTIONS = ("batch", "optimizer", "schedule", "metrics")
+_OPTIONS = ("batch", "optimizer", "schedule", "metrics", "averages")
 
 
 @dataclass(frozen=True)

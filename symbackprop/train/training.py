@@ -1,4 +1,4 @@
-"""`compile_training`: a loss, its parameters and its data to a loop that trains it."""
+"""A compiled training: its loop, its emitted source, its runs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,17 @@ import numpy as np
 from symbackprop.compiler import Request
 from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
-from symbackprop.frontend.atoms import name_of
-from symbackprop.frontend.variables import listed, pack_name, symbol_in
+from symbackprop.frontend.variables import listed
 from symbackprop.ir import Graph
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
-from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
 from symbackprop.runtime.training import LoopFunction
-from symbackprop.train.data import counted
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.fit import Fit
-from symbackprop.train.lbfgs import LBFGS, FullBatch
-from symbackprop.train.optimizers import Adam, Optimizer
+from symbackprop.train.many import ManyFits, Runs
 from symbackprop.train.run import Run, State
-from symbackprop.train.schedules import Plateau, Schedule
+from symbackprop.train.schedules import Plateau
 from symbackprop.train.updates import Update
 
 
@@ -46,17 +42,25 @@ class Training:
     """
 
     def __init__(
-        self, request: Request, update: Update, frozen: int, metrics: Mapping[str, Any], plateau: Plateau | None
+        self,
+        request: Request,
+        evaluated: Request,
+        update: Update,
+        frozen: int,
+        metrics: Mapping[str, Any],
+        plateau: Plateau | None,
     ) -> None:
         self.plateau = plateau
-        self._request, self._update, self._metrics = request, update, dict(metrics)
+        self._request, self._evaluated, self._update, self._metrics = request, evaluated, update, dict(metrics)
         self.optimizer = update.optimizer
         self._loops: dict[bool, Compiled] = {}
         self._functions: dict[str, CompiledFunction] = {}
         step = self._compiled(True).loop.step
         count = len(listed(request.wrt, "params"))
         arguments = step.signature.arguments
-        self.trained = [replace(a, packed=a.packed and len(a.members) > 1) for a in arguments[:count]]
+        self.averages = update.averages
+        own = arguments[: count + len(self.averages.names)]
+        self.moved = [replace(a, packed=a.packed and len(a.members) > 1) for a in own]
         self.carried = arguments[: step.loop.carried]
         rest = arguments[len(self.carried) : -4]
         self.frozen, self.inputs = rest[:frozen], rest[frozen:]
@@ -64,8 +68,8 @@ class Training:
 
     @property
     def params(self) -> tuple[str, ...]:
-        """The names of the parameters, those that are frozen last."""
-        return tuple(argument.name for argument in (*self.trained, *self.frozen))
+        """The names of the parameters: those that are trained, moving averages, and those that are frozen."""
+        return tuple(argument.name for argument in (*self.moved, *self.frozen))
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -142,6 +146,28 @@ class Training:
         }
         return Fit(self, params, data, **options).run()  # type: ignore[arg-type]
 
+    def fit_many(
+        self,
+        params: Mapping[Any, Any],
+        data: Mapping[Any, Any],
+        epochs: int = 100,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        seed: int | Sequence[int] = 0,
+        threads: int | None = None,
+    ) -> Runs:
+        """Train many times, each on data, or from parameters, of its own: one call of machine code for a block of fits,
+        and threads share the blocks (None: as many as may run).
+
+        What has one axis more than `fit` takes, before all others, has an entry for each series; data whose samples are
+        not equally many are a list of arrays. All else is shared by all series; `seed` may be a sequence, too. Each
+        comes out bit for bit as `fit` alone gives it, whatever the number of threads. Where a loss stops being finite,
+        the others go on: see `Runs.errors`. Ctrl-C returns what has been reached.
+
+        Raises CallError, ShapeMismatch or OptionError for what does not fit.
+        """
+        return ManyFits(self, params, data, epochs, batch_size, shuffle, seed, threads).run()
+
     # What a fit runs.
 
     @property
@@ -171,15 +197,31 @@ class Training:
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of what the optimiser carries."""
-        return tuple(argument.name for argument in self.carried[len(self.trained) :])
+        return tuple(argument.name for argument in self.carried[len(self.moved) :])
 
     def zeros(self, lengths: Mapping[str, int]) -> dict[str, Any]:
         """The first state of the optimiser."""
         found = {}
-        for argument in self.carried[len(self.trained) :]:
+        for argument in self.carried[len(self.moved) :]:
             shape = tuple(measured(extent, lengths) for extent in argument.full_shape)
             found[argument.name] = np.zeros(() if len(argument.members) == 1 and argument.packed else shape, self.dtype)
         return found
+
+    def started(self, params: Any) -> Any:
+        """First parameters, with the averages that are not given."""
+        if not isinstance(params, Mapping):
+            return params
+        known = {getattr(key, "name", key) for key in params}
+        return {**params, **{name: self.averages.first(name) for name in self.averages.names if name not in known}}
+
+    def check_minibatches(self, size: int, samples: int) -> None:
+        """Raise OptionError where the last minibatch is too small for what is averaged over it."""
+        last, least = samples - (samples - 1) // size * size, self.averages.least
+        if last < least:
+            raise OptionError(
+                f"batch_size={size}: the last minibatch has {last} of the {samples} samples, and statistics of a batch"
+                f" need {least}"
+            )
 
     def packed(self, carried: Sequence[Any]) -> list[Any]:
         """Carried values as the loop takes them."""
@@ -220,137 +262,7 @@ class Training:
 
     def _function(self, name: str) -> CompiledFunction:
         if name not in self._functions:
-            expr = self._request.expr if name == "loss" else self._metrics[name]
-            request = replace(self._request, expr=expr, wrt=None, mode="function", name=name)
+            expr = self._evaluated.expr if name == "loss" else self._metrics[name]
+            request = replace(self._evaluated, expr=expr, name=name)
             self._functions[name] = compiled_function(request)
         return self._functions[name]
-
-
-def _check(rule: Any, schedule: Any) -> None:
-    if not isinstance(rule, Optimizer):
-        raise OptionError(f"optimizer={rule!r}: an Optimizer is due, such as Adam(lr=0.001)")
-    if schedule is not None and not (callable(schedule) or isinstance(schedule, Plateau)):
-        raise OptionError(f"schedule={schedule!r}: a function of (lr, t, epoch, epochs) is due, such as cosine()")
-
-
-def _check_sizes(**sizes: Any) -> None:
-    for option, value in sizes.items():
-        if value is not None and (not isinstance(value, int | float) or not 0 <= value < float("inf")):
-            raise OptionError(f"{option}={value!r}: a number is due, finite and not negative")
-
-
-def compile_training(
-    loss: Any,
-    params: Sequence[Any] | Mapping[str, Any],
-    data: Sequence[Any] | Mapping[str, Any],
-    *,
-    optimizer: Optimizer | LBFGS | None = None,
-    batch: Any = True,
-    reduce: str = "mean",
-    backend: str = "numba",
-    dtype: str = "float64",
-    kinks: str = "zero",
-    schedule: Schedule | Plateau | None = None,
-    clip_norm: float | None = None,
-    clip_value: float | None = None,
-    l1: float = 0.0,
-    l2: float = 0.0,
-    weight_decay: float = 0.0,
-    groups: Mapping[Any, Mapping[str, float]] | None = None,
-    accumulate: int = 1,
-    frozen: Sequence[Any] = (),
-    metrics: Mapping[str, Any] | None = None,
-    route: str = "direct",
-    cache: bool = True,
-    name: str | None = None,
-) -> Any:
-    """Compile the training of a loss: epochs, minibatches, gradient and update in one function, see `Training.fit`.
-
-    With ``batch=True``, `loss` is that of one sample; each of `data` carries a leading axis of samples, and the loss of
-    a minibatch is the mean (or the sum, by `reduce`) over its samples. With ``batch=N``, a dimension symbol of the
-    data's shapes, `loss` is written over the whole batch, its mean, and minibatches bind N. With ``batch=None`` every
-    step takes the data as they are.
-
-    `optimizer` is `SGD`, `Momentum`, `Nesterov`, `RMSprop`, `Adagrad`, `Adam` (the default), `AdamW`, `Lion`, or a
-    class of your own, see `Optimizer`; or `LBFGS`, which is SciPy's loop around the compiled gradient of all samples,
-    and takes none of what follows but `frozen`. `schedule` is one of `constant`, `step`, `exponential`, `cosine`,
-    `warmup`, `plateau`, or a function of (lr, t, epoch, epochs). To the gradient are added ``l2*p`` and ``l1*sign(p)``;
-    then its entries are cut to `clip_value`, and it is shortened to the norm `clip_norm`; `weight_decay` draws every
-    parameter to 0 beside the step, by ``lr*weight_decay*p``. `groups` gives parameters their own ``l1``, ``l2`` and
-    ``weight_decay``, and a factor ``lr`` of the learning rate: ``{W: {"lr": 0.1}, b: {"l2": 0}}``. With `accumulate` so
-    many minibatches make a step, of the mean of their gradients. `frozen` are parameters that `fit` takes and leaves as
-    they are. `metrics` are expressions by name, like the loss, that are evaluated after every epoch.
-
-    Raises what `compile_grad` raises, and ShapeMismatch where samples do not run along the first axis of the data.
-
-    >>> import sympy as sp
-    >>> from symbackprop import SGD, compile_training
-    >>> w, b, x, y = sp.symbols("w b x y")
-    >>> t = compile_training((w*x + b - y)**2, [w, b], [x, y], optimizer=SGD(lr=0.1), backend="numpy")
-    >>> run = t.fit({"w": 0, "b": 0}, {"x": [0.0, 1.0, 2.0], "y": [1.0, 3.0, 5.0]}, epochs=500)
-    >>> print(f"{run.params['w']:.3f} {run.params['b']:.3f}")
-    2.000 1.000
-    """
-    options = Options(backend, dtype, kinks, reduce if batch is True else None, route, cache)
-    if backend == "python":
-        raise OptionError("a training loop has no backend 'python'; take 'numpy' or 'numba'")
-    if reduce not in ("mean", "sum"):
-        raise OptionError(f"reduce={reduce!r}: the loss of a minibatch is the 'mean' or the 'sum' over its samples")
-    trained, given, kept = (
-        _listed(what, which) for what, which in ((params, "params"), (data, "data"), (frozen, "frozen"))
-    )
-    if not trained:
-        raise OptionError("params names nothing to train")
-    args = [*trained, *kept, *given]
-    request = Request(loss, trained, args, given if batch is True else None, "grad", options, name)
-    rule = Adam() if optimizer is None else optimizer
-    if isinstance(rule, LBFGS):
-        if any((schedule, clip_norm, clip_value, l1, l2, weight_decay, groups, accumulate != 1, metrics)):
-            raise OptionError("LBFGS takes no schedule, clipping, penalty, group, accumulation or metric")
-        return FullBatch(request, len(kept), rule)
-    _check(rule, schedule)
-    _check_sizes(clip_norm=clip_norm, clip_value=clip_value, l1=l1, l2=l2, weight_decay=weight_decay)
-    dimension = None if batch is True or not batch else name_of(batch)
-    mean = reduce == "mean" or batch is not True
-    update = Update(
-        rule,
-        None if isinstance(schedule, Plateau) else schedule,
-        clip_norm,
-        clip_value,
-        l1,
-        l2,
-        weight_decay,
-        mean,
-        dimension,
-        in_loops=backend != "numpy",
-        groups=_groups(groups or {}, trained),
-        accumulate=counted("accumulate", accumulate, 1),
-    )
-    waiting = schedule if isinstance(schedule, Plateau) else None
-    return Training(request, update, len(kept), metrics or {}, waiting)
-
-
-def _groups(groups: Mapping[Any, Mapping[str, float]], trained: Sequence[Any]) -> dict[str, dict[str, float]]:
-    names = {_parameter(symbol) for symbol in trained}
-    found = {_parameter(symbol): dict(options) for symbol, options in groups.items()}
-    for name, options in found.items():
-        if name not in names:
-            raise OptionError(f"groups names {name}, which is no parameter; they are {', '.join(sorted(names))}")
-        for option, value in options.items():
-            if option not in ("lr", "l1", "l2", "weight_decay") or not 0 <= value < float("inf"):
-                raise OptionError(
-                    f"groups gives {name} {option}={value!r}; a parameter has lr, l1, l2 and weight_decay, not negative"
-                )
-    return found
-
-
-def _parameter(symbol: Any) -> str:
-    return pack_name(symbol if isinstance(symbol, tuple) else (symbol,))
-
-
-def _listed(given: Any, what: str) -> list[Any]:
-    items = list(given.values()) if isinstance(given, Mapping) else listed(given, what)
-    for item in items:
-        for symbol in listed(item, what):
-            symbol_in(symbol, what)
-    return items

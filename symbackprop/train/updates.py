@@ -21,6 +21,7 @@ from symbackprop.loop_compiler import Step, rule_graph
 from symbackprop.lower.training import NUMBERS, Loop
 from symbackprop.ops.extents import Shape, dimensions, shape_text
 from symbackprop.ops.leaves import INPUT
+from symbackprop.train.averages import Moving
 from symbackprop.train.optimizers import Optimizer
 from symbackprop.train.schedules import Schedule
 
@@ -51,6 +52,7 @@ class Update:
     """By name of a parameter, its own `l1`, `l2` and `weight_decay`, and a factor `lr` of the learning rate."""
     accumulate: int = 1
     """How many minibatches make a step of the optimiser."""
+    averages: Moving = field(default_factory=Moving)
 
     def __call__(self, graph: Graph, model: Model) -> Step:
         return _Writer(self, graph, model).step()
@@ -63,7 +65,9 @@ class _Writer:
         self.update, self.model = update, model
         self.builder = GraphBuilder(graph)
         self.f = Functions(self.builder)
-        self.loss, *gradient = graph.outputs
+        averaged = len(update.averages.names)
+        self.averaged, self.loss = graph.outputs[:averaged], graph.outputs[averaged]
+        gradient = graph.outputs[averaged + 1 :]
         self.members = [(v, m, Type("real", v.shape)) for v in model.wrt for m in v.members]
         self.gradient = {m: self.f.wrap(g) for (_, m, _), g in zip(self.members, gradient, strict=True)}
         self.free = Free(model.arguments)
@@ -71,12 +75,17 @@ class _Writer:
         self.number = {name: self.f.wrap(self.builder.input(a.members[0], REAL)) for name, a in self.numbers.items()}
         self.slots = (*update.optimizer.slots, *[_SUM] * (update.accumulate > 1))
         self.sums: dict[str, Value] = {}
+        self.averages = [self._average(*named) for named in zip(*update.averages.named, strict=True)]
         # By slot, then by parameter: what carries it.
         self.states = {slot: [self._state(slot, variable) for variable in model.wrt] for slot in self.slots}
 
     def _state(self, slot: str, variable: Variable) -> Argument:
         parts = [f"{slot}_{name}" for name in variable.names]
         return self.free.argument(f"{slot}_{variable.name}", parts, variable.packed, variable.shape)
+
+    def _average(self, name: str, shape: Shape) -> Argument:
+        made = self.free.argument(f"running_{name}", [f"running_{name}"], False, shape)
+        return replace(made, name=name, names=(name,))
 
     def step(self) -> Step:
         self._accumulated()
@@ -88,6 +97,7 @@ class _Writer:
         updated = self._updated(rate)
         for slot in ("", *self.slots):
             outputs += [updated[slot, member].index for _, member, _ in self.members]
+            outputs += self._moved() if not slot else []
         return Step(
             self.builder.graph(outputs), self._signature(), self._loop(), f"Training by {self.update.optimizer}."
         )
@@ -166,6 +176,17 @@ class _Writer:
                     found[_SUM, member] = self.f.select(self._is_due(), 0, self.sums[member])
         return found
 
+    def _moved(self) -> list[int]:
+        """The averages after this minibatch."""
+        found = []
+        for rule, argument, value in zip(self.update.averages.rules, self.averages, self.averaged, strict=True):
+            before = self.f.wrap(self.builder.input(argument.members[0], Type("real", argument.shape)))
+            now = self.f.wrap(value)
+            if self.f.shape(now) != argument.shape:  # a matrix of one entry is read as a number
+                now = self.f.reshape(now, argument.shape)
+            found.append((before * (1 - rule.momentum) + now * rule.momentum).index)
+        return found
+
     def _is_due(self) -> Value:
         """Whether this minibatch is the last of those that make a step."""
         return self.f.eq(self.f.mod(self.number["t"], self.update.accumulate), 0)
@@ -192,7 +213,8 @@ class _Writer:
         model = self.model
         count = len(model.wrt)
         carried = [
-            self._carried(a) for a in (*model.arguments[:count], *[s for row in self.states.values() for s in row])
+            self._carried(a)
+            for a in (*model.arguments[:count], *self.averages, *[s for row in self.states.values() for s in row])
         ]
         leaves = [Leaf("norm", "the norm of the gradient"), Leaf("rate", "the learning rate")]
         leaves += [_new(argument) for argument in carried]
@@ -209,7 +231,7 @@ class _Writer:
         rows = frozenset(a.name for a in self.model.arguments[count:] if _has_rows(a, dimension))
         if dimension is not None and not rows:
             raise OptionError(f"batch={dimension}: none of the data has samples along {dimension}")
-        carried = count * (1 + len(self.slots))
+        carried = count * (1 + len(self.slots)) + len(self.averages)
         return Loop(carried, rows, dimension, self.update.mean, self.update.shuffled)
 
 
