@@ -6,7 +6,7 @@ the units; gamma and beta, which are learnt, give it the scale that suits it. Th
 deviation as well, which makes it the longest that one writes by hand.
 
 In training, mean and deviation are those of the minibatch. In use an answer must not depend on which points are asked
-for together: there they are numbers, those of all points of the training.
+for together: there they are the averages over minibatches that the training has kept beside the parameters.
 
     symbackprop fit examples/train_batch_norm.py
 
@@ -23,6 +23,7 @@ from symbackprop import (
     Run,
     affine,
     batch_norm,
+    batch_statistics,
     binary_cross_entropy,
     compile_function,
     compile_training,
@@ -35,28 +36,21 @@ X, Y = sp.MatrixSymbol("X", N, 2), sp.MatrixSymbol("Y", N, 1)
 W1, W2, W3 = sp.MatrixSymbol("W1", 2, 12), sp.MatrixSymbol("W2", 12, 8), sp.MatrixSymbol("W3", 8, 1)
 beta1, beta2, b3 = sp.MatrixSymbol("beta1", 1, 12), sp.MatrixSymbol("beta2", 1, 8), sp.MatrixSymbol("b3", 1, 1)
 gamma1, gamma2 = sp.MatrixSymbol("gamma1", 1, 12), sp.MatrixSymbol("gamma2", 1, 8)
-Z1, Z2, Z3 = sp.MatrixSymbol("Z1", N, 12), sp.MatrixSymbol("Z2", N, 8), sp.MatrixSymbol("Z3", N, 1)
 
-# What is normalised, each with mean and variance for use: the points, and both layers before their ReLU. There beta is
-# the bias: one before batch_norm would go with the mean.
-NORMALISED = (X, Z1, Z2)
-means = [sp.MatrixSymbol(f"mean{k}", 1, Z.cols) for k, Z in enumerate(NORMALISED)]
-variances = [sp.MatrixSymbol(f"variance{k}", 1, Z.cols) for k, Z in enumerate(NORMALISED)]
+# What is normalised: the points, and both layers before their ReLU, where beta is the bias: one before batch_norm would
+# go with the mean. Mean and variance are symbols: `averages` says what they are in training.
+means = [sp.MatrixSymbol(f"mean{k}", 1, columns) for k, columns in enumerate((2, 12, 8))]
+variances = [sp.MatrixSymbol(f"variance{k}", 1, columns) for k, columns in enumerate((2, 12, 8))]
+Z1 = batch_norm(X, 1, 0, means[0], variances[0]) * W1
+Z2 = relu(batch_norm(Z1, gamma1, beta1, means[1], variances[1])) * W2
+Z3 = affine(relu(batch_norm(Z2, gamma2, beta2, means[2], variances[2])), W3, b3)
+averages = {}
+for normalised, mean, variance in zip((X, Z1, Z2), means, variances, strict=True):
+    averages |= batch_statistics(normalised, mean, variance)
 
-
-def network(*statistics: tuple[sp.MatrixSymbol, sp.MatrixSymbol]) -> list[tuple[sp.MatrixSymbol, sp.MatrixExpr]]:
-    """The layers: with the statistics of the batch, or with these three pairs of mean and variance."""
-    of_x, of_1, of_2 = statistics or ((), (), ())
-    return [
-        (Z1, batch_norm(X, 1, 0, *of_x) * W1),
-        (Z2, relu(batch_norm(Z1, gamma1, beta1, *of_1)) * W2),
-        (Z3, affine(relu(batch_norm(Z2, gamma2, beta2, *of_2)), W3, b3)),
-    ]
-
-
-plain = [(Z1, affine(X, W1, beta1)), (Z2, affine(relu(Z1), W2, beta2)), (Z3, affine(relu(Z2), W3, b3))]
-error = binary_cross_entropy(Z3, Y, from_logits=True)
-loss = (network(), [error])
+loss = binary_cross_entropy(Z3, Y, from_logits=True)
+without = affine(relu(affine(relu(affine(X, W1, beta1)), W2, beta2)), W3, b3)
+plain = binary_cross_entropy(without, Y, from_logits=True)
 batch = N
 
 
@@ -78,34 +72,25 @@ optimizer = SGD(lr=0.2)
 fit = {"epochs": 60, "batch_size": 100}
 
 
-def named(values):
-    return {symbol.name: value for symbol, value in values.items()}
-
-
-def trained(model, start, points) -> Run:
-    training = compile_training(model, list(start), list(data), batch=batch, optimizer=optimizer)
-    return training.fit(named(start), {"X": points, "Y": _rings}, **fit)
+def trained(model, start, points, **more) -> Run:
+    training = compile_training(model, list(start), list(data), batch=batch, optimizer=optimizer, **more)
+    return training.fit({symbol.name: value for symbol, value in start.items()}, {"X": points, "Y": _rings}, **fit)
 
 
 def runs() -> dict[str, Run]:
-    """The same network with batch normalisation, and without it: on the points as they are, and standardised."""
+    """The same network with batch normalisation, and without it: on standardised points, and on the points."""
     by_hand = (_points - _points.mean(axis=0)) / _points.std(axis=0)
     return {
-        "batch norm": trained(loss, params, _points),
-        "standardised": trained((plain, [error]), first, by_hand),
-        "as they are": trained((plain, [error]), first, _points),
+        "batch norm": trained(loss, params, _points, averages=averages),
+        "standardised": trained(plain, first, by_hand),
+        "as they are": trained(plain, first, _points),
     }
 
 
 def classifier(found: dict[str, np.ndarray]):
-    """The function from points to logits, with the statistics of all points of the training."""
-    columns = compile_function((network()[:2], list(NORMALISED)), backend="numpy")
-    needed = {name: found[name] for name in columns.args if name in found}
-    fixed = {}
-    for mean, variance, Z in zip(means, variances, columns(X=_points, **needed), strict=True):
-        fixed |= {mean.name: Z.mean(axis=0, keepdims=True), variance.name: Z.var(axis=0, keepdims=True)}
-    logits = compile_function((network(*zip(means, variances, strict=True)), [Z3]))
-    return lambda points: logits(X=points, **fixed, **found)
+    """The function from points to logits, by parameters and averages of a run."""
+    logits = compile_function(Z3)
+    return lambda points: logits(X=points, **found)
 
 
 def main() -> None:
