@@ -14,7 +14,7 @@ Emit its loop:
 import numpy as np
 import sympy as sp
 
-from symbackprop import Adam, affine, compile_function, compile_training, cross_entropy, he_normal, relu
+from symbackprop import Adam, Run, affine, compile_function, compile_training, cross_entropy, he_normal, relu
 
 N = sp.Symbol("N", integer=True, positive=True)
 X, T = sp.MatrixSymbol("X", N, 64), sp.MatrixSymbol("T", N, 10)
@@ -47,17 +47,25 @@ optimizer = Adam(lr=0.003)
 fit = {"epochs": 30, "batch_size": 32, "seed": 0}
 
 
-def main() -> None:
+def trained() -> Run:
     if not len(_images):
         raise SystemExit("the images come with scikit-learn, which is not installed; run: pip install scikit-learn")
     training = compile_training(loss, list(params), list(data), batch=batch, optimizer=optimizer)
     start = {symbol.name: value for symbol, value in params.items()}
-    run = training.fit(start, {symbol.name: value for symbol, value in data.items()}, **fit)
-    logits = compile_function((layers, [Z2]))
-    scores = logits(X=_images[TRAINING:], **run.params)
-    hits = float(np.mean(scores.argmax(axis=1) == _shown[TRAINING:]))
+    return training.fit(start, {symbol.name: value for symbol, value in data.items()}, **fit)
+
+
+def read(found: dict[str, np.ndarray], images: np.ndarray) -> np.ndarray:
+    """The digits that the trained network sees in images."""
+    return compile_function((layers, [Z2]))(X=images, **found).argmax(axis=1)
+
+
+def main() -> None:
+    run = trained()
+    right = read(run.params, _images[TRAINING:]) == _shown[TRAINING:]
+    hits = float(np.mean(right))
     print(f"loss {run.history.loss[0]:.4f} -> {run.history.loss[-1]:.4f} in {run.state.steps} steps")
-    print(f"{hits:.1%} of {len(scores)} images that it has not seen are right")
+    print(f"{hits:.1%} of {len(right)} images that it has not seen are right")
     if hits < 0.97:
         raise SystemExit("the network did not learn the digits")
 

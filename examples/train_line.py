@@ -13,7 +13,7 @@ Emit its loop:
 
 import sympy as sp
 
-from symbackprop import SGD, compile_training
+from symbackprop import SGD, Run, compile_training
 
 w, x, t = sp.symbols("w x t")
 loss = (w * x - t) ** 2
@@ -21,6 +21,11 @@ params = {w: 1.0}
 data = {x: [1.0, 2.0, 3.0], t: [2.0, 4.0, 6.0]}
 optimizer = SGD(lr=0.01)
 fit = {"epochs": 100, "batch_size": 1, "shuffle": False}
+
+
+def trained() -> Run:
+    training = compile_training(loss, [w], [x, t], optimizer=optimizer)
+    return training.fit({"w": params[w]}, {"x": data[x], "t": data[t]}, **fit)
 
 
 def by_hand(weight: float) -> float:
@@ -31,13 +36,12 @@ def by_hand(weight: float) -> float:
 
 
 def main() -> None:
-    training = compile_training(loss, [w], [x, t], optimizer=optimizer)
-    run = training.fit({"w": 1.0}, {"x": data[x], "t": data[t]}, **fit)
+    run = trained()
     weight = run.params["w"]
     print(
         f"loss {run.history.loss[0]:.3f} -> {run.history.loss[-1]:.1e}; w = {weight:.12f}, at x = 4: {4 * weight:.6f}"
     )
-    if abs(weight - by_hand(1.0)) > 1e-13:
+    if abs(weight - by_hand(params[w])) > 1e-13:
         raise SystemExit("the loop by hand comes out otherwise")
 
 

@@ -13,7 +13,7 @@ Emit its loop:
 import numpy as np
 import sympy as sp
 
-from symbackprop import SGD, affine, compile_training, mse, tanh, xavier_normal
+from symbackprop import SGD, Run, affine, compile_training, mse, tanh, xavier_normal
 
 N = sp.Symbol("N", integer=True, positive=True)
 X, Y = sp.MatrixSymbol("X", N, 2), sp.MatrixSymbol("Y", N, 1)
@@ -30,6 +30,15 @@ optimizer = SGD(lr=0.1)
 fit = {"epochs": 100}
 
 
+START = {symbol.name: value for symbol, value in params.items()}
+GIVEN = {symbol.name: value for symbol, value in data.items()}
+
+
+def trained() -> Run:
+    training = compile_training(loss, list(params), list(data), batch=batch, optimizer=optimizer)
+    return training.fit(START, GIVEN, **fit)
+
+
 def by_hand(W1, b1, W2, b2, X, Y):
     for _ in range(fit["epochs"]):
         A1 = np.tanh(X @ W1 + b1)
@@ -41,11 +50,7 @@ def by_hand(W1, b1, W2, b2, X, Y):
 
 
 def main() -> None:
-    start = {symbol.name: value for symbol, value in params.items()}
-    given = {symbol.name: value for symbol, value in data.items()}
-    training = compile_training(loss, list(params), list(data), batch=batch, optimizer=optimizer)
-    run = training.fit(start, given, **fit)
-    hand = by_hand(**start, **given)
+    run, hand = trained(), by_hand(**START, **GIVEN)
     distance = max(float(np.max(np.abs(run.params[name] - hand[name]))) for name in hand)
     print(
         f"loss {run.history.loss[0]:.4f} -> {run.history.loss[-1]:.4f}; by hand the parameters differ by {distance:.1e}"

@@ -18,6 +18,7 @@ from symbackprop import (
     Adam,
     Momentum,
     RMSprop,
+    Run,
     affine,
     binary_cross_entropy,
     compile_training,
@@ -44,16 +45,22 @@ fit = {"epochs": 150, "batch_size": 50}
 OPTIMIZERS = (SGD(lr=0.3), Momentum(lr=0.05), RMSprop(lr=0.01), optimizer)
 
 
-def main() -> None:
+def runs() -> dict[str, Run]:
+    """The same training by each of the rules."""
     start = {symbol.name: value for symbol, value in params.items()}
     given = {symbol.name: value for symbol, value in data.items()}
-    last = {}
+    found = {}
     for rule in OPTIMIZERS:
         training = compile_training(loss, list(params), list(data), batch=batch, optimizer=rule)
-        losses = training.fit(start, given, **fit).history.loss
-        last[type(rule).__name__] = losses[-1]
-        print(f"{type(rule).__name__:<9}" + "".join(f"{losses[epoch]:9.4f}" for epoch in (0, 9, 49, 149)))
-    if max(last.values()) > 0.2:
+        found[type(rule).__name__] = training.fit(start, given, **fit)
+    return found
+
+
+def main() -> None:
+    found = runs()
+    for name, run in found.items():
+        print(f"{name:<9}" + "".join(f"{run.history.loss[epoch]:9.4f}" for epoch in (0, 9, 49, 149)))
+    if max(run.history.loss[-1] for run in found.values()) > 0.2:
         raise SystemExit("one of them did not learn the rings")
 
 

@@ -16,7 +16,7 @@ Emit its loop:
 import numpy as np
 import sympy as sp
 
-from symbackprop import Adam, Scan, compile_training, mse
+from symbackprop import Adam, Run, Scan, compile_training, mse
 
 STEPS, STEP = 200, 0.05
 c, k = sp.symbols("c k", real=True)
@@ -45,9 +45,13 @@ optimizer = Adam(lr=0.02)
 fit = {"epochs": 600}
 
 
-def main() -> None:
+def trained() -> Run:
     training = compile_training(loss, list(params), list(data), batch=batch, optimizer=optimizer)
-    run = training.fit({"k": 0.0, "c": 0.0}, {"measured": data[measured]}, **fit)
+    return training.fit({"k": params[k], "c": params[c]}, {"measured": data[measured]}, **fit)
+
+
+def main() -> None:
+    run = trained()
     stiffness, damping = np.exp(run.params["k"]), np.exp(run.params["c"])
     print(f"loss {run.history.loss[0]:.4f} -> {run.history.loss[-1]:.6f} in {run.state.steps} steps")
     print(f"stiffness {stiffness:.4f} (made with {STIFFNESS}), damping {damping:.4f} (made with {DAMPING})")

@@ -114,8 +114,9 @@ def _summary(file: TrainingFile, run: Run) -> dict[str, Any]:
 def _lines(file: TrainingFile, run: Run) -> list[str]:
     said, training = _summary(file, run), file.training
     why = f", stopped by {run.stopped}" if run.stopped else ""
+    data = f" on {', '.join(training.data)}" if training.data else ""
     lines = [
-        f"{training.optimizer} on {', '.join(training.data)}: {said['epochs']} epochs, {said['steps']} steps in"
+        f"{training.optimizer}{data}: {said['epochs']} epochs, {said['steps']} steps in"
         f" {said['seconds']:.3f} s ({training.route}){why}"
     ]
     for name, last in said["last"].items():

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symbackprop.agreement import agree
+from symbackprop.collection import collection_paused
 from symbackprop.compiler import (
     DERIVATIVE,
     TARGET,
     Observer,
     Request,
-    collection_paused,
     differentiate,
     header_of,
     optimise,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from symbackprop.emit import llvm_products
 from symbackprop.emit.assembly import Word
+from symbackprop.emit.llvm_tiles import rows
 from symbackprop.lower.program import Attribute, Expr
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 PREFIX = "blas_"
 """Names of BLAS's functions in a module; `jit.native` finds them where SciPy publishes them."""
+_LARGE = 1 << 24
+"""Multiplications of a product that is always left to BLAS."""
 
 
 class _Matrix(NamedTuple):
@@ -60,6 +64,37 @@ def _matrix(body: Memory, expr: Expr) -> _Matrix:
 
 
 def _matrices(body: Memory, left: _Matrix, right: _Matrix, out: Array) -> None:
+    """By tiles of our own; by BLAS where the result has fewer rows than one of them, or a single column, and where the
+    product is so large that BLAS may share it among threads.
+    """
+    tall, asm = rows(body.unit), body.asm
+    if not tall:
+        _by_blas(body, left, right, out)
+        return
+    name = llvm_products.declare(body.unit, right.flipped)
+    good = asm.compare("sge", left.rows, asm.integer(tall))
+    for low, length in ((2, right.columns), (1, left.columns)):
+        good = asm.binary("and", good, asm.compare("sge", length, asm.integer(low)))
+    size = body.size((left.rows, right.columns, left.columns))
+    good = asm.binary("and", good, asm.compare("sle", size, asm.integer(_LARGE)))
+    own, other, done = (asm.fresh(stem) for stem in ("tiles", "blas", "multiplied"))
+    asm.do(f"br i1 {good.text}, label %{own}, label %{other}")
+    asm.label(own)
+    gap = left.array.extents[1].text
+    strides = ("1", gap) if left.flipped else (gap, "1")
+    lengths = (left.rows.text, right.columns.text, left.columns.text)
+    asm.do(
+        f"call void @{name}(ptr {left.array.pointer}, {', '.join(f'i64 {text}' for text in strides)},"
+        f" ptr {right.array.pointer}, ptr {out.pointer}, {', '.join(f'i64 {text}' for text in lengths)})"
+    )
+    asm.do(f"br label %{done}")
+    asm.label(other)
+    _by_blas(body, left, right, out)
+    asm.do(f"br label %{done}")
+    asm.label(done)
+
+
+def _by_blas(body: Memory, left: _Matrix, right: _Matrix, out: Array) -> None:
     one, zero = body.asm.real(1.0), body.asm.real(0.0)
     called(
         body,

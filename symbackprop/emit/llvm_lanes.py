@@ -276,17 +276,8 @@ class LaneLoops(Values):
         self.ends.pop()
         following = asm.emit(f"add nuw nsw i64 {index}, {step}")
         asm.do(f"store i64 {following}, ptr {counter}")
-        asm.do(f"br label %{head}{self._as_it_is() if self.rare else ''}")
+        asm.do(f"br label %{head}{self.unit.as_it_is() if self.rare else ''}")
         asm.label(after)
-
-    def _as_it_is(self) -> str:
-        """What keeps LLVM from repeating the body of a loop: for a mixture of Gaussians half of its time went into what
-        stands around the loop in lanes.
-        """
-        known = self.unit.metadata
-        known += [] if known else ['!0 = !{!"llvm.loop.unroll.disable"}']
-        known.append(f"!{len(known)} = distinct !{{!{len(known)}, !0}}")
-        return f", !llvm.loop !{len(known) - 1}"
 
     def keep(self, name: str, word: Word) -> None:
         """Give a local that is assigned more than once another value."""

@@ -16,10 +16,10 @@ from symbackprop.ir import Graph, GraphBuilder
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.contraction import BROADCAST, CONTRACT, DIAGONAL, DIAGONALIZE, RESHAPE, TRANSPOSE
 from symbackprop.ops.control import attached
-from symbackprop.ops.finite import FINITE
 from symbackprop.ops.indexing import PAD, SCATTER_ADD, SLICE
 from symbackprop.ops.nonsmooth import CHECKS
 from symbackprop.ops.reduction import REDUCE_MAX, REDUCE_SUM
+from symbackprop.passes.finite import is_finite
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Apply, Rewriter, Rule, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
@@ -58,7 +58,7 @@ def _gate_beside(r: Rewriter, index: int, other: int) -> tuple[int, int] | None:
     The value is the factor itself where the gate was not taken off it.
     """
     gate = _gate(r, index)
-    if gate is not None or r.nodes[index].op not in _SEEN_THROUGH or _is_finite(r, other):
+    if gate is not None or r.nodes[index].op not in _SEEN_THROUGH or is_finite(r, other):
         return gate
     return _hidden_gate(r, index, _DEEPEST)
 
@@ -127,15 +127,6 @@ def _moved(r: Rewriter, view: Any, index: int) -> int:
     if not r.nodes[index].type.shape:
         return r.broadcast(index, view.type.shape)
     return r.copy(view, (index,))
-
-
-def _is_finite(r: Rewriter, index: int) -> bool:
-    """Whether nothing in a value makes infinities or nan out of numbers."""
-    known: list[bool] = vars(r).setdefault("finite", [])
-    for node in r.nodes[len(known) : index + 1]:
-        chosen = node.op is _SELECT
-        known.append(node.op in FINITE and (chosen or all(known[operand] for operand in node.operands)))
-    return known[index]
 
 
 def _gated(r: Rewriter, c: int, value: int) -> int:
@@ -225,7 +216,7 @@ def _gated_contraction(r: Rewriter, attributes: Any, x: int, y: int) -> int | No
     """0 times what an untaken branch made is 0 in a sum of products, too, wherever that need not be finite."""
     left, right, out = attributes
     for labels, other_labels, gated, other in ((left, right, x, y), (right, left, y, x)):
-        gate = _gate_beside(r, gated, other) if not _is_finite(r, other) else None
+        gate = _gate_beside(r, gated, other) if not is_finite(r, other) else None
         if gate is None or any(len(set(own)) < len(own) for own in attributes):
             continue
         c, value = gate

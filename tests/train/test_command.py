@@ -65,6 +65,15 @@ def test_a_fit_by_all_samples_says_what_came_out(model: Path, capsys: pytest.Cap
     assert "is SciPy's; emit the gradient in it: line.py:loss" in capsys.readouterr().err
 
 
+def test_a_loss_may_have_no_data(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bowl.py").write_text(
+        'import sympy as sp\nw = sp.Symbol("w")\nloss, params, data, batch = (w - 3) ** 2, {w: 0}, {}, None\n'
+        'fit = {"epochs": 9}\n'
+    )
+    assert main(["fit", "bowl.py"]) == 0
+    assert capsys.readouterr().out.split(" steps")[0].endswith("): 9 epochs, 9")
+
+
 def test_options_override_and_runs_go_on(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = told(capsys, "--epochs", "20", "--batch-size", "3", "--lr", "0.05", "--seed", "4")
     told(capsys, "--epochs", "12", "--batch-size", "3", "--lr", "0.05", "--seed", "4", "--save", "run.npz")

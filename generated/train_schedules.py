@@ -1,0 +1,116 @@
+"""Training by SGD(lr=0.1).
+
+    value = (b - y + w*x)**2
+
+Arguments, of each of which the loop starts from a copy:
+    w_start        real number
+    b_start        real number
+Arguments that stay as they are:
+    x_all          real numbers, one a sample, shape (samples,)
+    y_all          real numbers, one a sample, shape (samples,)
+    order          array of integers, shape (epochs, samples): the order of each epoch
+Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
+    epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
+    steps and epochs that have been done before.
+Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
+    how many steps had a finite loss, after which it stops; then the first arguments as they
+    have become.
+Target numpy, float64. Kinks: zero.
+Written by symbackprop 0.1.0; edits are lost when it is written again.
+From: symbackprop emit ../examples/train_schedules.py --target numpy
+"""
+
+import numpy as np
+
+
+@np.errstate(all="ignore")
+def train(
+    w_start,
+    b_start,
+    x_all,
+    y_all,
+    order,
+    lr,
+    all_epochs,
+    epochs,
+    batch_size,
+    steps_before,
+    epochs_before,
+):
+    """The training loop: epochs, minibatches, and in each of these a gradient and an update."""
+    w_start = np.asarray(w_start, np.float64)
+    if np.ndim(w_start) != 0:
+        raise ValueError("w_start must be one number, which all samples share")
+    b_start = np.asarray(b_start, np.float64)
+    if np.ndim(b_start) != 0:
+        raise ValueError("b_start must be one number, which all samples share")
+    x_all = np.asarray(x_all, np.float64)
+    if np.ndim(x_all) != 1:
+        raise ValueError("x_all must have 1 axis")
+    y_all = np.asarray(y_all, np.float64)
+    if np.ndim(y_all) != 1:
+        raise ValueError("y_all must have 1 axis")
+    order = np.asarray(order, np.int64)
+    if np.ndim(order) != 2:
+        raise ValueError("order must have 2 axes")
+    lr = np.asarray(lr, np.float64)
+    if np.ndim(lr) != 0:
+        raise ValueError("lr must be one number, which all samples share")
+    all_epochs = np.asarray(all_epochs, np.float64)
+    if np.ndim(all_epochs) != 0:
+        raise ValueError("all_epochs must be one number, which all samples share")
+    epochs = int(epochs)
+    batch_size = int(batch_size)
+    steps_before = int(steps_before)
+    epochs_before = int(epochs_before)
+    samples_all = x_all.shape[0]
+    if y_all.shape != (samples_all,):
+        raise ValueError("y_all must have shape (samples_all,)")
+    if order.shape != (epochs, samples_all):
+        raise ValueError("order must have shape (epochs, samples_all)")
+    losses = np.zeros(epochs, np.float64)
+    norms = np.zeros(epochs, np.float64)
+    rates = np.zeros(epochs, np.float64)
+    steps_done = np.zeros(1, np.int64)
+    w = w_start
+    b = b_start
+    batches = (samples_all + (batch_size - 1)) // batch_size
+    for e in range(epochs):
+        x_epoch = x_all[order[e]]
+        y_epoch = y_all[order[e]]
+        epoch = np.float64(epochs_before + e)
+        loss_sum = 0.0
+        largest = 0.0
+        for step in range(batches):
+            start = step * batch_size
+            samples = min(batch_size, samples_all - start)
+            x = x_epoch[start : start + samples]
+            y = y_epoch[start : start + samples]
+            t = np.float64(steps_before + e * batches + step + 1)
+            z1 = b - y + w * x
+            result = np.sum(z1 * z1) / samples
+
+            # Adjoints, from the result back to the inputs.
+            v1 = 2.0 * np.sum(z1 * x) / samples
+            v2 = 2.0 * np.sum(z1) / samples
+            norm = np.sqrt(v1 * v1 + v2 * v2)
+            v3 = np.cos(np.pi * np.minimum(epoch / all_epochs, 1.0)) + 1.0
+            rate = 0.5 * (lr * v3 * np.minimum(t / 40.0, 1.0))
+            w_new = w - v1 * rate
+            b_new = b - v2 * rate
+
+            # What the step has found, and where it stops.
+            loss = result
+            loss_sum += loss * np.float64(samples)
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
+            if loss - loss != 0.0:
+                break
+            steps_done[0] = e * batches + step + 1
+            w = w_new
+            b = b_new
+        losses[e] = loss_sum / np.float64(samples_all)
+        norms[e] = largest
+        if np.float64(steps_done[0] - (e + 1) * batches) != 0.0:
+            break
+    return (losses, norms, rates, steps_done), (w, b)
