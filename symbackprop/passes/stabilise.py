@@ -10,6 +10,7 @@ from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
+from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
@@ -68,6 +69,6 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     """
     if values:
         # Norms and shares are no longer written out: one sweep does.
-        return sweep(graph, Rewriter(RULES + SIMPLIFY_RULES, fold), written(graph, values))
+        return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))

@@ -1,0 +1,70 @@
+"""Adjoints in which a divisor comes back as a factor: (p/v)*(v*w) is p*w.
+
+The slope of p/gamma(u) is p/gamma(u)**2 times gamma(u)*digamma(u), and was 0 from u = 99 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from symbackprop.ops import REGISTRY
+from symbackprop.ops.row import ELEMENTARY
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_MUL, _DIV = REGISTRY["mul"], REGISTRY["div"]
+
+
+def _cancelled(r: Rewriter, x: int, y: int) -> int | None:
+    """p/v, perhaps times q, times v*w is p*w*q."""
+    for quotient, other in ((x, y), (y, x)):
+        for rest, (p, v) in _quotients_in(r, quotient):
+            for factor, below in _divisors(r, v):
+                for beside in _without_factor(r, other, factor):
+                    made = p if below is None else r.add(_DIV, (p, below))
+                    for kept in (*beside, *rest):
+                        made = r.add(_MUL, (made, kept))
+                    return made
+    return None
+
+
+def _divisors(r: Rewriter, index: int) -> Iterator[tuple[int, int | None]]:
+    """A divisor as a whole, or a factor of it and the other, where one is a function, which may be large: elsewhere a
+    quotient that several slopes share would be one for each.
+    """
+    yield index, None
+    if r.is_op(index, _MUL) and any(r.nodes[factor].op.cost >= ELEMENTARY for factor in r.operands(index)):
+        first, second = r.operands(index)
+        yield first, second
+        yield second, first
+
+
+def _quotients_in(r: Rewriter, index: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """A quotient, or one beside another factor: that factor, and numerator and divisor."""
+    if r.is_op(index, _DIV):
+        yield (), r.operands(index)
+    elif r.is_op(index, _MUL):
+        for own, other in (r.operands(index), r.operands(index)[::-1]):
+            if r.is_op(own, _DIV):
+                yield (other,), r.operands(own)
+
+
+def _without_factor(r: Rewriter, index: int, factor: int) -> Iterator[tuple[int, ...]]:
+    """What is left of a product without one of its two factors."""
+    if index == factor:
+        yield ()
+    elif r.is_op(index, _MUL) and factor in r.operands(index):
+        first, second = r.operands(index)
+        yield (second,) if first == factor else (first,)
+
+
+# True but where what cancels is 0 or has overflowed; the values of users keep these.
+RULES = (
+    Rule(
+        "(x/y)*(y*z) -> x*z",
+        "mul",
+        _cancelled,
+        lambda f, x, y, c: (f.exp(x) / y) * (y * f.sin(x)),
+        among=("div", "mul"),
+        needs=("div",),
+    ),
+)
