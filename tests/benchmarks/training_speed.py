@@ -5,8 +5,8 @@
 All start from the same parameters and see the same data; the last losses are compared before anything is said of time.
 A step is that of the best of many trainings, the contenders taking turns, in one process and in one thread each. Then
 each gets processes of its own: from the interpreter's start, through imports and compilation, to the last loss of one
-training; a figure is the best of three. Bytecode is kept between these, as of installed packages; machine code of ours only
-where it says "from the cache".
+training; a figure is the best of three. Bytecode is kept between these, as of installed packages, and machine code of
+ours only where it says "from the cache".
 """
 
 from __future__ import annotations
