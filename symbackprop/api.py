@@ -14,7 +14,7 @@ from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import checked
 from symbackprop.emit.files import write_atomically
 from symbackprop.emit.module import stated
-from symbackprop.errors import OptionError
+from symbackprop.errors import CallError, OptionError
 from symbackprop.options import Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
 from symbackprop.show import Batch, Explanation, Subject
@@ -42,7 +42,7 @@ def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate
     unknown = set(options) - set(CompileOptions.__annotations__)
     if unknown:
         known = ", ".join(CompileOptions.__annotations__)
-        raise TypeError(f"compile_{mode}() has no option {sorted(unknown)[0]!r}; it takes {known}")
+        raise CallError(f"compile_{mode}() has no option {sorted(unknown)[0]!r}; it takes {known}")
     return Request(
         expr,
         wrt,

@@ -29,6 +29,7 @@ from symbackprop import (
     SymbackpropWarning,
     Training,
     UnboundSymbol,
+    compile_grad,
     compile_training,
     cosine,
     plot_decision_boundary,
@@ -300,6 +301,8 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, "w", [x])
     with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
         compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(CallError, match=r"compile_grad\(\) has no option 'backed'; it takes args, batch"):
+        compile_grad(w**2, w, backed="numpy")  # type: ignore[call-arg]
     with pytest.raises(
         CallError, match=r"compile_training\(\) has no option 'lr'; it has optimizer, batch, reduce, back"
     ):
@@ -317,6 +320,14 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, [w], [x], schedule="cosine")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="clip_norm=-1"):
         compile_training((w * x) ** 2, [w], [x], clip_norm=-1)
+    for options, said in (
+        ({"batch": "N"}, "batch='N': True is due, or the symbol"),
+        ({"metrics": [w]}, "metrics must be a dict of expressions by name"),
+        ({"metrics": {"lr": w}}, "metrics names 'lr', which a history has anyway"),
+        ({"metrics": {"bias": lambda run: 1.0}}, r"metrics\['bias'\] is a function"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            compile_training((w * x) ** 2, [w], [x], **options)
     columns = sp.MatrixSymbol("C", 2, n)
     with pytest.raises(ShapeMismatch, match=r"C has the shape \(2, N\): the samples N must run along its first axis"):
         compile_training(sp.Trace(columns.T * columns) * w, [w], [columns], batch=n)
