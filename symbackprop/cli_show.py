@@ -43,7 +43,7 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         action="store_true",
-        help="a picture with the numbers, stats with the time of a call at the model file's AT",
+        help="a picture with the numbers, or stats with the time of a call, at the model file's AT",
     )
 
 
@@ -51,8 +51,8 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     """Print what was asked for; `at` is the model file's point."""
     if arguments.format != "text" and arguments.what != "graph":
         raise OptionError(f"--as {arguments.format} goes with --what graph")
-    if arguments.at and arguments.format == "text" and arguments.what != "stats":
-        raise OptionError("--at goes with a picture (--what graph --as mermaid, dot or svg) and with --what stats")
+    if arguments.at and arguments.format == "text" and arguments.what not in ("stats", "explanation"):
+        raise OptionError("--at goes with a picture (--what graph --as mermaid, dot or svg), stats and explanation")
     if arguments.line is not None and arguments.what != "trace":
         raise OptionError("--line goes with --what trace")
     if at is None and (arguments.at or arguments.what == "explanation"):
