@@ -262,6 +262,11 @@ TROUBLE: dict[str, Trouble] = {
         "y is nan in 12 of 12 entries; the data must be finite",
         lambda t: t.fit(START, {**LINE, "y": LINE["y"] * np.nan}),
     ),
+    "a first value that is none": (
+        Diverged,
+        "there w is nan; the first values must be finite",
+        lambda t: t.fit({**START, "w": np.nan}, LINE, batch_size=5),
+    ),
     "validation on no samples": (
         ShapeMismatch,
         "the validation data hold no samples",
@@ -331,6 +336,9 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
     columns = sp.MatrixSymbol("C", 2, n)
     with pytest.raises(ShapeMismatch, match=r"C has the shape \(2, N\): the samples N must run along its first axis"):
         compile_training(sp.Trace(columns.T * columns) * w, [w], [columns], batch=n)
+    of_one = compile_training(network.loss, network.params, network.data, backend="numpy")
+    with pytest.raises(ShapeMismatch, match=r"\(samples, N, 2\), got shape \(5, 2\); if N counts the samples, say so"):
+        of_one.fit(network.start, {"X": np.ones((5, 2)), "Y": np.ones((5, 1))})
     with pytest.raises(OptionError, match="none of the data has samples along M"):
         compile_training(network.loss, network.params, network.data, batch=sp.Symbol("M", integer=True))
 
