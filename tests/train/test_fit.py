@@ -32,6 +32,7 @@ from symbackprop import (
     compile_grad,
     compile_training,
     cosine,
+    emit_module,
     plot_decision_boundary,
 )
 
@@ -306,6 +307,10 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, "w", [x])
     with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
         compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(CallError, match=r"emit_module\(\) has no option 'backed'; it takes path, target"):
+        emit_module(w**2, w, backed="numpy")  # type: ignore[call-arg]
+    with pytest.raises(OptionError, match="target='c' is not one of 'python'"):
+        emit_module(w**2, w, target="c")
     with pytest.raises(CallError, match=r"compile_grad\(\) has no option 'backed'; it takes args, batch"):
         compile_grad(w**2, w, backed="numpy")  # type: ignore[call-arg]
     with pytest.raises(
