@@ -15,7 +15,7 @@ from typing import Any
 
 from symbackprop.api import compiled_function
 from symbackprop.compiler import Compiled, Request, compile_request
-from symbackprop.errors import ModelError, OptionError
+from symbackprop.errors import CallError, ModelError, OptionError, ShapeMismatch
 from symbackprop.ir import Graph, to_text
 from symbackprop.ops.extents import dimensions, measured
 from symbackprop.runtime.point import points
@@ -119,10 +119,13 @@ def _shown(
 
 
 def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
-    """The file's point by the inputs of the graph, of a batch sample by sample."""
+    """The file's point by the inputs of the graph, of a batch sample by sample. Raises ModelError."""
     arguments = compiled.signature.primal_arguments
     named = {name for argument in arguments for name in (argument.name, *argument.members)}
-    return points(arguments, set(at) - named, dtype, (), at)
+    try:
+        return points(arguments, set(at) - named, dtype, (), at)
+    except (CallError, ShapeMismatch) as error:
+        raise ModelError(f"the model file's AT, as arguments of g(): {error}") from error
 
 
 # Stages.

@@ -217,6 +217,8 @@ def test_show_is_coloured_on_a_terminal_alone(
         (("emit", "model.py"), "MODEL.py:NAME"),
         (("emit", "model.py:los"), "defines arm, let, loss"),
         (("show", "model.py"), "of the form MODEL.py:NAME, .*; it defines arm, let, loss"),
+        (("show", "half.py:f", "--what", "explanation"), r"the model file's AT, as .* misses 'y'"),
+        (("check", "half.py:f"), r"AT of a model file\) gives no value for 'y'; it has x, z"),
         (("show", "gone.py"), "of the form MODEL.py:NAME"),
         (("emit", "model.py:number"), "not a SymPy expression"),
         (("emit", "model.py:condition"), "condition, not a number"),
@@ -242,6 +244,7 @@ def test_errors_are_one_clear_line(
     words: tuple[str, ...], said: str, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("raises.py").write_text("import sympy\n1/0\n")
+    Path("half.py").write_text('import sympy\nx, y = sympy.symbols("x y")\nf, AT = x*y, {"x": 1, "z": 2}\n')
     Path("exits.py").write_text("raise SystemExit(0)\n")
     Path("syntax.py").write_text("def\n")
     assert run(*words) == 2
