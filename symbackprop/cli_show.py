@@ -104,7 +104,7 @@ def _shown(
     if arguments.what == "stages":
         return stages
     if arguments.what == "stats":
-        measured_at = {"measured": compiled_function(request).measure(**at)} if arguments.at and at is not None else {}
+        measured_at = {"measured": _measured(request, compiled, at)} if arguments.at and at is not None else {}
         return {**compiled.stats, "by_operation": _by_operation(compiled), **measured_at}
     if arguments.format == "text" and arguments.what == "graph":
         return to_text(compiled.graph)
@@ -118,14 +118,32 @@ def _shown(
     return spelled(at if arguments.at else None)
 
 
+def _measured(request: Request, compiled: Compiled, at: Mapping[str, Any]) -> Measurement:
+    """A call at those numbers of the file's point that this model takes: a file may have several."""
+    own = {name: value for name, value in at.items() if name in _names(compiled)}
+    try:
+        measured: Measurement = compiled_function(request).measure(**own)
+    except (CallError, ShapeMismatch) as error:
+        raise _misfit(error) from error
+    return measured
+
+
+def _names(compiled: Compiled) -> set[str]:
+    arguments = compiled.signature.primal_arguments
+    return {name for argument in arguments for name in (argument.name, *argument.names, *argument.members)}
+
+
+def _misfit(error: Exception) -> ModelError:
+    return ModelError(f"the model file's AT, as arguments of g(): {error}")
+
+
 def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
     """The file's point by the inputs of the graph, of a batch sample by sample. Raises ModelError."""
     arguments = compiled.signature.primal_arguments
-    named = {name for argument in arguments for name in (argument.name, *argument.members)}
     try:
-        return points(arguments, set(at) - named, dtype, (), at)
+        return points(arguments, set(at) - _names(compiled), dtype, (), at)
     except (CallError, ShapeMismatch) as error:
-        raise ModelError(f"the model file's AT, as arguments of g(): {error}") from error
+        raise _misfit(error) from error
 
 
 # Stages.

@@ -218,6 +218,7 @@ def test_show_is_coloured_on_a_terminal_alone(
         (("emit", "model.py:los"), "defines arm, let, loss"),
         (("show", "model.py"), "of the form MODEL.py:NAME, .*; it defines arm, let, loss"),
         (("show", "half.py:f", "--what", "explanation"), r"the model file's AT, as .* misses 'y'"),
+        (("show", "half.py:f", "--what", "stats", "--at"), r"the model file's AT, as .* misses 'y'"),
         (("check", "half.py:f"), r"AT of a model file\) gives no value for 'y'; it has x, z"),
         (("show", "gone.py"), "of the form MODEL.py:NAME"),
         (("emit", "model.py:number"), "not a SymPy expression"),
