@@ -13,11 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.emit.files import writable
-from symbackprop.errors import Diverged, ModelError
+from symbackprop.errors import Diverged, ModelError, OptionError
+from symbackprop.show.numbers import duration
 from symbackprop.train import Run
 from symbackprop.train.lbfgs import FullBatch
 from symbackprop.train.model_file import TrainingFile, load_training
 from symbackprop.train.plot import figure_maker
+
+_OF_GRADIENTS = {
+    "wrt": None,
+    "args": None,
+    "batch": None,
+    "reduce": None,
+    "dtype": "float64",
+    "kinks": "zero",
+    "verify": "quick",
+}
+"""What `emit` takes for a gradient alone, with the defaults."""
 
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +55,12 @@ def is_training(reference: str) -> bool:
 def emitted_training(arguments: argparse.Namespace) -> str:
     """The module of a training's loop, with the command in its header that writes it again."""
     model, target = arguments.model, arguments.target
+    others = [name for name, default in _OF_GRADIENTS.items() if getattr(arguments, name) != default]
+    if others:
+        raise OptionError(
+            f"--{others[0]} is of one expression, {model}:NAME; a training's loop is what its file says: set"
+            " batch, or options = {...}, there"
+        )
     words = ["symbackprop", "emit", relative(arguments, Path(model)), "--target", target]
     training = load_training(model, backend=target).training
     if isinstance(training, FullBatch):
@@ -117,7 +135,7 @@ def _lines(file: TrainingFile, run: Run) -> list[str]:
     data = f" on {', '.join(training.data)}" if training.data else ""
     lines = [
         f"{training.optimizer}{data}: {said['epochs']} epochs, {said['steps']} steps in"
-        f" {said['seconds']:.3f} s ({training.route}){why}"
+        f" {duration(said['seconds'])} ({training.route}){why}"
     ]
     for name, last in said["last"].items():
         lines.append(f"{name:<12} {said['first'][name]:.6g} -> {last:.6g}")

@@ -15,7 +15,7 @@ from typing import Any
 
 from symbackprop.api import compiled_function
 from symbackprop.compiler import Compiled, Request, compile_request
-from symbackprop.errors import ModelError, OptionError
+from symbackprop.errors import CallError, ModelError, OptionError, ShapeMismatch
 from symbackprop.ir import Graph, to_text
 from symbackprop.ops.extents import dimensions, measured
 from symbackprop.runtime.point import points
@@ -43,7 +43,7 @@ def add_show_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at",
         action="store_true",
-        help="a picture with the numbers, stats with the time of a call at the model file's AT",
+        help="a picture with the numbers, or stats with the time of a call, at the model file's AT",
     )
 
 
@@ -51,8 +51,8 @@ def show_command(arguments: argparse.Namespace, request: Request, at: Mapping[st
     """Print what was asked for; `at` is the model file's point."""
     if arguments.format != "text" and arguments.what != "graph":
         raise OptionError(f"--as {arguments.format} goes with --what graph")
-    if arguments.at and arguments.format == "text" and arguments.what != "stats":
-        raise OptionError("--at goes with a picture (--what graph --as mermaid, dot or svg) and with --what stats")
+    if arguments.at and arguments.format == "text" and arguments.what not in ("stats", "explanation"):
+        raise OptionError("--at goes with a picture (--what graph --as mermaid, dot or svg), stats and explanation")
     if arguments.line is not None and arguments.what != "trace":
         raise OptionError("--line goes with --what trace")
     if at is None and (arguments.at or arguments.what == "explanation"):
@@ -104,7 +104,7 @@ def _shown(
     if arguments.what == "stages":
         return stages
     if arguments.what == "stats":
-        measured_at = {"measured": compiled_function(request).measure(**at)} if arguments.at and at is not None else {}
+        measured_at = {"measured": _measured(request, compiled, at)} if arguments.at and at is not None else {}
         return {**compiled.stats, "by_operation": _by_operation(compiled), **measured_at}
     if arguments.format == "text" and arguments.what == "graph":
         return to_text(compiled.graph)
@@ -118,11 +118,32 @@ def _shown(
     return spelled(at if arguments.at else None)
 
 
-def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
-    """The file's point by the inputs of the graph, of a batch sample by sample."""
+def _measured(request: Request, compiled: Compiled, at: Mapping[str, Any]) -> Measurement:
+    """A call at those numbers of the file's point that this model takes: a file may have several."""
+    own = {name: value for name, value in at.items() if name in _names(compiled)}
+    try:
+        measured: Measurement = compiled_function(request).measure(**own)
+    except (CallError, ShapeMismatch) as error:
+        raise _misfit(error) from error
+    return measured
+
+
+def _names(compiled: Compiled) -> set[str]:
     arguments = compiled.signature.primal_arguments
-    named = {name for argument in arguments for name in (argument.name, *argument.members)}
-    return points(arguments, set(at) - named, dtype, (), at)
+    return {name for argument in arguments for name in (argument.name, *argument.names, *argument.members)}
+
+
+def _misfit(error: Exception) -> ModelError:
+    return ModelError(f"the model file's AT, as arguments of g(): {error}")
+
+
+def _points(compiled: Compiled, dtype: str, at: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int | None]:
+    """The file's point by the inputs of the graph, of a batch sample by sample. Raises ModelError."""
+    arguments = compiled.signature.primal_arguments
+    try:
+        return points(arguments, set(at) - _names(compiled), dtype, (), at)
+    except (CallError, ShapeMismatch) as error:
+        raise _misfit(error) from error
 
 
 # Stages.

@@ -183,7 +183,10 @@ def _check(model: Model, request: Request) -> None:
             "parallel=True lets threads share a batch: it needs batch=[...], the inputs that carry samples"
         )
     if model.batched and (request.mode not in ("grad", "function") or not scalar):
-        raise OptionError("batch= is for compile_grad and compile_function of one expression")
+        raise OptionError(
+            "batch= is for compile_grad and compile_function of one expression; elsewhere a sum over samples is a Sum"
+            " over the index of an IndexedBase"
+        )
 
 
 # Derivatives.

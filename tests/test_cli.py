@@ -182,7 +182,8 @@ def test_show_draws_and_explains(model: Path, capsys: pytest.CaptureFixture[str]
     assert shown("--what", "graph", "--as", "mermaid").startswith("flowchart TD\n")
     assert shown("--what", "graph", "--as", "dot").startswith("digraph")
     assert "w#95;bar = 0.0239764" in shown("--what", "graph", "--as", "mermaid", "--at")
-    assert re.search(r"\ndloss/dw +0\.0239764", shown("--what", "explanation").replace("\n  ", "\n"))
+    for at in ([], ["--at"]):
+        assert re.search(r"\ndloss/dw +0\.0239764", shown("--what", "explanation", *at).replace("\n  ", "\n"))
     stats = json.loads(shown("--what", "stats", "--json"))["stats"]
     assert stats["by_operation"]["tanh"] == {"value": 1, "value_and_grad": 1}
     stages = shown("--what", "stages")
@@ -215,6 +216,11 @@ def test_show_is_coloured_on_a_terminal_alone(
         (("emit", "missing.py:loss"), "no file missing.py"),
         (("emit", "model.py"), "MODEL.py:NAME"),
         (("emit", "model.py:los"), "defines arm, let, loss"),
+        (("show", "model.py"), "of the form MODEL.py:NAME, .*; it defines arm, let, loss"),
+        (("show", "half.py:f", "--what", "explanation"), r"the model file's AT, as .* misses 'y'"),
+        (("show", "half.py:f", "--what", "stats", "--at"), r"the model file's AT, as .* misses 'y'"),
+        (("check", "half.py:f"), r"AT of a model file\) gives no value for 'y'; it has x, z"),
+        (("show", "gone.py"), "of the form MODEL.py:NAME"),
         (("emit", "model.py:number"), "not a SymPy expression"),
         (("emit", "model.py:condition"), "condition, not a number"),
         (("emit", "model.py:loss", "--wrt", "zz"), "names 'zz'"),
@@ -239,6 +245,7 @@ def test_errors_are_one_clear_line(
     words: tuple[str, ...], said: str, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("raises.py").write_text("import sympy\n1/0\n")
+    Path("half.py").write_text('import sympy\nx, y = sympy.symbols("x y")\nf, AT = x*y, {"x": 1, "z": 2}\n')
     Path("exits.py").write_text("raise SystemExit(0)\n")
     Path("syntax.py").write_text("def\n")
     assert run(*words) == 2

@@ -33,7 +33,10 @@ def given(at: Any, arguments: Sequence[Argument]) -> list[Point]:
         point = {str(getattr(key, "name", key)): value for key, value in one.items()}
         missing = [argument.name for argument in arguments if argument.name not in point]
         if missing:
-            raise UnboundSymbol(f"at= gives no value for {', '.join(map(repr, missing))}")
+            told = ", ".join(point)
+            raise UnboundSymbol(
+                f"at= (AT of a model file) gives no value for {', '.join(map(repr, missing))}; it has {told}"
+            )
         result.append({argument.name: _cast(argument, point[argument.name]) for argument in arguments})
     return result
 

@@ -116,13 +116,15 @@ def load_model(reference: str) -> ModelFile:
     """The expression that ``PATH.py:NAME`` names. Runs the file. Raises ModelError with one clear line."""
     path_text, colon, name = reference.rpartition(":")
     if not colon or not path_text or not name.isidentifier():
-        raise ModelError(f"{reference!r} is not of the form MODEL.py:NAME, a Python file and a name that it defines")
+        alone = Path(reference)
+        hint = _defined(vars(run_file(alone))) if alone.suffix == ".py" and alone.is_file() else ""
+        raise ModelError(
+            f"{reference!r} is not of the form MODEL.py:NAME, a Python file and a name that it defines{hint}"
+        )
     path = Path(path_text)
     scope = vars(run_file(path))
     if name not in scope:
-        found = [key for key, value in scope.items() if _is_model(value)]
-        hint = f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
-        raise ModelError(f"{path} has no {name!r}{hint}")
+        raise ModelError(f"{path} has no {name!r}{_defined(scope)}")
     expr = scope[name]
     _, body = split_cse(expr)
     if not all(
@@ -130,6 +132,12 @@ def load_model(reference: str) -> ModelFile:
     ):
         raise ModelError(f"{path}:{name} is a {type(expr).__name__}, not a SymPy expression or what sympy.cse returns")
     return ModelFile(path, name, expr, scope)
+
+
+def _defined(scope: Mapping[str, Any]) -> str:
+    """What to say of the expressions of a file."""
+    found = [key for key, value in scope.items() if _is_model(value)]
+    return f"; it defines {', '.join(sorted(found)[:8])}" if found else "; it defines no expression at all"
 
 
 def _is_model(value: Any) -> bool:

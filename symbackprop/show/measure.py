@@ -15,6 +15,7 @@ import numpy as np
 
 from symbackprop.compiler import Request, compile_request
 from symbackprop.ops.extents import Extent, dimensions, measured
+from symbackprop.show.numbers import duration
 from symbackprop.show.tables import Cell, Table, as_html, as_markdown, as_text
 from symbackprop.statistics import additions, applications, bytes_moved
 
@@ -75,11 +76,11 @@ class Measurement:
     def table(self) -> Table:
         ratio = self.both / self.value
         rows = [
-            ("value, measured", _time(self.value), ""),
-            ("value and derivative, measured", _time(self.both), f"{ratio:.2f} times the value"),
-            ("computing, estimated", _time(self.computing), f"{self.operations} operations in additions"),
-            ("moving, estimated", _time(self.moving), f"about {self.bytes_moved} bytes"),
-            ("calling, the rest", _time(self.calling), "checks, dispatch, calls, memory for results"),
+            ("value, measured", duration(self.value), ""),
+            ("value and derivative, measured", duration(self.both), f"{ratio:.2f} times the value"),
+            ("computing, estimated", duration(self.computing), f"{self.operations} operations in additions"),
+            ("moving, estimated", duration(self.moving), f"about {self.bytes_moved} bytes"),
+            ("calling, the rest", duration(self.calling), "checks, dispatch, calls, memory for results"),
             ("limited by", self.limit, ""),
         ]
         title = f"A call on backend {self.backend} ({self.route}): {self.caveat}"
@@ -169,10 +170,3 @@ def _bandwidth(size: int) -> float:
     source = np.zeros(max(size // 16, 1))
     target = np.empty_like(source)
     return 2 * source.nbytes / _best(lambda: np.copyto(target, source))
-
-
-def _time(seconds: float) -> str:
-    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= unit:
-            return f"{seconds / unit:.3g} {name}"
-    return f"{seconds / 1e-9:.3g} ns"

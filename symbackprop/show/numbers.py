@@ -42,6 +42,18 @@ def factor(value: Any) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
+def duration(seconds: float) -> str:
+    """Three digits of a time.
+
+    >>> duration(75.0), duration(0.0156), duration(3e-7)
+    ('75 s', '15.6 ms', '300 ns')
+    """
+    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
 def natural(name: str) -> list[Any]:
     """A key that has x2 before x10."""
     return [int(part) if position % 2 else part for position, part in enumerate(re.split(r"([0-9]+)", name))]

@@ -32,8 +32,9 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_data(path: Path, symbols: Sequence[Any]) -> dict[Any, Any]:
     """Arrays by symbol, out of an npz file by name or a csv file by column.
 
-    In a csv file, whose first line names the columns, an array with columns X takes all that are called X_1, X_2, ...
-    by their numbers, or X alone; columns that no symbol asks for may hold anything. Raises ModelError.
+    In a csv file, whose first line names the columns (perhaps after a #), an array with columns X takes all that are
+    called X_1, X_2, ... by their numbers, or X alone; columns that no symbol asks for may hold anything. Raises
+    ModelError.
     """
     if path.suffix not in (".npz", ".csv"):
         raise ModelError(f"{path}: data come from a .csv or a .npz file")
@@ -48,7 +49,8 @@ def read_data(path: Path, symbols: Sequence[Any]) -> dict[Any, Any]:
 
 def _columns(path: Path, symbols: Sequence[Any]) -> dict[Any, Any]:
     rows = _rows(path)
-    head = [name.strip() for name in rows[0][1]]
+    # numpy.savetxt begins the line of names with "# ".
+    head = [name.strip() for name in [rows[0][1][0].removeprefix("#"), *rows[0][1][1:]]]
     for line, row in rows[1:]:
         if len(row) != len(head):
             raise ModelError(f"{path}, line {line}: {len(row)} entries, where the first line names {len(head)} columns")
@@ -85,7 +87,9 @@ def _own(path: Path, head: list[str], name: str, matrix: bool) -> list[int]:
         own = sorted((k for k, end in numbers.items() if end.isdecimal()), key=lambda k: int(numbers[k]))
     if not own:
         wanted = f"{name} or {name}_1" if matrix else name
-        raise ModelError(f"{path} has no column {wanted}; it has {', '.join(head)}")
+        raise ModelError(
+            f"{path} has no column {wanted}; the first line, of names with commas between, has {', '.join(head)}"
+        )
     twice = [head[k] for k in own if head.count(head[k]) > 1]
     if twice:
         raise ModelError(f"{path} names {head.count(twice[0])} columns {twice[0]}; one array takes one of them")

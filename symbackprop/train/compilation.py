@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
+import sympy as sp
+
 from symbackprop.compiler import Request
 from symbackprop.errors import NameClash, OptionError
 from symbackprop.frontend.atoms import name_of
@@ -15,6 +17,7 @@ from symbackprop.train.data import counted
 from symbackprop.train.keywords import tells_options
 from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.optimizers import Adam, Optimizer
+from symbackprop.train.plot import HISTORY
 from symbackprop.train.schedules import Plateau, Schedule
 from symbackprop.train.training import Training
 from symbackprop.train.updates import Update
@@ -36,6 +39,26 @@ def _check_apart(**named: Sequence[Any]) -> None:
                 where = f"both in {seen[symbol]} and in" if seen[symbol] != what else "twice in"
                 raise NameClash(f"{name_of(symbol)} is {where} {what}: what is it, to be trained, kept, or given?")
             seen[symbol] = what
+
+
+def _check_batch(batch: Any) -> None:
+    if batch is not True and batch is not None and not isinstance(batch, sp.Symbol):
+        raise OptionError(f"batch={batch!r}: True is due, or the symbol of the dimension that counts samples, or None")
+
+
+def _check_metrics(metrics: Any) -> None:
+    """Raise OptionError for metrics without a name, or with the name of what a history has anyway."""
+    if metrics is None:
+        return
+    if not isinstance(metrics, Mapping):
+        raise OptionError(
+            f'metrics must be a dict of expressions by name, {{"mae": ...}}, not a {type(metrics).__name__}'
+        )
+    for name, expr in metrics.items():
+        if name in HISTORY:
+            raise OptionError(f"metrics names {name!r}, which a history has anyway: take another name")
+        if callable(expr) and not isinstance(expr, sp.Basic):
+            raise OptionError(f"metrics[{name!r}] is a function: give an expression in the symbols of the loss")
 
 
 def _check_sizes(**sizes: Any) -> None:
@@ -154,6 +177,7 @@ def compile_training(
         raise OptionError("a training loop has no backend 'python'; take 'numpy' or 'numba'")
     if reduce not in ("mean", "sum"):
         raise OptionError(f"reduce={reduce!r}: the loss of a minibatch is the 'mean' or the 'sum' over its samples")
+    _check_batch(batch)
     trained, given, kept = (
         _listed(what, which) for what, which in ((params, "params"), (data, "data"), (frozen, "frozen"))
     )
@@ -166,6 +190,7 @@ def compile_training(
         moving.bound(loss), trained, [*trained, *kept, *given], samples, "grad", options, name, beside=moving.beside()
     )
     evaluated = Request(loss, None, [*trained, *moving.symbols, *kept, *given], samples, "function", options)
+    _check_metrics(metrics)
     rule = Adam() if optimizer is None else optimizer
     if isinstance(rule, LBFGS):
         if any((schedule, clip_norm, clip_value, l1, l2, weight_decay, groups, accumulate != 1, metrics, averages)):
@@ -209,6 +234,9 @@ def _groups(groups: Mapping[Any, Mapping[str, float]], trained: Sequence[Any]) -
 
 
 def _parameter(symbol: Any) -> str:
+    """The name of a parameter, which may also be given by name."""
+    if isinstance(symbol, str):
+        return symbol
     return pack_name(symbol if isinstance(symbol, tuple) else (symbol,))
 
 

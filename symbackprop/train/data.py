@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.errors import CallError, OptionError, ShapeMismatch
-from symbackprop.ir.signature import Argument
+from symbackprop.ir.signature import SAMPLES, Argument
 from symbackprop.runtime.door import bound_dimensions, cast
 
 
@@ -43,11 +43,23 @@ class Given:
 
 def look_over(arguments: Sequence[Argument], values: Mapping[str, Any], dtype: str) -> Given:
     """Cast and check. Raises CallError or ShapeMismatch that name the argument."""
-    made = [own(cast(argument, values[argument.name], dtype), dtype) for argument in arguments]
+    made = [own(_cast(argument, values[argument.name], dtype), dtype) for argument in arguments]
     for argument, value in zip(arguments, made, strict=True):
         if argument.is_scalar and np.ndim(value):
             raise ShapeMismatch(f"{argument.name!r} must be one number, got shape {np.shape(value)}")
     return Given(made, bound_dimensions(arguments, made, {}))
+
+
+def _cast(argument: Argument, value: Any, dtype: str) -> Any:
+    try:
+        return cast(argument, value, dtype)
+    except ShapeMismatch as error:
+        first, *rest = (*argument.full_shape, None)
+        if first != SAMPLES or not isinstance(rest[0], str) or np.ndim(value) != len(rest) - 1:
+            raise
+        raise ShapeMismatch(
+            f"{error}; if {rest[0]} counts the samples, say so: compile_training(..., batch={rest[0]})"
+        ) from None
 
 
 def own(value: Any, dtype: str) -> Any:

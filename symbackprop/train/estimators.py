@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,11 @@ def _compiled(recipe: Recipe) -> Made:
 _cached = functools.lru_cache(_KEPT)(_compiled)
 
 
+def _has_options(part: Any) -> bool:
+    """Whether it is an optimiser, or a network: what has options of its own."""
+    return is_dataclass(part) and not isinstance(part, type)
+
+
 class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What both estimators do."""
 
@@ -127,6 +132,25 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.backend = backend
         self.dtype = dtype
         self.random_state = random_state
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The options by name; with `deep` also those of `optimizer` and `model`, as ``optimizer__lr``."""
+        found: dict[str, Any] = super().get_params(deep)
+        parts = [(name, part) for name, part in found.items() if deep and _has_options(part)]
+        return found | {f"{name}__{f.name}": getattr(part, f.name) for name, part in parts for f in fields(part)}
+
+    def set_params(self, **params: Any) -> _Estimator:
+        """Set options by name, also ``optimizer__lr`` or ``model__hidden``, which a search may go through."""
+        of_parts = [name for name in params if "__" in name]
+        super().set_params(**{name: value for name, value in params.items() if name not in of_parts})
+        for name in of_parts:
+            whose, _, option = name.partition("__")
+            part: Any = getattr(self, whose, None)
+            if not _has_options(part):
+                raise OptionError(f"{name}: {whose} is {part!r}, which has no options; give it as Adam(), or Network()")
+            # A new one: estimators share theirs.
+            setattr(self, whose, replace(part, **{option: params[name]}))
+        return self
 
     _loss: Callable[[Any, Any], Any] = staticmethod(squared_error)
 
@@ -204,9 +228,9 @@ class SymbolicRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
 
     `loss` is a function of prediction and target, such as `huber`, or one of your own, that gives a SymPy expression;
     the default is `mse`. The default `optimizer` is `LBFGS`, of at most so many `epochs`; any other takes minibatches
-    (`batch_size`) and ends early where the loss has not fallen for so many epochs (`patience`). `options` are passed to
-    `compile_training`: ``{"l2": 1e-4}``. `random_state` draws first values and the order of the samples. A training is
-    compiled once for a model and the shapes of its data.
+    (`batch_size`) and ends early where the loss has not fallen for so many epochs (`patience`); a search may go through
+    ``optimizer__lr``. `options` are passed to `compile_training`: ``{"l2": 1e-4}``. `random_state` draws first values
+    and the order of the samples. A training is compiled once for a model and the shapes of its data.
 
     Attributes: ``params_`` by name, ``run_`` (see `Run`), ``n_epochs_``. Samples may be weighed.
 
@@ -267,7 +291,9 @@ class SymbolicClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         self.classes_, labels = np.unique(y, return_inverse=True)
         count = len(self.classes_)
         if count < 2:
-            raise ValueError(f"a classifier needs samples of at least 2 classes; y has one class, {self.classes_[0]!r}")
+            raise ValueError(
+                f"a classifier needs samples of at least 2 classes; y has one class, {self.classes_.tolist()[0]!r}"
+            )
 
         def targets(width: int) -> Any:
             if width != count and (width, count) != (1, 2):

@@ -203,7 +203,9 @@ class Fit:
             f"the loss is not a finite number in epoch {self.state.epochs}, batch {batch} (both from 0)"
             f"{f': there {formula} is {found}' if found else ''}"
         )
-        if formula in self.data:
+        if formula in self.training.params and not self.state.steps and not batch:
+            error = Diverged(f"{where}; the first values must be finite")
+        elif formula in self.data:
             error = Diverged(f"{where}; the data must be finite: leave such samples out")
         else:
             error = Diverged(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.compiler import Request
-from symbackprop.errors import Diverged, OptionError
+from symbackprop.errors import CallError, Diverged, OptionError
 from symbackprop.train.data import counted, look_over, named
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.keywords import TellsOptions, tells_options
@@ -90,6 +90,10 @@ class FullBatch:
             raise Diverged(f"the loss of the first parameters is {first}: {not_finite(data) or 'start elsewhere'}")
         run = _minimised(self.optimizer, start, epochs, evaluate, self.function.dtype)
         return replace(run, params={**run.params, **own})
+
+    def fit_many(self, *args: Any, **options: Any) -> Any:
+        """L-BFGS has none, and raises CallError: SciPy's loop is of one fit."""
+        raise CallError("L-BFGS has no fit_many: call fit for each series, or give an optimizer such as Adam(lr=0.01)")
 
 
 def _minimised(

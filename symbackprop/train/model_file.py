@@ -59,6 +59,9 @@ def load_training(
 
     `data` is a csv or npz file with arrays in the place of the file's own, `lr` another learning rate.
     """
+    file, colon, name = str(path).rpartition(":")
+    if colon and file.endswith(".py") and not Path(path).exists():
+        raise ModelError(f"a training is a whole file: {file}, without {name}")
     scope = vars(run_file(Path(path)))
     missing = [name for name in ("loss", "params", "data") if name not in scope]
     if missing:

@@ -22,6 +22,7 @@ from symbackprop.errors import OptionError
 from symbackprop.frontend import layers
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.reductions import Total
+from symbackprop.frontend.variables import symbol_in
 from symbackprop.train.initialisers import he_normal, xavier_normal, zeros
 
 First = Callable[[np.random.Generator], Any]
@@ -34,16 +35,22 @@ class Network:
 
     Weights start by He's rule where the activation is `relu`, else by Xavier's; those of a linear model at 0.
 
-    >>> Network((10, 8)).hidden
-    (10, 8)
+    >>> Network((10, 8))
+    Network((10, 8), relu)
     """
 
     hidden: tuple[int, ...] = ()
     activation: Callable[[Any], Any] = layers.relu
 
     def __post_init__(self) -> None:
-        if any(not isinstance(units, int) or units < 1 for units in self.hidden):
-            raise OptionError(f"Network(hidden={self.hidden!r}): positive numbers of units are due")
+        if not isinstance(self.hidden, tuple | list) or any(not isinstance(k, int) or k < 1 for k in self.hidden):
+            raise OptionError(f"Network(hidden={self.hidden!r}): positive numbers of units are due, as in (10, 8)")
+        if not callable(self.activation):
+            raise OptionError(f"Network(activation={self.activation!r}): a function is due, such as relu or tanh")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    def __repr__(self) -> str:
+        return f"Network({self.hidden}, {getattr(self.activation, '__name__', self.activation)})"
 
     def applied(self, x: Any, outputs: int) -> tuple[Any, dict[Any, First]]:
         """What the network makes of the rows of x, and how its parameters start."""
@@ -186,6 +193,8 @@ def _of_one(prediction: Any, start: dict[Any, First], features: tuple[Any, ...],
     target = sp.Symbol(_free("y", taken)) if k == 1 else sp.MatrixSymbol(_free("Y", taken), 1, k)
     weight = sp.Symbol(_free("weight", taken), nonnegative=True)
     of_one = loss(prediction, target)
+    if not start:
+        raise OptionError("the model has no parameters: there is nothing to train")
     if isinstance(of_one, sp.MatrixExpr | sp.MatrixBase) and tuple(of_one.shape) != (1, 1):
         raise OptionError(f"the loss is a matrix of shape {tuple(of_one.shape)}: a number is due, for one sample")
     return Problem(weight * of_one, prediction, start, features, target, weight, True)
@@ -226,7 +235,13 @@ def _called(model: Callable[..., Any], x: Any, start: Mapping[str, Any]) -> tupl
             raise OptionError(f"{p.name} starts from an array of {value.ndim} axes: a number or a matrix is due")
         symbol = sp.MatrixSymbol(p.name, *value.shape) if value.ndim else sp.Symbol(p.name, real=True)
         first[symbol] = partial(_given, value)
-    return _one(model(x, *first)), first
+    try:
+        prediction = model(x, *first)
+    except IndexError as error:
+        raise OptionError(
+            f"the model takes a feature that is not there, where X has {_counted(int(x.cols), 'feature')}: {error}"
+        ) from error
+    return _one(prediction), first
 
 
 def _given(value: Any, rng: np.random.Generator) -> Any:
@@ -247,10 +262,16 @@ def _features(features: Any, columns: int) -> tuple[Any, ...]:
         if tuple(features.shape) != (1, columns):
             raise OptionError(f"features has the shape {tuple(features.shape)}, where a sample has {columns} features")
         return (features,)
-    symbols: Sequence[Any] = [features] if isinstance(features, sp.Symbol) else list(features)
+    symbols: Sequence[Any] = list(features) if isinstance(features, list | tuple) else [features]
+    for symbol in symbols:
+        symbol_in(symbol, "features")
     if len(symbols) != columns:
-        raise OptionError(f"features names {len(symbols)} symbols, where X has {columns} features")
+        raise OptionError(f"features names {len(symbols)} symbols, where X has {_counted(columns, 'feature')}")
     return tuple(symbols)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _started(prediction: Any, features: Sequence[Any], start: Mapping[str, Any]) -> dict[Any, First]:

@@ -12,11 +12,14 @@ import numpy as np
 from symbackprop.emit.files import replace_atomically
 from symbackprop.errors import EmitError, OptionError, ShapeMismatch
 
+HISTORY = ("loss", "val_loss", "grad_norm", "lr", "seconds")
+"""What a history has beside metrics."""
+
 
 def curves(history: Mapping[str, Any], title: str = "", path: str | os.PathLike[str] | None = None) -> Any:
     """Losses above, and below them what else there is of metrics; a figure, and a file if a path is given."""
     figure_of = figure_maker()
-    metrics = [name for name in history if name not in ("loss", "val_loss", "grad_norm", "lr", "seconds")]
+    metrics = [name for name in history if name not in HISTORY]
     figure = figure_of(figsize=(7, 3.2 * (1 + bool(metrics))), layout="constrained")
     axes = figure.subplots(1 + bool(metrics), 1, sharex=True, squeeze=False)[:, 0]
     epochs = np.arange(1, len(history["loss"]) + 1)

@@ -92,11 +92,14 @@ def test_data_come_from_files(model: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_columns_are_taken_by_their_names_and_numbers(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever the order of the file, with the mark that Excel writes, and beside columns that are none of ours."""
+    """Whatever the order of the file, with the marks that Excel and `numpy.savetxt` write, and beside columns that are
+    none of ours.
+    """
     Path("plain.csv").write_text("X_1,X_2,y\n0,1,5\n1,0,7\n1,1,9\n")
     Path("other.csv").write_text("\ufeffy_err,y, X_2 ,X_max,X_1,who\n3,5,1,8,0,me\n3,7,0,8,1,you\n3,9,1,8,1,\n")
-    found = [told(capsys, "--data", name)["params"] for name in ("plain.csv", "other.csv")]
-    assert found[0] == found[1]
+    Path("savetxt.csv").write_text("# X_1,X_2,y\n0,1,5\n1,0,7\n1,1,9\n")
+    found = [told(capsys, "--data", name)["params"] for name in ("plain.csv", "other.csv", "savetxt.csv")]
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +107,9 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         assert main(["emit", "line.py", "--target", target, "-o", "loop.py"]) == 0
         assert f"From: symbackprop emit line.py --target {target}" in Path("loop.py").read_text()
         assert main(["check", "loop.py"]) == 0
+    for words in (["--wrt", "w"], ["--batch", "X"], ["--dtype", "float32"], ["--kinks", "left"], ["--verify", "full"]):
+        assert main(["emit", "line.py", *words]) == 2
+        assert f"{words[0]} is of one expression, line.py:NAME" in capsys.readouterr().err
     Path("line.py").write_text(MODEL.replace("mse(affine(X, w, b), y), N", "2*mse(affine(X, w, b), y), N"))
     assert main(["check", "loop.py"]) == 1
     assert "emit line.py --target numba -o loop.py" in capsys.readouterr().out
@@ -116,6 +122,7 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         (["line.py", "--data", "line.py"], "data come from a .csv or a .npz file"),
         (["line.py", "--data", "bad.csv"], "bad.csv, line 2: column X_2 has 'one'"),
         (["line.py", "--data", "short.csv"], "short.csv has no column X or X_1"),
+        (["line.py", "--data", "semicolons.csv"], "of names with commas between, has X_1;X_2;y"),
         (["line.py", "--data", "cut.csv"], "cut.csv, line 3: 2 entries, where the first line names 3 columns"),
         (["line.py", "--data", "near.csv"], "near.csv has no column y or y_1"),
         (["line.py", "--data", "twice.csv"], "twice.csv names 2 columns X_1"),
@@ -137,6 +144,7 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         (["line.py", "--resume", "line.py"], "line.py is no npz file"),
         (["line.py", "--batch-size", "9"], "batch_size=9 is more than the 4 samples"),
         (["line.py", "--lr", "-1"], "lr=-1.0"),
+        (["line.py:loss"], "a training is a whole file: line.py, without loss"),
         (["empty.py"], "does not define loss, params, data"),
     ],
 )
@@ -145,6 +153,7 @@ def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], wo
     Path("short.csv").write_text("y\n5\n")
     Path("empty.py").write_text("")
     Path("cut.csv").write_text("X_1,X_2,y\n0,1,5\n1,0\n")
+    Path("semicolons.csv").write_text("X_1;X_2;y\n0;1;5\n")
     Path("near.csv").write_text("y_err,X_1,X_2\n0,1,5\n")
     Path("twice.csv").write_text("X_1,X_1,y\n0,1,5\n")
     Path("latin.csv").write_bytes(b"X_1,X_2,y\n0,1,\xe9\n")

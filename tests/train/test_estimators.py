@@ -137,6 +137,9 @@ def test_networks_learn_in_pipelines_and_searches() -> None:
     ).fit(points, names)
     assert search.best_params_["symbolicclassifier__model"] == Network((8,))
     assert search.score(points, names) > 0.95
+    rates = GridSearchCV(model, {"optimizer__lr": [1e-6, 0.05], "model__hidden": [(8,)]}, cv=2).fit(points, names)
+    assert rates.best_estimator_.optimizer == Adam(lr=0.05) and model.optimizer == Adam(lr=0.05)
+    assert rates.best_params_ == {"optimizer__lr": 0.05, "model__hidden": (8,)}
     margin = SymbolicClassifier(
         Network((8,)), loss=lambda z, y: hinge(z, 2 * y - 1), optimizer=Adam(lr=0.05), random_state=0
     ).fit(points, names)
@@ -162,7 +165,7 @@ def lambda_model(x: Any, a: Any, c: Any) -> Any:
 def test_what_does_not_fit_is_told() -> None:
     for model, words in (
         (SymbolicRegressor(a * x), r"features=\[\.\.\.\]"),
-        (SymbolicRegressor(a * x, features=[x]), "features names 1 symbols, where X has 3"),
+        (SymbolicRegressor(a * x, features=[x]), "features names 1 symbols, where X has 3 features"),
         (SymbolicRegressor(decay, start={"q": 1}), "start names q; the parameters are a, k, c"),
         (SymbolicRegressor(decay, features=[x]), "features as its first argument"),
         (SymbolicRegressor(Network(), start={"W1": 1}), "of its own"),
@@ -172,6 +175,9 @@ def test_what_does_not_fit_is_told() -> None:
         (SymbolicRegressor(options={"l3": 1}), "has no option 'l3'; it has optimizer, batch"),
         (SymbolicClassifier(loss=binary_cross_entropy), "models predict logits"),
         (SymbolicRegressor(options={"l2": 1}), "LBFGS takes no"),
+        (SymbolicRegressor(a * x, features=["x"]), "features holds 'x', a str; give SymPy symbols"),
+        (SymbolicRegressor(lambda x, a: a * x[3]), "a feature that is not there, where X has 3 features"),
+        (SymbolicRegressor(lambda x: x[0]), "the model has no parameters"),
     ):
         with pytest.raises((OptionError, TypeError), match=words):
             model.fit(X, Y > 0 if isinstance(model, SymbolicClassifier) else Y)
@@ -179,5 +185,10 @@ def test_what_does_not_fit_is_told() -> None:
         SymbolicRegressor().fit(X, Y, sample_weight=-np.ones(60))
     with pytest.warns(ConvergenceWarning, match="2 iterations of L-BFGS"):
         SymbolicRegressor(epochs=2).fit(X, Y)
-    with pytest.raises(OptionError, match="positive numbers of units"):
-        Network((0,))
+    for hidden in ((0,), 8):
+        with pytest.raises(OptionError, match="positive numbers of units"):
+            Network(hidden)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="a function is due, such as relu"):
+        Network((8,), "relu")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="optimizer__lr: optimizer is None, which has no options"):
+        SymbolicRegressor().set_params(optimizer__lr=0.1)

@@ -29,8 +29,10 @@ from symbackprop import (
     SymbackpropWarning,
     Training,
     UnboundSymbol,
+    compile_grad,
     compile_training,
     cosine,
+    emit_module,
     plot_decision_boundary,
 )
 
@@ -261,6 +263,11 @@ TROUBLE: dict[str, Trouble] = {
         "y is nan in 12 of 12 entries; the data must be finite",
         lambda t: t.fit(START, {**LINE, "y": LINE["y"] * np.nan}),
     ),
+    "a first value that is none": (
+        Diverged,
+        "there w is nan; the first values must be finite",
+        lambda t: t.fit({**START, "w": np.nan}, LINE, batch_size=5),
+    ),
     "validation on no samples": (
         ShapeMismatch,
         "the validation data hold no samples",
@@ -300,6 +307,12 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, "w", [x])
     with pytest.raises(OptionError, match=r"data holds 1\.0, a float"):
         compile_training((w * x) ** 2, [w], {x: 1.0})
+    with pytest.raises(CallError, match=r"emit_module\(\) has no option 'backed'; it takes path, target"):
+        emit_module(w**2, w, backed="numpy")  # type: ignore[call-arg]
+    with pytest.raises(OptionError, match="target='c' is not one of 'python'"):
+        emit_module(w**2, w, target="c")
+    with pytest.raises(CallError, match=r"compile_grad\(\) has no option 'backed'; it takes args, batch"):
+        compile_grad(w**2, w, backed="numpy")  # type: ignore[call-arg]
     with pytest.raises(
         CallError, match=r"compile_training\(\) has no option 'lr'; it has optimizer, batch, reduce, back"
     ):
@@ -317,9 +330,20 @@ def test_trouble_with_a_training_is_one_clear_error(network: Any) -> None:
         compile_training((w * x) ** 2, [w], [x], schedule="cosine")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="clip_norm=-1"):
         compile_training((w * x) ** 2, [w], [x], clip_norm=-1)
+    for options, said in (
+        ({"batch": "N"}, "batch='N': True is due, or the symbol"),
+        ({"metrics": [w]}, "metrics must be a dict of expressions by name"),
+        ({"metrics": {"lr": w}}, "metrics names 'lr', which a history has anyway"),
+        ({"metrics": {"bias": lambda run: 1.0}}, r"metrics\['bias'\] is a function"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            compile_training((w * x) ** 2, [w], [x], **options)
     columns = sp.MatrixSymbol("C", 2, n)
     with pytest.raises(ShapeMismatch, match=r"C has the shape \(2, N\): the samples N must run along its first axis"):
         compile_training(sp.Trace(columns.T * columns) * w, [w], [columns], batch=n)
+    of_one = compile_training(network.loss, network.params, network.data, backend="numpy")
+    with pytest.raises(ShapeMismatch, match=r"\(samples, N, 2\), got shape \(5, 2\); if N counts the samples, say so"):
+        of_one.fit(network.start, {"X": np.ones((5, 2)), "Y": np.ones((5, 1))})
     with pytest.raises(OptionError, match="none of the data has samples along M"):
         compile_training(network.loss, network.params, network.data, batch=sp.Symbol("M", integer=True))
 

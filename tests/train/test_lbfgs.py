@@ -59,6 +59,8 @@ def test_frozen_parameters_and_a_bad_start() -> None:
         t.fit({"w": 0.0, "b": 1.0}, hole)
     with pytest.raises(CallError, match=r"fit\(\) has no option 'batch_size'; it has epochs"):
         t.fit({"w": 0.0, "b": 1.0}, LINE, batch_size=4)  # type: ignore[call-arg]
+    with pytest.raises(CallError, match="L-BFGS has no fit_many"):
+        t.fit_many({"w": 0.0, "b": 1.0}, LINE)
     with pytest.raises(CallError, match=r"LBFGS\(\) has no option 'lr'; it has memory, tolerance"):
         LBFGS(lr=0.1)  # type: ignore[call-arg]
 

@@ -184,6 +184,8 @@ def test_groups_are_those_of_torch(network: Any) -> None:
         return o.AdamW(decayed, lr=0.02)
 
     run = ours(network, optimizer=Adam(lr=0.02), weight_decay=0.1, groups={W1: {"lr": 0.5, "weight_decay": 0.2}})
+    named = ours(network, optimizer=Adam(lr=0.02), weight_decay=0.1, groups={"W1": {"lr": 0.5, "weight_decay": 0.2}})
+    assert np.array_equal(run.params["W1"], named.params["W1"])
     agree(run, torchs(network, theirs))
     with pytest.raises(OptionError, match="groups names Q, which is no parameter; they are W1, W2, b1, b2"):
         ours(network, groups={sp.Symbol("Q"): {"lr": 1.0}})
