@@ -20,7 +20,7 @@ from symbackprop.passes.rewrite import sweep
 from symbackprop.passes.series import Series, chosen, series_of
 from symbackprop.passes.simplify import simplifier, simplify
 
-_SELECT, _NOT, _POW = (REGISTRY[name] for name in ("select", "logical_not", "pow"))
+_SELECT, _NOT, _POW, _POLYNOMIAL = (REGISTRY[name] for name in ("select", "logical_not", "pow", "polynomial"))
 _SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
 _SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
 
@@ -114,6 +114,11 @@ def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:
         if index not in found:
             return made
         argument, series = found[index]
-        return chosen(r.f.wrap(new[argument]), series, r.f.wrap(made)).index
+        first = len(r.nodes)
+        both = chosen(r.f.wrap(new[argument]), series, r.f.wrap(made)).index
+        if graph.origins:
+            polynomials = [node for node in range(first, len(r.nodes)) if r.nodes[node].op is _POLYNOMIAL]
+            r.applied |= {node: ["its Taylor polynomial, where it cancels"] for node in polynomials}
+        return both
 
     return sweep(graph, r, after=beside)

@@ -14,6 +14,8 @@ _LARGEST = 150
 _WIDEST = 70
 _ROWS = 12
 """So many parts of a line are told."""
+_LATEST = 2
+"""In the table of all lines, so many rules of one."""
 RESULT = "the result for"
 """How the rule begins that says what a line is, before what it is made of."""
 
@@ -139,9 +141,17 @@ def _row(trace: Trace) -> tuple[Cell, ...]:
     parts = trace.parts
     first = parts[:2] if parts[0].rules[:1] and parts[0].rules[0].startswith(RESULT) else parts[:1]
     others = f" (and {len(parts) - len(first)} more)" if len(parts) > len(first) else ""
-    by = "; ".join("; ".join(part.rules) or "as it was written" for part in first) + others
+    by = "; ".join(map(_latest, first)) + others
     of = "; ".join(shown(expr) for part in first for expr in part.expressions)
     return Cell(str(trace.line)), formula(trace.text.strip()), formula(of), Cell(by)
+
+
+def _latest(part: Part) -> str:
+    """What was done last; all of it is told of one line. The steps before are common to nearly all of a series."""
+    rules, before = part.rules[-_LATEST:], len(part.rules) - _LATEST
+    if before > 0:
+        return f"{'; '.join(rules)}, after {before} other{'s' * (before > 1)}"
+    return "; ".join(rules) or "as it was written"
 
 
 def shown(expr: Any) -> str:

@@ -190,3 +190,13 @@ def test_errors_inside_a_module_show_its_lines() -> None:
     with pytest.raises(ValueError) as caught:
         scope["value_and_grad"]("no number")
     assert "x = np.asarray(x, np.float64)" in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_series_is_told_as_one_and_the_table_stays_narrow() -> None:
+    x, y = sp.symbols("x y")
+    g = compile_grad(x**2 * y * sp.exp(x) / (sp.exp(x) - 1) ** 2, x, backend="numpy")
+    assert any("Taylor polynomial" in rule for rule in g.trace("series").rules)
+    rows = [[cell.text for cell in row] for row in g.trace().table.rows]
+    assert any(by.count(";") == 1 and " others" in by for *_, by in rows)
+    for line, *_, by in rows:
+        assert by.startswith("the result for") or len(by) < 160, (line, by)
