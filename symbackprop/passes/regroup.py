@@ -187,13 +187,15 @@ def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: 
     if dominators[index] != -1:
         return None
     split = without_common(builder.nodes, node.operands, known.quotients)
-    if split is None:
-        functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
-        return _by_ratio(builder, dominators, index, known) if functions else None
-    common, others = split
-    rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
-    extend(dominators, builder.nodes)
-    return (common.built(f) * f.wrap(rest)).index if _has_series(builder.nodes, dominators, rest) else None
+    if split is not None:
+        common, others = split
+        rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
+        extend(dominators, builder.nodes)
+        if _has_series(builder.nodes, dominators, rest):
+            return (common.built(f) * f.wrap(rest)).index
+    # tau*coth(x/tau) - tau**2/x has tau in common, and what is left is in x and tau still.
+    functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
+    return _by_ratio(builder, dominators, index, known) if functions else None
 
 
 def _is_of_functions(nodes: list[Node], dominators: list[int], index: int) -> bool:
