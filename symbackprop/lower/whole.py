@@ -211,6 +211,8 @@ class WholeScheduler(Scheduler):
             before = self._shape(inner.operands[0])
             if new == tuple(1 if axis in inner.attributes else n for axis, n in enumerate(before)):
                 return x._replace(keywords=(*x.keywords, "keepdims=True"))
+        if not old:  # a number may be Python's, which takes no index
+            return Invoke("np.full", (self.shape_group(new), x), ("dtype",) if self._is_real(operand) else ())
         pieces = _ones(old, new)
         if pieces is not None:
             if inner.op is SLICE and isinstance(x, Subscript) and all(step > 0 for _, step, _ in inner.attributes):

@@ -36,9 +36,11 @@ class Quotient(NamedTuple):
 
 
 def _product(f: Functions, factors: Sequence[int]) -> Value:
-    total = f.wrap(factors[0]) if factors else f.const(1)
-    for factor in factors[1:]:
-        total = total * f.wrap(factor)
+    """The product, with powers as they were before they were taken apart: 1 + u**3/(v - u**3) is a share."""
+    parts = [f.pow(f.wrap(factor), n) if n > 1 else f.wrap(factor) for factor, n in Counter(factors).items()]
+    total = parts[0] if parts else f.const(1)
+    for part in parts[1:]:
+        total = total * part
     return total
 
 

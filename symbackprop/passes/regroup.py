@@ -193,6 +193,7 @@ def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: 
         extend(dominators, builder.nodes)
         if _has_series(builder.nodes, dominators, rest):
             return (common.built(f) * f.wrap(rest)).index
+    # tau*coth(x/tau) - tau**2/x has tau in common, and what is left is in x and tau still.
     functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
     return _by_ratio(builder, dominators, index, known) if functions else None
 

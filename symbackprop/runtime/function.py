@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -260,7 +261,8 @@ class CompiledFunction:
         shown = self._shown()
         values, lengths = self._values(self.signature.arguments, args, named)
         primal = values[: len(self.signature.primal_arguments)]
-        arrays = [v for a, v in zip(self.signature.arguments, values, strict=True) if a.is_scalar]
+        scalars = [np.shape(v) for a, v in zip(self.signature.arguments, values, strict=True) if a.is_scalar]
+        entries = math.prod(np.broadcast_shapes(*scalars))
         alone = self.signature.mode == "function"
 
         def value() -> Any:
@@ -269,7 +271,7 @@ class CompiledFunction:
         def both() -> Any:
             return self.value_and_grad(*values)
 
-        return shown.measurement(self.route, value, value if alone else both, lengths, np.broadcast(*arrays).size)
+        return shown.measurement(self.route, value, value if alone else both, lengths, entries)
 
     def _repr_html_(self) -> str:
         picture = "" if self._subject is None or self.stats["nodes"] > _DRAWN else self.graph._repr_html_()

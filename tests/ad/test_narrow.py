@@ -29,6 +29,7 @@ MODELS: dict[str, Any] = {
     "entries": ROW[0, 1] * COLUMN[2, 0] + sp.sin(ROW[0, 0] * B[0, 1]),
     "repeated": sp.Trace((sp.OneMatrix(3, 1) * ROW + COLUMN * sp.OneMatrix(1, 3)) * SQUARE),
     "a system": ROW * (SQUARE + 9 * I3).I * COLUMN,
+    "a system of one": sp.Trace((SQUARE[:1, :1] * SQUARE[:1, :1].T + sp.Identity(1)).I * ONE.T * ONE),
     "a determinant": sp.log(sp.Determinant(COLUMN * ROW + 9 * I3)),
     "blocks": sp.Trace(
         sp.BlockMatrix([[SQUARE, COLUMN], [ROW, ONE]]) * sp.BlockMatrix([[SQUARE.T, ROW.T], [ROW, ONE]])

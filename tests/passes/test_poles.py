@@ -63,3 +63,19 @@ WRITTEN = [(expr, at) for expr in AS_SYMPY_WRITES_THEM for at in POINTS if at < 
 def test_slopes_as_sympy_writes_them(expr: sp.Expr, at: float) -> None:
     """A share less its square was 0 from 37 on, and x**3*exp(x)/(exp(x) - 1)**2 from 373."""
     assert_right(expr, {x: at}, "numpy")
+
+
+SHARES = [
+    u**n / (x * v + sign * u**n)
+    for u in (sp.csch(y), sp.cosh(y), y)
+    for n in (2, 3, 4, 5)
+    for v in (1, x**2)
+    for sign in (1, -1)
+]
+
+
+@pytest.mark.parametrize("expr", SHARES, ids=str)
+@pytest.mark.parametrize("at", [1e-4, 0.5])
+def test_shares_of_powers(expr: sp.Expr, at: float) -> None:
+    """u**3/(v - u**3) had the slope 0 in u where v is small: a power that was taken apart was not found again."""
+    assert_right(expr, {x: at, y: 1e-3 if expr.has(sp.csch) else 3.0}, "numpy")

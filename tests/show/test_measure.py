@@ -51,6 +51,9 @@ def test_lengths_of_a_batch_and_of_arrays_for_numbers_count() -> None:
     alone, spread = g.measure(1.0, 2.0), g.measure(np.ones((10, 1)), np.ones(50))
     assert spread.operations == 500 * alone.operations and spread.bytes_moved > 500 * 8
     assert alone.limit == measure.CALLS
+    numbers = sp.symbols("n:70")
+    several = compile_grad(sum(number**2 for number in numbers), list(numbers), backend="numpy")
+    assert several.measure(*[1.0] * 69, np.ones(9)).operations == 9 * several.measure(*[1.0] * 70).operations
 
 
 def test_functions_and_products_are_measured_too() -> None:
