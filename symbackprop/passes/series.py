@@ -8,7 +8,7 @@ by a subtraction, or infinity, where the series is one in 1/u.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -36,6 +36,8 @@ _NO_VALUE = (
 # The circle is small and the digits are many, so that one circle tells all: power k is known to 130 - 1.2*k digits, and
 # a singularity 4 radii away leaves (1/4)**128 = 1e-77.
 DIGITS = 130
+_BITS = 500
+"""More than 130 digits have."""
 CIRCLES = (Fraction(1, 16), Fraction(1, 256))
 POINTS = 128
 MOST_POWERS = 80
@@ -223,16 +225,42 @@ def _coefficients(
             return None
         samples.append(mp.mpc(values[len(steps) - 1]))
 
-    def scaled(power: int) -> Any:
-        terms = ((sample, roots[-power * (2 * k + 1) % (2 * POINTS)]) for k, sample in enumerate(samples))
-        return mp.fsum(sample.real * root.real - sample.imag * root.imag for sample, root in terms) * 2 / POINTS
-
+    scaled = _transform(samples)
     found = [scaled(power) for power in range(MOST_POWERS)]
     largest = max(map(abs, found))
     if not largest or any(abs(scaled(-power)) > _NOISE * largest for power in range(1, _NEGATIVE_POWERS)):
         return None
     noise = mp.mpf(10) ** (10 - DIGITS) * largest
     return [value / size**power if abs(value) > noise else mp.mpf(0) for power, value in enumerate(found)]
+
+
+def _transform(samples: list[Any]) -> Callable[[int], Any]:
+    """The coefficients, times a power of the radius, from values on half a circle.
+
+    In whole numbers, of which the largest value has all bits: mpmath's took 0.1 s for a series, a tenth of it is left.
+    """
+    top = max((mp.mag(part) for sample in samples for part in (sample.real, sample.imag) if part), default=0)
+    scale = mp.mpf(2) ** (_BITS - top)
+    values = [(int(mp.nint(sample.real * scale)), int(mp.nint(sample.imag * scale))) for sample in samples]
+    roots = _whole_roots()
+
+    def scaled(power: int) -> Any:
+        total = 0
+        for k, (real, imaginary) in enumerate(values):
+            root = roots[-power * (2 * k + 1) % (2 * POINTS)]
+            total += real * root[0] - imaginary * root[1]
+        return mp.ldexp(mp.mpf(total), top - 2 * _BITS) * 2 / POINTS
+
+    return scaled
+
+
+@cache
+def _whole_roots() -> list[tuple[int, int]]:
+    """The roots of unity times 2**_BITS."""
+    with mp.workdps(DIGITS + 30):
+        scale = mp.mpf(2) ** _BITS
+        points = [mp.expjpi(mp.mpf(k) / POINTS) * scale for k in range(2 * POINTS)]
+        return [(int(mp.nint(point.real)), int(mp.nint(point.imag))) for point in points]
 
 
 def _usable(centre: Fraction | None, singularity: Fraction | None, coefficients: list[Any]) -> Series | None:
