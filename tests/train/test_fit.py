@@ -33,7 +33,6 @@ from symbackprop import (
     compile_training,
     cosine,
     emit_module,
-    plot_decision_boundary,
 )
 
 w, b, x, y = sp.symbols("w b x y")
@@ -380,23 +379,3 @@ def test_the_source_is_the_loop_and_runs_alone(line: Training, tmp_path: Path) -
         run = line.fit(START, LINE, epochs=4, batch_size=5, shuffle=False)
         assert np.array_equal(losses, run.history.loss)
         assert (w1, b1) == (run.params["w"], run.params["b"])
-
-
-def test_a_plot_needs_matplotlib_and_says_so(line: Training, tmp_path: Path) -> None:
-    run = line.fit(START, LINE, epochs=3, validation=LINE)
-    with pytest.raises(ShapeMismatch, match=r"points must be of shape \(n, 2\)"):
-        plot_decision_boundary(np.sum, [1.0, 2.0], [0, 1])
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        with pytest.raises(OptionError, match="plots need matplotlib"):
-            run.plot()
-        return
-    for path, said in (("curves.none", "cannot draw"), ("none/curves.png", "there is no folder")):
-        with pytest.raises(SymbackpropError, match=said):
-            run.plot(tmp_path / path)
-    line.fit(START, LINE, epochs=0).plot()
-    run.plot(tmp_path / "curves.png")
-    plot_decision_boundary(lambda p: p[:, 0], [[0.0, 1.0], [-1.0, 0.0]], [1, 0], tmp_path / "boundary.png")
-    for name in ("curves.png", "boundary.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
