@@ -79,10 +79,10 @@ def train(w_start, b_start, lr, all_epochs, epochs, batch_size, steps_before, ep
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             w = w_new
             b = b_new

@@ -194,33 +194,31 @@ def train(
             v12 = v7 * v7
             v13 = np.sum(v9) + np.sum(v10[None]) + np.sum(v11) + np.sum(v12[None])
             norm = np.sqrt(v13)
-            v14 = 1.0 - 0.9 ** t
-            v15 = np.sqrt(1.0 - 0.999 ** t)
+            v14 = np.sqrt(-np.expm1(-0.0010005003335835344 * t))
             s_W1_new = 0.0010000000000000009 * v9 + 0.999 * s_W1
+            v15 = 1e-08 * v14
+            v16 = np.expm1(-0.10536051565782628 * t)
             m_W1_new = 0.09999999999999998 * W1_bar + 0.9 * m_W1
-            v16 = lr * m_W1_new / (v14 * (np.sqrt(s_W1_new) / v15 + 1e-08))
-            W1_new = W1 - v16
+            v17 = lr * v14
+            W1_new = W1 + v17 * m_W1_new / ((np.sqrt(s_W1_new) + v15) * v16)
             s_b1_new = (0.0010000000000000009 * v10)[None] + 0.999 * s_b1
             m_b1_new = (0.09999999999999998 * v8)[None] + 0.9 * m_b1
-            v17 = lr * m_b1_new / (v14 * (np.sqrt(s_b1_new) / v15 + 1e-08))
-            b1_new = b1 - v17
+            b1_new = b1 + v17 * m_b1_new / ((np.sqrt(s_b1_new) + v15) * v16)
             s_W2_new = 0.0010000000000000009 * v11 + 0.999 * s_W2
             m_W2_new = 0.09999999999999998 * W2_bar + 0.9 * m_W2
-            v18 = lr * m_W2_new / (v14 * (np.sqrt(s_W2_new) / v15 + 1e-08))
-            W2_new = W2 - v18
+            W2_new = W2 + v17 * m_W2_new / ((np.sqrt(s_W2_new) + v15) * v16)
             s_b2_new = (0.0010000000000000009 * v12)[None] + 0.999 * s_b2
             m_b2_new = (0.09999999999999998 * v7)[None] + 0.9 * m_b2
-            v19 = lr * m_b2_new / (v14 * (np.sqrt(s_b2_new) / v15 + 1e-08))
-            b2_new = b2 - v19
+            b2_new = b2 + v17 * m_b2_new / ((np.sqrt(s_b2_new) + v15) * v16)
             rate = lr
 
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss * np.float64(N)
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             W1 = W1_new
             b1 = b1_new

@@ -91,10 +91,10 @@ def train(
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss * np.float64(samples)
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             w = w_new
         losses[e] = loss_sum / np.float64(samples_all)

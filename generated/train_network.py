@@ -130,10 +130,10 @@ def train(
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss * np.float64(N)
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             W1 = W1_new
             b1 = b1_new

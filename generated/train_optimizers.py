@@ -191,33 +191,31 @@ def train(
             a2 = z1 * z1
             v1 = np.sum(A5) + np.sum(a1[None]) + np.sum(A6) + np.sum(a2[:, None])
             norm = np.sqrt(v1)
-            v2 = 1.0 - 0.9 ** t
-            v3 = np.sqrt(1.0 - 0.999 ** t)
+            v2 = np.sqrt(-np.expm1(-0.0010005003335835344 * t))
             s_W1_new = 0.0010000000000000009 * A5 + 0.999 * s_W1
+            v3 = 1e-08 * v2
+            v4 = np.expm1(-0.10536051565782628 * t)
             m_W1_new = 0.09999999999999998 * W1_bar + 0.9 * m_W1
-            A7 = lr * m_W1_new / (v2 * (np.sqrt(s_W1_new) / v3 + 1e-08))
-            W1_new = W1 - A7
+            v5 = lr * v2
+            W1_new = W1 + v5 * m_W1_new / ((np.sqrt(s_W1_new) + v3) * v4)
             s_b1_new = (0.0010000000000000009 * a1)[None] + 0.999 * s_b1
             m_b1_new = (0.09999999999999998 * z2)[None] + 0.9 * m_b1
-            A8 = lr * m_b1_new / (v2 * (np.sqrt(s_b1_new) / v3 + 1e-08))
-            b1_new = b1 - A8
+            b1_new = b1 + v5 * m_b1_new / ((np.sqrt(s_b1_new) + v3) * v4)
             s_W2_new = 0.0010000000000000009 * A6 + 0.999 * s_W2
             m_W2_new = 0.09999999999999998 * W2_bar + 0.9 * m_W2
-            A9 = lr * m_W2_new / (v2 * (np.sqrt(s_W2_new) / v3 + 1e-08))
-            W2_new = W2 - A9
+            W2_new = W2 + v5 * m_W2_new / ((np.sqrt(s_W2_new) + v3) * v4)
             s_b2_new = (0.0010000000000000009 * a2)[:, None] + 0.999 * s_b2
             m_b2_new = (0.09999999999999998 * z1)[:, None] + 0.9 * m_b2
-            A10 = lr * m_b2_new / (v2 * (np.sqrt(s_b2_new) / v3 + 1e-08))
-            b2_new = b2 - A10
+            b2_new = b2 + v5 * m_b2_new / ((np.sqrt(s_b2_new) + v3) * v4)
             rate = lr
 
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss * np.float64(N)
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             W1 = W1_new
             b1 = b1_new

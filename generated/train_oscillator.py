@@ -109,25 +109,25 @@ def train(
             v6 = k_bar * k_bar
             v7 = c_bar * c_bar
             norm = np.sqrt(v6 + v7)
-            v8 = 1.0 - 0.9 ** t
-            v9 = np.sqrt(1.0 - 0.999 ** t)
+            v8 = np.sqrt(-np.expm1(-0.0010005003335835344 * t))
             s_k_new = 0.0010000000000000009 * v6 + 0.999 * s_k
+            v9 = 1e-08 * v8
+            v10 = np.expm1(-0.10536051565782628 * t)
             m_k_new = 0.09999999999999998 * k_bar + 0.9 * m_k
-            v10 = lr * m_k_new / (v8 * (np.sqrt(s_k_new) / v9 + 1e-08))
-            k_new = k - v10
+            v11 = lr * v8
+            k_new = k + v11 * m_k_new / ((np.sqrt(s_k_new) + v9) * v10)
             s_c_new = 0.0010000000000000009 * v7 + 0.999 * s_c
             m_c_new = 0.09999999999999998 * c_bar + 0.9 * m_c
-            v11 = lr * m_c_new / (v8 * (np.sqrt(s_c_new) / v9 + 1e-08))
-            c_new = c - v11
+            c_new = c + v11 * m_c_new / ((np.sqrt(s_c_new) + v9) * v10)
             rate = lr
 
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             k = k_new
             c = c_new

@@ -102,10 +102,10 @@ def train(
             # What the step has found, and where it stops.
             loss = result
             loss_sum += loss * np.float64(samples)
-            largest = np.maximum(largest, norm)
-            rates[e] = rate
             if loss - loss != 0.0:
                 break
+            largest = np.maximum(largest, norm)
+            rates[e] = rate
             steps_done[0] = e * batches + step + 1
             w = w_new
             b = b_new

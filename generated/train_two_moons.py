@@ -101,29 +101,23 @@ def train(
     for i in range(2):
         for j in range(10):
             W1[i, j] = W1_start[i, j]
-    for i in range(1):
-        for j in range(10):
-            b1[i, j] = b1_start[i, j]
+    for j in range(10):
+        b1[0, j] = b1_start[0, j]
     for i in range(10):
         for j in range(8):
             W2[i, j] = W2_start[i, j]
-    for i in range(1):
-        for j in range(8):
-            b2[i, j] = b2_start[i, j]
+    for j in range(8):
+        b2[0, j] = b2_start[0, j]
     for i in range(8):
-        for j in range(1):
-            W3[i, j] = W3_start[i, j]
-    for i in range(1):
-        for j in range(1):
-            b3[i, j] = b3_start[i, j]
+        W3[i, 0] = W3_start[i, 0]
+    b3[0, 0] = b3_start[0, 0]
     batches = (N_all + (batch_size - 1)) // batch_size
     for e in range(epochs):
         for i in range(N_all):
             for j in range(2):
                 X_epoch[i, j] = X_all[order[e, i], j]
         for i in range(N_all):
-            for j in range(1):
-                Y_epoch[i, j] = Y_all[order[e, i], j]
+            Y_epoch[i, 0] = Y_all[order[e, i], 0]
         loss_sum = 0.0
         largest = 0.0
         for step in range(batches):
@@ -149,12 +143,6 @@ def train(
             v2_bar = np.empty(10, np.float64)
             v10 = np.zeros(10, np.float64)
             W1_bar = np.zeros((2, 10), np.float64)
-            W1_new = np.empty((2, 10), np.float64)
-            b1_new = np.empty((1, 10), np.float64)
-            W2_new = np.empty((10, 8), np.float64)
-            b2_new = np.empty((1, 8), np.float64)
-            W3_new = np.empty((8, 1), np.float64)
-            b3_new = np.empty((1, 1), np.float64)
             X_row = np.empty(2, np.float64)
             total = 0.0
             v11 = 0.0
@@ -217,10 +205,18 @@ def train(
                     for k in range(10):
                         W1_bar[j, k] += X_row[j] * v2_bar[k]
             result = total / N
+
+            # What the step has found, and where it stops.
+            loss = result
+            loss_sum += loss * float(N)
+            if loss - loss != 0.0:
+                break
+
+            # The update: each array in its own place.
             for i in range(2):
                 for j in range(10):
                     v11 += W1_bar[i, j] * W1_bar[i, j]
-                    W1_new[i, j] = W1[i, j] - W1_bar[i, j] * lr
+                    W1[i, j] = W1[i, j] - W1_bar[i, j] * lr
             v12 = v1  # v1 is done with
             v20 = v2  # v2 is done with
             for i in range(10):
@@ -228,11 +224,11 @@ def train(
                 v20[i] = v10[i] * lr
             for j in range(10):
                 v13 += v12[j]
-                b1_new[0, j] = b1[0, j] - v20[j]
+                b1[0, j] = b1[0, j] - v20[j]
             for i in range(10):
                 for j in range(8):
                     v14 += W2_bar[i, j] * W2_bar[i, j]
-                    W2_new[i, j] = W2[i, j] - W2_bar[i, j] * lr
+                    W2[i, j] = W2[i, j] - W2_bar[i, j] * lr
             v15 = v3  # v3 is done with
             v21 = v4  # v4 is done with
             for i in range(8):
@@ -240,44 +236,20 @@ def train(
                 v21[i] = v9[i] * lr
             for j in range(8):
                 v16 += v15[j]
-                b2_new[0, j] = b2[0, j] - v21[j]
+                b2[0, j] = b2[0, j] - v21[j]
             for i in range(8):
                 v17 += W3_bar[i, 0] * W3_bar[i, 0]
-                W3_new[i, 0] = W3[i, 0] - W3_bar[i, 0] * lr
+                W3[i, 0] = W3[i, 0] - W3_bar[i, 0] * lr
             v18 = v5  # v5 is done with
             v18[0] = v8[0] * v8[0]
             v22 = Z3_bar  # Z3_bar is done with
             v22[0] = v8[0] * lr
             v19 += v18[0]
-            b3_new[0, 0] = b3[0, 0] - v22[0]
+            b3[0, 0] = b3[0, 0] - v22[0]
             norm = math.sqrt(v11 + v13 + v14 + v16 + v17 + v19)
-
-            # What the step has found, and where it stops.
-            loss = result
-            loss_sum += loss * float(N)
             largest = np.maximum(largest, norm)
             rates[e] = rate
-            if loss - loss != 0.0:
-                break
             steps_done[0] = e * batches + step + 1
-            for i in range(2):
-                for j in range(10):
-                    W1[i, j] = W1_new[i, j]
-            for i in range(1):
-                for j in range(10):
-                    b1[i, j] = b1_new[i, j]
-            for i in range(10):
-                for j in range(8):
-                    W2[i, j] = W2_new[i, j]
-            for i in range(1):
-                for j in range(8):
-                    b2[i, j] = b2_new[i, j]
-            for i in range(8):
-                for j in range(1):
-                    W3[i, j] = W3_new[i, j]
-            for i in range(1):
-                for j in range(1):
-                    b3[i, j] = b3_new[i, j]
         losses[e] = loss_sum / float(N_all)
         norms[e] = largest
         if float(steps_done[0] - (e + 1) * batches) != 0.0:

@@ -52,7 +52,7 @@ def reuse(
         note = f"{lender} is done with"
         if lender is None:
             met = (name for end, name in waiting if end == place)
-            lender = next((name for name in met if _meets_at_its_place(body[place], name, allocation.name)), None)
+            lender = next((name for name in met if meets_at_its_place(body[place], name, allocation.name)), None)
             note = f"in the place of {lender}"
         if lender is not None:
             waiting[:] = [(end, name) for end, name in waiting if name != lender]
@@ -65,7 +65,7 @@ def reuse(
     return statements, list(owner)
 
 
-def _meets_at_its_place(statement: Statement, lender: str, borrower: str) -> bool:
+def meets_at_its_place(statement: Statement, lender: str, borrower: str) -> bool:
     """Whether each turn of a nest of loops is at one place of both arrays, and is done with the lender's entry there
     before it writes the borrower's.
     """

@@ -12,6 +12,8 @@ from symbackprop.lower.calls import Calls
 from symbackprop.lower.entries import Entries, Place, stepped
 from symbackprop.lower.fuse import VIEWS
 from symbackprop.lower.groups import PLACED, grouped, is_reduction
+from symbackprop.lower.in_place import in_place, renamed
+from symbackprop.lower.places import names_of
 from symbackprop.lower.powers import with_running_powers
 from symbackprop.lower.program import (
     Accumulate,
@@ -63,6 +65,8 @@ class LoopScheduler(Scheduler):
         self.allocations: list[Statement] = []
         self.shapes: dict[str, Shape] = {}
         self.counters: list[str] = []
+        self.carried = 0
+        """How many arguments a step of a training replaces by the last of its results."""
         super().__init__(graph, signature, target, derivative)
 
     def begin(self, graph: Graph, places: dict[str, Expr]) -> None:
@@ -252,11 +256,14 @@ class LoopScheduler(Scheduler):
         return expr
 
     def assemble(self) -> None:
-        results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
         zeros = {s.name for s in self.allocations if isinstance(s, Allocate) and s.fill == 0}
         made = with_running_powers(bounded(self.statements(), zeros), self._new_name)
+        results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
         if self.target_name == "numba":
             made = self._over_samples(made, set(results))
+        if self.carried:
+            made = self._in_place(made)
+            results = [expr.name for expr in self.function.results if isinstance(expr, Ref)]
         statements, borrowing = reuse(self.allocations, made, results)
         self.function.body.extend(statements)
         for name in borrowing:
@@ -273,6 +280,21 @@ class LoopScheduler(Scheduler):
             return statements
         statements, self.allocations = fused
         self._count_again([s for s in self.allocations if isinstance(s, Allocate)])
+        return statements
+
+    def _in_place(self, statements: list[Statement]) -> list[Statement]:
+        """New arrays written where those are that they replace."""
+        leaves = self.function.leaves
+        assert leaves is not None
+        own = {a.name for a in self.allocations if isinstance(a, Allocate) and a.fill is None}
+        pairs = zip(leaves[-self.carried :], self.parameters, strict=False)
+        carried = {new.name: name for new, name in pairs if isinstance(new, Ref) and new.name in own}
+        decided = {name for value in self.function.values for name in names_of(value)}
+        statements, found = in_place(statements, carried, decided)
+        self.function.leaves = [renamed(leaf, found) for leaf in leaves]
+        self.allocations = [a for a in self.allocations if not (isinstance(a, Allocate) and a.name in found)]
+        for name in found.keys() & self.shapes.keys():
+            self.arrays.remove(self.shapes.pop(name))
         return statements
 
     def _count_again(self, allocations: list[Allocate]) -> None:

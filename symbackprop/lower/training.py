@@ -16,6 +16,7 @@ from typing import Any
 from symbackprop.ir import Graph
 from symbackprop.ir.signature import Signature
 from symbackprop.lower.doors import DOORS, names_in
+from symbackprop.lower.in_place import VERDICT
 from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.loops import LoopScheduler
 from symbackprop.lower.program import (
@@ -82,6 +83,8 @@ def lower_training(graph: Graph, signature: Signature, loop: Loop, target: str) 
     """The program of the whole loop around a step."""
     kind = WholeScheduler if target == "numpy" else LoopScheduler
     scheduler = kind(graph, signature, target, derivative=True)
+    if isinstance(scheduler, LoopScheduler):
+        scheduler.carried = loop.carried
     *parts, step = split(scheduler.run(), PART[target])
     whole = _Writer(scheduler, step, loop, target).function()
     if target == "numba":
@@ -200,11 +203,12 @@ class _Writer:
         return self._looped(Assign(Item(name, place), Item(source.name, place)), self.shapes[name])
 
     def _place(self, name: str) -> tuple[Expr, ...]:
-        return tuple(self.counter(axis) for axis in range(len(self.shapes[name])))
+        return tuple(_NONE if extent == _ONE else self.counter(axis) for axis, extent in enumerate(self.shapes[name]))
 
     def _looped(self, statement: Statement, extents: tuple[Expr, ...]) -> list[Statement]:
-        for axis in reversed(range(len(extents))):
-            statement = For(self.counter(axis).name, extents[axis], (statement,))
+        for axis, extent in reversed(list(enumerate(extents))):
+            if extent != _ONE:
+                statement = For(self.counter(axis).name, extent, (statement,))
         return [statement]
 
     # The loops.
@@ -254,8 +258,13 @@ class _Writer:
             made += [
                 Assign(Ref(name), Rows(self._epoch_rows(name), Ref(self.start), Ref(self.length))) for name in self.rows
             ]
-        made += [*self._numbered(), *[s for s in self.step.body if not isinstance(s, DOORS)], *self._after()]
-        return made
+        step = [s for s in self.step.body if not isinstance(s, DOORS)]
+        if VERDICT not in step:
+            assert not set(map(Ref, self.carried)) & set(self.step.leaves or ())
+            return [*made, *self._numbered(), *step, *self._verdict(), *self._after()]
+        place = step.index(VERDICT)
+        update = [Section("The update: each array in its own place."), *step[place + 1 :]]
+        return [*made, *self._numbered(), *step[:place], *self._verdict(), *update, *self._after()]
 
     def _numbered(self) -> list[Statement]:
         """The number of the step, where a rule or a schedule asks for it."""
@@ -266,27 +275,31 @@ class _Writer:
         number = Apply(_ADD, (Apply(_ADD, (done, Ref(self.batch))), _ONE))
         return [Assign(Ref(self.t), Apply(TO_REAL, (number,)))]
 
-    def _after(self) -> list[Statement]:
-        """What the step gives is taken over, and noted."""
+    def _verdict(self) -> list[Statement]:
+        """The loss is noted; if it is not a number, or infinite, the loop stops before it writes what it carries."""
         (loss,) = self.step.values
-        assert self.step.leaves is not None
-        norm, rate, *updated = self.step.leaves
         weighted: Expr = Ref(self.loss)
         if self.loop.mean and self.length:
             weighted = Apply(_TIMES, (weighted, Apply(TO_REAL, (Ref(self.length),))))
-        done = Apply(_ADD, (Apply(_MUL, (Ref(self.epoch), Ref(self.batches))), Ref(self.batch)))
-        made: list[Statement] = [Section("What the step has found, and where it stops.")]
-        made += [
+        return [
+            VERDICT,
             Assign(Ref(self.loss), loss),
             Accumulate(Ref(self.sum), weighted),
+            Break(_differs(Apply(_MINUS, (Ref(self.loss), Ref(self.loss))))),
+        ]
+
+    def _after(self) -> list[Statement]:
+        """What the step gives is noted, and taken over where it is not in its place yet."""
+        assert self.step.leaves is not None
+        norm, rate, *updated = self.step.leaves
+        done = Apply(_ADD, (Apply(_MUL, (Ref(self.epoch), Ref(self.batches))), Ref(self.batch)))
+        made: list[Statement] = [
             Assign(Ref(self.norm), Apply(_MAX, (Ref(self.norm), norm))),
             Assign(Item(self.rates, (Ref(self.epoch),)), rate),
-            # Not a number, or infinite.
-            Break(_differs(Apply(_MINUS, (Ref(self.loss), Ref(self.loss))))),
             Assign(Item(self.reached, (_NONE,)), Apply(_ADD, (done, _ONE))),
         ]
         for name, expr in zip(self.carried, updated, strict=True):
-            made += self._copied(name, expr)
+            made += self._copied(name, expr) if expr != Ref(name) else []
         return made
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from symbackprop.errors import EmitError
 from symbackprop.ir import Functions, Graph, Node
 from symbackprop.ops import Op
+from symbackprop.ops.contraction import CONTRACT
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Rewriter, sweep
 from symbackprop.passes.simplify import RULES
@@ -40,7 +41,11 @@ class _Expander(Rewriter):
 
 def expand(graph: Graph, target: str) -> Graph:
     """The graph in operations that `target` spells. Raises EmitError for one that it does not."""
-    return graph if all(_stays(node, target) for node in graph.nodes) else sweep(graph, _Expander(target))
+    if all(_stays(node, target) for node in graph.nodes):
+        return graph
+    # A product that has been settled stays so: a step of a training has gone through `settle` before its update.
+    settled = [node.op is CONTRACT for node in graph.nodes]
+    return sweep(graph, _Expander(target), settled)
 
 
 def _stays(node: Node, target: str) -> bool:

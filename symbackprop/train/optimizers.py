@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from sympy.codegen.cfunctions import expm1
 
 from symbackprop.errors import OptionError
 from symbackprop.train.keywords import TellsOptions
@@ -133,8 +134,15 @@ class Adam(Optimizer):
     def update(self, p: Any, g: Any, lr: Any, t: Any, m: Any, s: Any) -> Any:
         m = self.beta1 * m + (1 - self.beta1) * g
         s = self.beta2 * s + (1 - self.beta2) * g**2
-        spread = sp.sqrt(s) / sp.sqrt(1 - self.beta2**t) + self.epsilon
-        return p - lr / (1 - self.beta1**t) * m / spread, m, s
+        # In the form at the end of the paper's section 2: one division an entry, where there were three.
+        spread = sp.sqrt(_grown(self.beta2, t))
+        rate = lr * spread / _grown(self.beta1, t)
+        return p - rate * m / (sp.sqrt(s) + self.epsilon * spread), m, s
+
+
+def _grown(decay: float, t: Any) -> Any:
+    """1 - decay**t, the weight of what a moving average has seen; 1 - 0.999 has no more than four digits in float32."""
+    return -expm1(t * sp.log(decay)) if decay else sp.Integer(1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import statistics
 import sys
 import time
@@ -27,18 +26,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# The libraries read these when they are loaded.
-for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_variable] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+import one_core  # noqa: F401  isort: skip
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+import torch
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import sympy as sp  # noqa: E402
-import torch  # noqa: E402
-
-import symbackprop as sb  # noqa: E402
+import symbackprop as sb
 
 torch.set_num_threads(1)
 jax.config.update("jax_enable_x64", True)

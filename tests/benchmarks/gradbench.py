@@ -10,22 +10,17 @@ Gradients are compared before anything is timed. One thread each; a figure is th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-# The libraries read these when they are loaded.
-for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ[_variable] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+import one_core  # noqa: F401  isort: skip
+import compiled_c
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
 
-import compiled_c  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
-import sympy as sp  # noqa: E402
-
-import symbackprop as sb  # noqa: E402
+import symbackprop as sb
 
 jax.config.update("jax_enable_x64", True)
 i, j, k, a, b = sp.symbols("i j k a b", integer=True)

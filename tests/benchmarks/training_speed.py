@@ -19,14 +19,10 @@ import tempfile
 import time
 from typing import Any
 
-# Before anything is imported that looks at them.
-for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_variable] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-
-import numpy as np  # noqa: E402
-import training_layers  # noqa: E402
-import training_moons  # noqa: E402
+import one_core  # noqa: F401  isort: skip
+import numpy as np
+import training_layers
+import training_moons
 
 CONTESTS: dict[str, Any] = {
     "moons": training_moons,
