@@ -8,6 +8,8 @@ Arguments, of each of which the loop starts from a copy:
 Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
     epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
     steps and epochs that have been done before.
+For example, 20 epochs from the start:
+    (losses, norms, rates, steps), carried = train(w_start, b_start, 0.05, 20.0, 20, 1, 0, 0)
 Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
     how many steps had a finite loss, after which it stops; then the first arguments as they
     have become.

@@ -11,6 +11,9 @@ Arguments that stay as they are:
 Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
     epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
     steps and epochs that have been done before.
+For example, 20 epochs from the start, 32 samples a step:
+    order = np.array([np.random.permutation(len(x_all)) for _ in range(20)])
+    (losses, norms, rates, steps), carried = train(w_start, ..., order, 0.01, 20.0, 20, 32, 0, 0)
 Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
     how many steps had a finite loss, after which it stops; then the first arguments as they
     have become.

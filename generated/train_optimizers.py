@@ -7,14 +7,14 @@ Arguments, of each of which the loop starts from a copy:
     b1_start       array of real numbers, shape (1, 10)
     W2_start       array of real numbers, shape (10, 1)
     b2_start       array of real numbers, shape (1, 1)
-    m_W1_start     array of real numbers, shape (2, 10)
-    m_b1_start     array of real numbers, shape (1, 10)
-    m_W2_start     array of real numbers, shape (10, 1)
-    m_b2_start     array of real numbers, shape (1, 1)
-    s_W1_start     array of real numbers, shape (2, 10)
-    s_b1_start     array of real numbers, shape (1, 10)
-    s_W2_start     array of real numbers, shape (10, 1)
-    s_b2_start     array of real numbers, shape (1, 1)
+    m_W1_start     array of real numbers, shape (2, 10), zeros at first
+    m_b1_start     array of real numbers, shape (1, 10), zeros at first
+    m_W2_start     array of real numbers, shape (10, 1), zeros at first
+    m_b2_start     array of real numbers, shape (1, 1), zeros at first
+    s_W1_start     array of real numbers, shape (2, 10), zeros at first
+    s_b1_start     array of real numbers, shape (1, 10), zeros at first
+    s_W2_start     array of real numbers, shape (10, 1), zeros at first
+    s_b2_start     array of real numbers, shape (1, 1), zeros at first
 Arguments that stay as they are:
     X_all          array of real numbers, shape (N, 2)
     Y_all          array of real numbers, shape (N, 1)
@@ -22,6 +22,9 @@ Arguments that stay as they are:
 Numbers: lr, the learning rate; all_epochs, how many epochs there are in all, for schedules;
     epochs, batch_size, steps_before, epochs_before: epochs to run, samples in a minibatch,
     steps and epochs that have been done before.
+For example, 20 epochs from the start, 32 samples a step:
+    order = np.array([np.random.permutation(len(X_all)) for _ in range(20)])
+    (losses, norms, rates, steps), carried = train(W1_start, ..., order, 0.03, 20.0, 20, 32, 0, 0)
 Returns losses, largest gradient norms and learning rates, one an epoch, and an array of one:
     how many steps had a finite loss, after which it stops; then the first arguments as they
     have become.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack, cast
 
@@ -14,7 +14,8 @@ from symbackprop.compiler import Request, compile_request
 from symbackprop.emit import checked
 from symbackprop.emit.files import write_atomically
 from symbackprop.emit.module import stated
-from symbackprop.errors import CallError, OptionError
+from symbackprop.errors import OptionError
+from symbackprop.keywords import check_options
 from symbackprop.options import TARGETS, Options
 from symbackprop.runtime import Blocks, CompiledFunction, direct_route
 from symbackprop.show import Batch, Explanation, Subject
@@ -38,15 +39,8 @@ class CompileOptions(TypedDict, total=False):
     fast_sums: bool
 
 
-def _check_options(whose: str, options: Iterable[str], known: Iterable[str]) -> None:
-    known = list(known)
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise CallError(f"{whose}() has no option {unknown[0]!r}; it takes {', '.join(known)}")
-
-
 def _request(expr: Any, wrt: Any, mode: str, options: CompileOptions, regenerate: str = "") -> Request:
-    _check_options(f"compile_{mode}", options, CompileOptions.__annotations__)
+    check_options(f"compile_{mode}", options, CompileOptions.__annotations__)
     return Request(
         expr,
         wrt,
@@ -283,7 +277,7 @@ def emit_module(
     if "backend" in options:
         raise OptionError("emit_module takes target=, not backend=")
     own = [name for name in CompileOptions.__annotations__ if name != "backend"]
-    _check_options("emit_module", options, ["path", "target", "verify", "regenerate", *own])
+    check_options("emit_module", options, ["path", "target", "verify", "regenerate", *own])
     if target not in TARGETS:
         raise OptionError(f"target={target!r} is not one of {', '.join(map(repr, TARGETS))}")
     if verify not in VERIFICATIONS:

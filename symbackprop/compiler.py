@@ -67,6 +67,8 @@ class Request:
     shapes: Any = None
     beside: Mapping[str, Any] = field(default_factory=dict)
     """Other values by name, which are computed before the expression's and are no part of what is differentiated."""
+    caller: str = ""
+    """Whom the user called, where that is not ``compile_`` and the mode."""
 
     def settled(self) -> Request:
         """The same, whatever the caller does to its lists and matrices afterwards: it may be compiled again."""
@@ -164,18 +166,17 @@ def read(request: Request, recording: bool = False) -> Model:
 
 def _check(model: Model, request: Request) -> None:
     scalar = model.values.kind == "leaf"
+    caller, instead = request.caller or f"compile_{request.mode}", "" if request.caller else "see compile_jacobian"
     shape = model.graph.nodes[model.graph.outputs[-1]].type.shape
     if request.mode in ("grad", "hvp", "hessian") and shape and scalar:
         raise ShapeMismatch(
-            f"compile_{request.mode} takes one real number, not an array of shape {shape_text(shape)}: reduce it to a"
-            " scalar (a Trace, a Sum, a 1x1 product), or see compile_jacobian"
+            f"{caller} takes one real number, not an array of shape {shape_text(shape)}: reduce it to a scalar"
+            f" (a Trace, a Sum, a 1x1 product){instead and f', or {instead}'}"
         )
     if request.mode != "grad" and any(variable.place is not None for variable in model.wrt):
         raise OptionError(f"compile_{request.mode} differentiates in whole inputs; only compile_grad takes an entry")
     if request.mode in ("grad", "hvp", "hessian") and not scalar:
-        raise OptionError(
-            f"compile_{request.mode} takes one real expression, not a list; for several see compile_jacobian"
-        )
+        raise OptionError(f"{caller} takes one real expression, not a list{instead and f'; for several {instead}'}")
     if request.options.reduce is not None and not model.batched:
         raise OptionError(f"reduce={request.options.reduce!r} needs batch=[...], the inputs that carry samples")
     if request.options.parallel and not model.batched:

@@ -50,7 +50,7 @@ class CompiledLoop:
     def source(self, regenerate: str = "") -> str:
         """The text of the module; `regenerate` is the command that writes it."""
         header = replace(self.header, regenerate=regenerate)
-        return emit_training(self.program, self.step.signature, header, self.target, self.step.loop.carried)
+        return emit_training(self.program, self.step.signature, header, self.target, self.step.loop)
 
 
 @collection_paused()

@@ -18,7 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Each room may import those before it; `compiler` alone knows them all in order, and what stands after it uses that.
 ORDER = (
     ("version", "errors"),
-    ("options", "collection"),
+    ("options", "collection", "keywords"),
     ("ops",),
     ("ir",),
     ("frontend", "ad", "passes"),

@@ -69,7 +69,8 @@ class Loop:
 
     The first `carried` arguments are replaced in each step. `rows` are the names of those that hold a sample a row, and
     `dimension` what counts them; without one, a step takes the data as they are. `mean` says whether the loss of a
-    minibatch is a mean, `shuffled` whether an epoch takes the samples in an order that is given.
+    minibatch is a mean, `shuffled` whether an epoch takes the samples in an order that is given. The last `zeros` of
+    the carried start from 0, and `rate` is the learning rate that the user named.
     """
 
     carried: int
@@ -77,6 +78,8 @@ class Loop:
     dimension: str | None
     mean: bool = True
     shuffled: bool = True
+    zeros: int = 0
+    rate: float = 0.0
 
 
 def lower_training(graph: Graph, signature: Signature, loop: Loop, target: str) -> Program:

@@ -11,10 +11,10 @@ from symbackprop.compiler import Request
 from symbackprop.errors import NameClash, OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.variables import listed, pack_name, symbol_in
+from symbackprop.keywords import tells_options
 from symbackprop.options import Options
 from symbackprop.train.averages import Moving
 from symbackprop.train.data import counted
-from symbackprop.train.keywords import tells_options
 from symbackprop.train.lbfgs import LBFGS, FullBatch
 from symbackprop.train.optimizers import Adam, Optimizer
 from symbackprop.train.plot import HISTORY
@@ -186,8 +186,9 @@ def compile_training(
     moving = Moving.of(averages or {}, batch)
     _check_apart(params=trained, averages=moving.symbols, frozen=kept, data=given)
     samples = given if batch is True else None
+    inputs, beside = [*trained, *kept, *given], moving.beside()
     request = Request(
-        moving.bound(loss), trained, [*trained, *kept, *given], samples, "grad", options, name, beside=moving.beside()
+        moving.bound(loss), trained, inputs, samples, "grad", options, name, beside=beside, caller="compile_training"
     )
     evaluated = Request(loss, None, [*trained, *moving.symbols, *kept, *given], samples, "function", options)
     _check_metrics(metrics)

@@ -24,6 +24,7 @@ from symbackprop.compiler import Request
 from symbackprop.errors import OptionError
 from symbackprop.frontend.atoms import name_of
 from symbackprop.frontend.layers import binary_cross_entropy
+from symbackprop.keywords import TellsOptions
 from symbackprop.options import Options
 from symbackprop.runtime import CompiledFunction
 from symbackprop.train.compilation import compile_training
@@ -101,7 +102,7 @@ def _has_options(part: Any) -> bool:
     return is_dataclass(part) and not isinstance(part, type)
 
 
-class _Estimator(BaseEstimator):  # type: ignore[misc]
+class _Estimator(TellsOptions, BaseEstimator):  # type: ignore[misc]
     """What both estimators do."""
 
     def __init__(

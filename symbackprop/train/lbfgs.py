@@ -11,9 +11,9 @@ import numpy as np
 
 from symbackprop.compiler import Request
 from symbackprop.errors import CallError, Diverged, OptionError
+from symbackprop.keywords import TellsOptions, tells_options
 from symbackprop.train.data import counted, look_over, named
 from symbackprop.train.evaluation import compiled_function
-from symbackprop.train.keywords import TellsOptions, tells_options
 from symbackprop.train.run import History, Run, State
 from symbackprop.train.trouble import not_finite
 

@@ -23,7 +23,7 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from symbackprop.errors import OptionError
-from symbackprop.train.keywords import TellsOptions
+from symbackprop.keywords import TellsOptions
 
 
 @dataclass(frozen=True)

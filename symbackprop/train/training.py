@@ -15,13 +15,13 @@ from symbackprop.emit.files import write_atomically
 from symbackprop.errors import OptionError
 from symbackprop.frontend.variables import listed
 from symbackprop.ir import Graph
+from symbackprop.keywords import tells_options
 from symbackprop.loop_compiler import CompiledLoop, compile_loop
 from symbackprop.ops.extents import measured
 from symbackprop.runtime import CompiledFunction
 from symbackprop.runtime.training import LoopFunction
 from symbackprop.train.evaluation import compiled_function
 from symbackprop.train.fit import Fit
-from symbackprop.train.keywords import tells_options
 from symbackprop.train.many import ManyFits, Runs
 from symbackprop.train.run import Run, State
 from symbackprop.train.schedules import Plateau

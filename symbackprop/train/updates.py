@@ -231,8 +231,9 @@ class _Writer:
         rows = frozenset(a.name for a in self.model.arguments[count:] if _has_rows(a, dimension))
         if dimension is not None and not rows:
             raise OptionError(f"batch={dimension}: none of the data has samples along {dimension}")
-        carried = count * (1 + len(self.slots)) + len(self.averages)
-        return Loop(carried, rows, dimension, self.update.mean, self.update.shuffled)
+        zeros, update = count * len(self.slots), self.update
+        carried = count + len(self.averages) + zeros
+        return Loop(carried, rows, dimension, update.mean, update.shuffled, zeros, float(update.optimizer.lr))
 
 
 def _has_rows(argument: Argument, dimension: str | None) -> bool:

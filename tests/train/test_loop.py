@@ -139,3 +139,25 @@ def test_symbols_may_be_called_as_the_loop_calls_its_own(options: dict[str, str]
         {symbol.name: 0.1 for symbol in plain}, {"u": POINTS, "v": LINE["y"]}, epochs=5, batch_size=4
     )
     np.testing.assert_allclose([*run.params.values()], [*same.params.values()], rtol=1e-13)
+
+
+@pytest.mark.parametrize("options", ROUTES[:2], ids=lambda options: "-".join(options.values()))
+@pytest.mark.parametrize("rule", [SGD(lr=0.02), Momentum(lr=0.02)], ids=["sgd", "momentum"])
+def test_the_example_that_a_module_shows_runs(rule: Any, options: dict[str, str]) -> None:
+    """Word for word, over arguments that begin as its docstring says; long lists of arguments are filled in."""
+    t = compile_training((w * x + b - y) ** 2, [w, b], [x, y], optimizer=rule, **options)
+    scope: dict[str, Any] = {"w_start": 0.0, "b_start": 0.0, **{f"{name}_all": value for name, value in LINE.items()}}
+    exec(compile(t.source, "loop", "exec"), scope)
+    told = scope["__doc__"].splitlines()
+    scope |= {line.split()[0]: 0.0 for line in told if line.endswith(", zeros at first")}
+    names = [
+        line.split()[0] for line in told if line.startswith("    ") and line.split()[0].endswith(("_start", "_all"))
+    ]
+    start = told.index("For example, 20 epochs from the start, 32 samples a step:")
+    lines = [line.strip() for line in told[start + 1 : start + 3]]
+    exec("\n".join(lines).replace("w_start, ..., order", ", ".join([*names, "order"])), scope)
+    wanted = t.fit({"w": 0.0, "b": 0.0}, LINE, epochs=20, shuffle=False)
+    assert scope["steps"][0] == 20
+    assert scope["rates"] == pytest.approx([0.02] * 20)
+    # One minibatch an epoch: its order is that of a sum of 11 squares.
+    np.testing.assert_allclose(scope["losses"], wanted.history.loss, rtol=1e-12)

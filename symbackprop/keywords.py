@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,7 +22,7 @@ def tells_options(function: Callable[_P, _R]) -> Callable[_P, _R]:
     >>> tells_options(lambda loss, epochs=1: epochs)(0, epoch=3)
     Traceback (most recent call last):
         ...
-    symbackprop.errors.CallError: <lambda>() has no option 'epoch'; it has epochs
+    symbackprop.errors.CallError: <lambda>() has no option 'epoch' (did you mean epochs?); it has epochs
     """
     names = tuple(signature(function).parameters)
 
@@ -38,8 +39,11 @@ def check_options(whose: str, given: Iterable[str], names: Iterable[str]) -> Non
     names = tuple(names)
     unknown = [name for name in given if name not in names]
     if unknown:
-        known = ", ".join(name for name in names if name not in _GIVEN) or "none"
-        raise CallError(f"{whose}() has no option {', '.join(map(repr, unknown))}; it has {known}")
+        options = [name for name in names if name not in _GIVEN]
+        near = [match for name in unknown for match in get_close_matches(name, options, 1)]
+        meant = f" (did you mean {' and '.join(near)}?)" if near else ""
+        known = ", ".join(options) or "none"
+        raise CallError(f"{whose}() has no option {', '.join(map(repr, unknown))}{meant}; it has {known}")
 
 
 class TellsOptions:
