@@ -1,4 +1,4 @@
-"""The command line: emit a gradient module, look at it, check it; fit a model.
+"""The command line: emit a gradient module, look at it, check it, measure it; fit a model.
 
 Exit status: 0 done, 1 a check failed, 2 the command cannot be carried out. Errors are one line on stderr. With `--json`
 a command prints one JSON object on stdout.
@@ -14,11 +14,13 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from symbackprop.api import emit_module
 from symbackprop.check import VERIFICATIONS, GradientReport, check_grad
+from symbackprop.cli_bench import add_bench_options, bench_command
 from symbackprop.cli_fit import add_fit_options, emitted_training, fit_command, is_training, relative
 from symbackprop.cli_show import add_show_options, show_command
 from symbackprop.compiler import Request
@@ -46,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         arguments = _parser().parse_args(argv)
+        arguments.words = list(sys.argv[1:] if argv is None else argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
@@ -122,6 +125,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--seed", type=int, default=0, help="seed of the draw")
     fit = _verb(verbs, "fit", "run the training that a file defines", "fit examples/train_two_moons.py", fit_command)
     add_fit_options(fit)
+    bench = _verb(
+        verbs,
+        "bench",
+        "value, gradient, their ratio and the time to the first answer, beside other systems that are installed",
+        "bench MODEL.py:loss --wrt w,b",
+        _bench,
+    )
+    add_bench_options(bench)
+    _add_options(bench, target=False)
     return parser
 
 
@@ -137,14 +149,15 @@ def _verb(verbs: Any, name: str, help_: str, example: str, run: Any) -> argparse
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser, target: bool = True) -> None:
     parser.add_argument(
         "--wrt", metavar="NAMES", help="what to differentiate in: w,b or (q1,q2),x; default: all symbols"
     )
     parser.add_argument("--args", metavar="NAMES", help="call order; default: all symbols in natural order")
     parser.add_argument("--batch", metavar="NAMES", help="inputs that carry one value a sample")
     parser.add_argument("--reduce", choices=[r for r in REDUCTIONS if r], help="sum or mean over the samples")
-    parser.add_argument("--target", choices=TARGETS, default="numpy")
+    if target:
+        parser.add_argument("--target", choices=TARGETS, default="numpy")
     parser.add_argument("--dtype", choices=DTYPES, default="float64")
     parser.add_argument("--kinks", choices=KINKS, default="zero")
 
@@ -222,27 +235,31 @@ def _command(arguments: argparse.Namespace, model: ModelFile) -> str:
     return shlex.join(words)
 
 
-# show
+# show and bench
 
 
 def _show(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
-    keywords = _keywords(model, arguments)
-    request = Request(
-        model.expr,
-        _symbols(model, arguments.wrt, "--wrt", alone=True),
-        keywords["args"],
-        keywords["batch"],
-        options=Options(arguments.target, arguments.dtype, arguments.kinks, arguments.reduce),
-        name=model.name,
-        regenerate=_command_for_show(arguments, model),
-    )
+    arguments.output = None
+    request = replace(_request(model, arguments, arguments.target), regenerate=_command(arguments, model))
     return show_command(arguments, request, model.at())
 
 
-def _command_for_show(arguments: argparse.Namespace, model: ModelFile) -> str:
-    arguments.output = None
-    return _command(arguments, model)
+def _bench(arguments: argparse.Namespace) -> int:
+    model = load_model(arguments.model)
+    request = _request(model, arguments, "numba")
+    return bench_command(arguments, request, model.at(), f"{model.path.name}:{model.name}")
+
+
+def _request(model: ModelFile, arguments: argparse.Namespace, target: str) -> Request:
+    return Request(
+        model.expr,
+        _symbols(model, arguments.wrt, "--wrt", alone=True),
+        _symbols(model, arguments.args, "--args"),
+        _symbols(model, arguments.batch, "--batch"),
+        options=Options(target, arguments.dtype, arguments.kinks, arguments.reduce),
+        name=model.name,
+    )
 
 
 # check

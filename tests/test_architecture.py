@@ -32,13 +32,14 @@ ORDER = (
     ("check",),
     ("train", "show"),
     ("api",),
-    ("cli_fit", "cli_show"),
+    ("bench",),
+    ("cli_bench", "cli_fit", "cli_show"),
     ("cli",),
     ("__init__", "__main__"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # SymPy and Numba stay where they belong; `mpmath` and SciPy are mathematics and may be anywhere.
-ONLY_IN = {"sympy": {"frontend", "train"}, "numba": {"jit"}, "llvmlite": {"jit"}, "flint": {"ir", "check"}}
+ONLY_IN = {"sympy": {"frontend", "train", "bench"}, "numba": {"jit"}, "llvmlite": {"jit"}, "flint": {"ir", "check"}}
 # Source that is pasted into emitted modules, which import Numba themselves.
 PASTED = {PACKAGE / "ops" / "special.py"}
 

@@ -55,13 +55,14 @@ def drawn(
     *,
     wide: bool = False,
     attempts: int = ATTEMPTS,
+    lengths: Mapping[str, int] | None = None,
 ) -> list[Point]:
     """Points from (0, 1), (-1, 1) or (1, 3), wherever they are accepted; [] where none is.
 
-    With `wide`, every other one has magnitudes from 1e-9 to 1e3.
+    With `wide`, every other one has magnitudes from 1e-9 to 1e3. Named axes are as long as `lengths` says, or short.
     """
     rng = np.random.default_rng(seed)
-    arguments, lengths = model.arguments, small_lengths(model)
+    arguments, lengths = model.arguments, lengths or small_lengths(model)
     limits = _limits(model.graph, lengths)
     points: list[Point] = []
     for attempt in range(attempts):

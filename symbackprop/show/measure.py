@@ -128,7 +128,7 @@ def measurement(
         computing = at(applications(compiled.graph)) * _INTERPRETED
     else:
         computing = operations * (_NUMPY if target == "numpy" else _ADDITION / (_LANES if arrays else 1))
-    alone, together = _best(value), _best(both)
+    alone, together = best(value), best(both)
     moving = moved / _bandwidth(moved) if moved >= _SMALLEST else 0.0
     calling = max(together - max(computing, moving), 0.0)
     parts = {"computing": computing, "memory": moving, CALLS: calling}
@@ -148,7 +148,7 @@ def measurement(
     )
 
 
-def _best(call: Callable[[], Any]) -> float:
+def best(call: Callable[[], Any]) -> float:
     """Seconds a call, at its best; the first calls, which compile, do not count."""
     call()
     count, elapsed = 1, _elapsed(call, 1)
@@ -169,4 +169,4 @@ def _bandwidth(size: int) -> float:
     """Bytes a second that go through memory, or the cache that holds so many, in a copy."""
     source = np.zeros(max(size // 16, 1))
     target = np.empty_like(source)
-    return 2 * source.nbytes / _best(lambda: np.copyto(target, source))
+    return 2 * source.nbytes / best(lambda: np.copyto(target, source))
