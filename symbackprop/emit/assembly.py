@@ -35,23 +35,35 @@ class Assembler:
         """Places on the stack, which stand before all lines."""
         self.declared: dict[str, str] = {}
         """External functions in use, each with its declaration."""
-        self._count = 0
+        self._labels = self._values = 0
+        self._addresses: dict[str, str] = {}
+        """Those that this block has computed, by the instruction."""
 
     # Text.
 
-    def fresh(self, stem: str = "t") -> str:
-        self._count += 1
-        return f"{stem}{self._count}"
+    def fresh(self, stem: str) -> str:
+        self._labels += 1
+        return f"{stem}{self._labels}"
 
     def emit(self, instruction: str) -> str:
-        name = f"%{self.fresh()}"
+        """The value of an instruction. It has a number and no name: LLVM reads the text in half of the time."""
+        name = f"%{self._values}"
+        self._values += 1
         self.lines.append(f"  {name} = {instruction}")
         return name
+
+    def address(self, instruction: str) -> str:
+        """The value of an instruction that computes an address; a block computes it once."""
+        found = self._addresses.get(instruction)
+        if found is None:
+            found = self._addresses[instruction] = self.emit(instruction)
+        return found
 
     def do(self, instruction: str) -> None:
         self.lines.append(f"  {instruction}")
 
     def label(self, name: str) -> None:
+        self._addresses.clear()
         self.lines.append(f"{name}:")
 
     def type(self, kind: DType, lanes: bool) -> str:

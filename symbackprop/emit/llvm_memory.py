@@ -161,7 +161,7 @@ class Memory:
             return array.pointer
         own = self.element(array.kind)
         where = self.asm.type("int", index.lanes)
-        return self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, {where} {index.text}")
+        return self.asm.address(f"getelementptr inbounds {own}, ptr {array.pointer}, {where} {index.text}")
 
     def entry(self, array: Array, place: tuple[Expr, ...]) -> Word:
         """The entry at a place; of lanes, each its own."""

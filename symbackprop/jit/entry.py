@@ -77,14 +77,15 @@ class _Writer:
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
         self.lines: list[str] = []
-        self.count = 0
+        self.labels = self.values = 0
 
     def fresh(self, stem: str) -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
+        self.labels += 1
+        return f"{stem}{self.labels}"
 
     def emit(self, instruction: str) -> str:
-        name = f"%{self.fresh('t')}"
+        name = f"%{self.values}"
+        self.values += 1
         self.lines.append(f"  {name} = {instruction}")
         return name
 
