@@ -120,6 +120,8 @@ class Assembler:
         return Word(self.emit(f"sitofp {own} {word.text} to {wanted}"), "real", word.lanes)
 
     def binary(self, instruction: str, a: Word, b: Word) -> Word:
+        if not (a.lanes or b.lanes):  # most of what there is to write
+            return Word(self.emit(f"{instruction} {self.scalar[a.kind]} {a.text}, {b.text}"), a.kind)
         lanes, (left, right) = self.together(a, b)
         return Word(self.emit(f"{instruction} {self.type(a.kind, lanes)} {left}, {right}"), a.kind, lanes)
 
