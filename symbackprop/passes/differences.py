@@ -42,7 +42,8 @@ def _difference(r: Rewriter, x: int, y: int, sign: int) -> int | None:
 
 
 def _formed(r: Rewriter, x: int, y: int, sign: int) -> int | None:
-    left, right = terms(r, x), terms(r, y)
+    left = terms(r, x)
+    right = None if left is None else terms(r, y)
     if left is None or right is None:
         return None
     (c, a), (d, b) = left, right

@@ -6,12 +6,14 @@ and quotients. Sums in which the constants cancel are built from the rests; see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
 from typing import Any
 
+from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY, Op
+from symbackprop.ops.leaves import CONST
 from symbackprop.passes.rewrite import Rewriter
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
@@ -58,27 +60,26 @@ _SQUARED = {
 
 def terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
     """A sum as its constant and the coefficients of its other terms; None where there are more than a few."""
-    question = ("terms", index)
-    if question not in r.memo:
-        r.memo[question] = _terms(r, index)
-    known: tuple[Fraction, Parts] | None = r.memo[question]
+    known: tuple[Fraction, Parts] | None = r.memo.get(("terms", index), _UNKNOWN)
+    if known is _UNKNOWN:
+        known = r.memo["terms", index] = _terms(r, index)
     return known
 
 
 def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
+    nodes = r.nodes
+    if not _is_taken_apart(nodes, nodes[index]):
+        return _NONE, {index: _ONE}
     constant = _NONE
     found: Parts = {}
     stack: list[tuple[int, Fraction]] = [(index, _ONE)]
     for _ in range(4 * MOST_TERMS):
         if not stack:
             return (constant, found) if len(found) <= MOST_TERMS else None
-        node, factor = stack.pop()
-        number = r.number(node)
-        operands = r.operands(node)
-        if number is not None:
-            constant = (constant + number if constant else number) if factor is _ONE else constant + factor * number
-        elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
-            inner = r.memo.get(("terms", node), _UNKNOWN)
+        current, factor = stack.pop()
+        op, operands, number, _ = nodes[current]
+        if op is _ADD or op is _SUB:
+            inner = r.memo.get(("terms", current), _UNKNOWN)
             if inner is None:
                 return None
             if inner is not _UNKNOWN:
@@ -86,17 +87,35 @@ def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
                 for term, coefficient in inner[1].items():
                     _count(found, term, coefficient if factor is _ONE else factor * coefficient)
                 continue
-            other = (_MINUS_ONE if factor is _ONE else -factor) if r.is_op(node, _SUB) else factor
+            other = (_MINUS_ONE if factor is _ONE else -factor) if op is _SUB else factor
             stack += [(operands[1], other), (operands[0], factor)]
-        elif r.is_op(node, _NEG):
+        elif not _is_taken_apart(nodes, nodes[current]):
+            _count(found, current, factor)
+        elif op is CONST:
+            constant = (constant + number if constant else number) if factor is _ONE else constant + factor * number
+        elif op is _NEG:
             stack.append((operands[0], _MINUS_ONE if factor is _ONE else -factor))
-        elif r.is_op(node, _MUL) and (scale := r.number(operands[0])) is not None:
+        elif op is _MUL:
+            scale = nodes[operands[0]].attributes
             stack.append((operands[1], scale if factor is _ONE else factor * scale))
-        elif r.is_op(node, _DIV) and r.number(operands[1]):
-            stack.append((operands[0], factor / (r.number(operands[1]) or 1)))
         else:
-            _count(found, node, factor)
+            stack.append((operands[0], factor / nodes[operands[1]].attributes))
     return None
+
+
+def _is_taken_apart(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether a term is a number, a sum, or a number times something else; most are none of these."""
+    op = node.op
+    if op is _MUL:
+        return _is_rational(nodes[node.operands[0]])
+    if op is _DIV:
+        divisor = nodes[node.operands[1]]
+        return _is_rational(divisor) and bool(divisor.attributes)
+    return op is _ADD or op is _SUB or op is _NEG or (op is CONST and _is_rational(node))
+
+
+def _is_rational(node: Node) -> bool:
+    return node.op is CONST and type(node.attributes) is Fraction
 
 
 def _count(found: Parts, term: int, factor: Fraction) -> None:
