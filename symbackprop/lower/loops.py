@@ -59,11 +59,11 @@ class Nest:
 class LoopScheduler(Scheduler):
     """Lowering for targets numba and python."""
 
-    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
+    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool, silent: bool = False) -> None:
         self.allocations: list[Statement] = []
         self.shapes: dict[str, Shape] = {}
         self.counters: list[str] = []
-        super().__init__(graph, signature, target, derivative)
+        super().__init__(graph, signature, target, derivative, silent)
 
     def begin(self, graph: Graph, places: dict[str, Expr]) -> None:
         super().begin(graph, places)

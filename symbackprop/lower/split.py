@@ -150,6 +150,9 @@ def _rewrite(statement: Statement, names: list[str], slots: dict[str, Item]) -> 
 
 
 def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
+    # By type, the most frequent first.
+    if type(expr) is Apply:
+        return Apply(expr.op, tuple([_substitute(operand, slots) for operand in expr.operands]))
     if type(expr) is Ref:
         return slots.get(expr.name, expr)
     inner = operands_of(expr)
