@@ -36,8 +36,8 @@ class Assembler:
         self.declared: dict[str, str] = {}
         """External functions in use, each with its declaration."""
         self._labels = self._values = 0
-        self._addresses: dict[str, str] = {}
-        """Those that this block has computed, by the instruction."""
+        self._addresses: dict[tuple[str, str, str], str] = {}
+        """Those that this block has computed."""
 
     # Text.
 
@@ -52,11 +52,13 @@ class Assembler:
         self.lines.append(f"  {name} = {instruction}")
         return name
 
-    def address(self, instruction: str) -> str:
-        """The value of an instruction that computes an address; a block computes it once."""
-        found = self._addresses.get(instruction)
+    def address(self, element: str, pointer: str, kind: str, index: str) -> str:
+        """The address of an entry, or those of entries; a block computes it once."""
+        key = element, pointer, index
+        found = self._addresses.get(key)
         if found is None:
-            found = self._addresses[instruction] = self.emit(instruction)
+            found = self.emit(f"getelementptr inbounds {element}, ptr {pointer}, {kind} {index}")
+            self._addresses[key] = found
         return found
 
     def do(self, instruction: str) -> None:

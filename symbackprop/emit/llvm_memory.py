@@ -161,9 +161,8 @@ class Memory:
     def _address(self, array: Array, index: Word) -> str:
         if index.text == "0":
             return array.pointer
-        own = self.element(array.kind)
-        where = self.asm.type("int", index.lanes)
-        return self.asm.address(f"getelementptr inbounds {own}, ptr {array.pointer}, {where} {index.text}")
+        asm = self.asm
+        return asm.address(self.element(array.kind), array.pointer, asm.type("int", index.lanes), index.text)
 
     def entry(self, array: Array, place: tuple[Expr, ...]) -> Word:
         """The entry at a place; of lanes, each its own."""

@@ -147,7 +147,7 @@ class LoopScheduler(Scheduler):
     def _assign(self, index: int, nest: Nest) -> None:
         node = self.graph.nodes[index]
         shape = node.type.shape
-        place = self.place(shape)
+        place = self.place(shape) if shape else ()
         if not shape:
             value: Expr = self.applied(index) if node.op.elementwise else self._view(index, place)
         elif node.op.elementwise:

@@ -229,10 +229,10 @@ class Scheduler:
 
     def note(self, index: int, value: Expr, target: Expr) -> str:
         """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
-        names = self.graph.labels
-        node = self.graph.nodes[index]
         if self.silent:
             return ""
+        names = self.graph.labels
+        node = self.graph.nodes[index]
         if self.primal[index]:
             if index in self.result_nodes or index in names or not self._is_short(index) or node.op is REDUCE_SUM:
                 return ""
