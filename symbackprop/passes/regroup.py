@@ -68,8 +68,10 @@ class _Known:
         extend(self.dominators, nodes)
         for index in range(len(known), len(nodes)):
             op, operands, *_ = nodes[index]
-            inherited = (op in _PRODUCTS or op is _POW) and any(known[operand] for operand in operands)
-            known.append(inherited or any(self._is_wide(nodes, u) for u in _arguments(nodes, self.dominators, index)))
+            of_products = (op in _PRODUCTS or op is _POW) and (known[operands[0]] or known[operands[-1]])
+            if not of_products and self.dominators[index] >= 0:  # most go through no single node
+                of_products = any(self._is_wide(nodes, u) for u in _arguments(nodes, self.dominators, index))
+            known.append(of_products)
 
     def without_common(self, nodes: list[Node], terms: tuple[int, ...]) -> tuple[Quotient, list[Quotient]] | None:
         """Terms without what they have in common. A sum that only this sum reads is no factor of another term."""
