@@ -269,6 +269,12 @@ def _by_op(rules: Iterable[Rule]) -> dict[Op, list[Apply]]:
     return table
 
 
+def concern(rules: Iterable[Rule], graph: Graph) -> bool:
+    """Whether there is a node of a row that one of these rules is for."""
+    rows = {REGISTRY[rule.op] for rule in rules}
+    return any(node.op in rows for node in graph.nodes)
+
+
 def sweep(
     graph: Graph,
     rewriter: Rewriter,
