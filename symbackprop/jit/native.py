@@ -22,7 +22,7 @@ from symbackprop.emit.maths import OWN
 from symbackprop.errors import JitError
 from symbackprop.jit import cache
 from symbackprop.jit.blocks import block_text
-from symbackprop.jit.entry import CONSTANTS, Nesting, entries
+from symbackprop.jit.entry import CONSTANTS, FUNCTIONS, Nesting, entries
 from symbackprop.ops import Spelling
 
 _QUICK = 400
@@ -269,12 +269,19 @@ def _fill(loaded: Loaded, dtype: str) -> None:
         "real": np.dtype(dtype),
         "integer": np.dtype(np.int64),
     }
-    constants = loaded.variable("constants", len(CONSTANTS))
-    for position, name in enumerate(CONSTANTS):
-        constants[position] = id(objects[name])
+    found = [*[id(objects[name]) for name in CONSTANTS], *_addresses()]
+    constants = loaded.variable("constants", len(found))
+    constants[:] = found
+
+
+@functools.cache
+def _addresses() -> tuple[int, ...]:
+    """Where the functions are that entries call."""
     table = _numpy_interface()
-    loaded.variable("new_array", 1)[0] = table[_NEW_ARRAY]
-    loaded.variable("new_scalar", 1)[0] = table[_NEW_SCALAR]
+    known = {"PyArray_New": table[_NEW_ARRAY], "PyArray_Scalar": table[_NEW_SCALAR]}
+    pythons = (name for name in FUNCTIONS if name not in known)
+    known |= {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in pythons}
+    return tuple([known[name] for name in FUNCTIONS])
 
 
 def _builtin(loaded: Loaded, name: str) -> Callable[..., Any]:
