@@ -108,7 +108,7 @@ class Compiled:
         """
         derivative = name != "value" or self.signature.mode == "function"
         made, self._main = (self._main, None) if derivative else (None, self._main)
-        return made or lower(self.graph, self.signature, self.target, (derivative,))
+        return made or lower(self.graph, self.signature, self.target, (derivative,), silent=True)
 
 
 @collection_paused()
@@ -122,7 +122,7 @@ def compile_request(request: Request, observe: Observer | None = None, recording
     observe(request.mode, graph)
     graph = optimise(graph, options.target, signature.value_count, observe)
     signature = replace(signature, numbers_alone=not any(node.type.shape for node in graph.nodes))
-    program = lower(graph, signature, options.target, (True,))
+    program = lower(graph, signature, options.target, (True,), silent=True)
     stats = statistics(graph, program, signature, options.dtype, model.batched)
     counts = counts_text(stats, model.batched)
     header = header_of(request, model, formulas, counts)

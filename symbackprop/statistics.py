@@ -32,14 +32,14 @@ NOMINAL = 1000
 def statistics(graph: Graph, program: Program, signature: Signature, dtype: str, batched: bool) -> dict[str, Any]:
     """Operation counts of the value and of value and derivative, and sizes; of a batch, those of one sample."""
     in_value = graph.reaching(graph.outputs[: signature.value_count])
-    pairs = [
-        (index, needed)
+    # Of a batch, those of one sample.
+    counted = [
+        (work(graph, index), bool(node.operands), needed)
         for index, (node, needed) in enumerate(zip(graph.nodes, in_value, strict=True))
         if not batched or node.type.shape or not node.op.elementwise
     ]
-    # Of a batch, those of one sample.
-    value = _of_one(_total(work(graph, index) for index, needed in pairs if needed), batched)
-    both = _of_one(_total(work(graph, index) for index, _ in pairs), batched)
+    value = _of_one(_total([cost for cost, _, needed in counted if needed]), batched)
+    both = _of_one(_total([cost for cost, _, _ in counted]), batched)
     size = 8 if dtype == "float64" else 4
     stored = plus(program.numbers, _total(map(product, program.arrays)))
     moved = _of_one(bytes_moved(program, signature, size), batched)
@@ -54,8 +54,8 @@ def statistics(graph: Graph, program: Program, signature: Signature, dtype: str,
             "bytes_moved": extent_text(moved),
         },
         "operations": {
-            "value": sum(bool(graph.nodes[index].operands) and needed for index, needed in pairs),
-            "value_and_grad": sum(bool(graph.nodes[index].operands) for index, _ in pairs),
+            "value": sum([is_operation and needed for _, is_operation, needed in counted]),
+            "value_and_grad": sum([is_operation for _, is_operation, _ in counted]),
         },
         "nodes": len(graph.nodes),
         "temporaries": program.numbers + len(program.arrays),

@@ -35,23 +35,37 @@ class Assembler:
         """Places on the stack, which stand before all lines."""
         self.declared: dict[str, str] = {}
         """External functions in use, each with its declaration."""
-        self._count = 0
+        self._labels = self._values = 0
+        self._addresses: dict[tuple[str, str, str], str] = {}
+        """Those that this block has computed."""
 
     # Text.
 
-    def fresh(self, stem: str = "t") -> str:
-        self._count += 1
-        return f"{stem}{self._count}"
+    def fresh(self, stem: str) -> str:
+        self._labels += 1
+        return f"{stem}{self._labels}"
 
     def emit(self, instruction: str) -> str:
-        name = f"%{self.fresh()}"
+        """The value of an instruction. It has a number and no name: LLVM reads the text in half of the time."""
+        name = f"%{self._values}"
+        self._values += 1
         self.lines.append(f"  {name} = {instruction}")
         return name
+
+    def address(self, element: str, pointer: str, kind: str, index: str) -> str:
+        """The address of an entry, or those of entries; a block computes it once."""
+        key = element, pointer, index
+        found = self._addresses.get(key)
+        if found is None:
+            found = self.emit(f"getelementptr inbounds {element}, ptr {pointer}, {kind} {index}")
+            self._addresses[key] = found
+        return found
 
     def do(self, instruction: str) -> None:
         self.lines.append(f"  {instruction}")
 
     def label(self, name: str) -> None:
+        self._addresses.clear()
         self.lines.append(f"{name}:")
 
     def type(self, kind: DType, lanes: bool) -> str:
@@ -108,6 +122,8 @@ class Assembler:
         return Word(self.emit(f"sitofp {own} {word.text} to {wanted}"), "real", word.lanes)
 
     def binary(self, instruction: str, a: Word, b: Word) -> Word:
+        if not (a.lanes or b.lanes):  # most of what there is to write
+            return Word(self.emit(f"{instruction} {self.scalar[a.kind]} {a.text}, {b.text}"), a.kind)
         lanes, (left, right) = self.together(a, b)
         return Word(self.emit(f"{instruction} {self.type(a.kind, lanes)} {left}, {right}"), a.kind, lanes)
 

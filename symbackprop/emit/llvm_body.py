@@ -44,9 +44,10 @@ class Body(LaneLoops):
             self.statement(statement)
 
     def statement(self, statement: Statement) -> None:
+        if type(statement) is Assign:  # nearly all
+            self._assign(statement.target, statement.value)
+            return
         match statement:
-            case Assign(target, value):
-                self._assign(target, value)
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
             case For():

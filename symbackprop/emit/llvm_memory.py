@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from symbackprop.emit.assembly import FUSED, INSTRUCTIONS, Assembler, Word
 from symbackprop.errors import InternalCompilerError
-from symbackprop.lower.program import Expr, Function, Item, Ref, Rows
+from symbackprop.lower.program import Expr, Function, Item, Literal, Ref, Rows
 from symbackprop.ops import DType, Spelling
 
 LINE = 64
@@ -56,6 +56,8 @@ class Unit:
     parts: dict[str, bool] = field(default_factory=dict)
     """The parts of a big function that are written, and whether a check in them may fail."""
     metadata: list[str] = field(default_factory=list)
+    numbers: dict[tuple[int, int], Word] = field(default_factory=dict)
+    """Rational numbers as they are written, by their integers."""
 
     def instruction(self, kind: DType, symbol: str, is_sum: bool = False) -> str:
         """The instruction for an operator of the program, with the freedom that it has; never that of forgetting nan,
@@ -159,12 +161,14 @@ class Memory:
     def _address(self, array: Array, index: Word) -> str:
         if index.text == "0":
             return array.pointer
-        own = self.element(array.kind)
-        where = self.asm.type("int", index.lanes)
-        return self.asm.emit(f"getelementptr inbounds {own}, ptr {array.pointer}, {where} {index.text}")
+        asm = self.asm
+        return asm.address(self.element(array.kind), array.pointer, asm.type("int", index.lanes), index.text)
 
     def entry(self, array: Array, place: tuple[Expr, ...]) -> Word:
         """The entry at a place; of lanes, each its own."""
+        known = _known(place)
+        if known is not None and not array.lanes:
+            return self.load(array, self.asm.integer(known))
         if array.lanes:
             return self.load_register(array, self._flat(place, array.extents))
         start = self._row(place, array.extents)
@@ -228,6 +232,10 @@ class Memory:
         return self._unpacked(total, array.kind)
 
     def put(self, array: Array, place: tuple[Expr, ...], value: Word) -> None:
+        known = _known(place)
+        if known is not None and not (array.lanes or value.lanes):
+            self.store(array, self.asm.integer(known), value)
+            return
         if array.lanes:
             self.store_register(array, self._flat(place, array.extents), self.converted(value, array.kind))
             return
@@ -297,3 +305,10 @@ class Memory:
 
     def converted(self, word: Word, kind: DType) -> Word:
         raise NotImplementedError
+
+
+def _known(place: tuple[Expr, ...]) -> int | None:
+    """The number of an entry of an array of one axis, where it is a number; straight-line code has no other entries."""
+    if len(place) == 1 and type(place[0]) is Literal and type(place[0].number) is int:
+        return place[0].number
+    return None

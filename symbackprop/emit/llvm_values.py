@@ -79,7 +79,13 @@ class Values(Memory):
             return Word("true" if number else "false", "bool", constant=True)
         if type(number) is int:
             return self.asm.integer(number)
-        return self.asm.real(to_float(number) if isinstance(number, Fraction) else NAMED_NUMBERS[number])
+        if not isinstance(number, Fraction):
+            return self.asm.real(NAMED_NUMBERS[number])
+        ratio = number.as_integer_ratio()
+        found = self.unit.numbers.get(ratio)
+        if found is None:
+            found = self.unit.numbers[ratio] = self.asm.real(to_float(number))
+        return found
 
     def converted(self, word: Word, kind: DType) -> Word:
         """A value as one of another kind; in the work array of a big function a condition is a number."""
@@ -90,9 +96,11 @@ class Values(Memory):
         return word
 
     def _apply(self, op: Op, operands: tuple[Expr, ...]) -> Word:
-        if op in _ARITHMETIC:
-            x, y = [self.asm.as_real(self.value(item)) for item in operands]
-            return self.asm.binary(self.unit.instruction("real", _ARITHMETIC[op]), x, y)
+        symbol = _ARITHMETIC.get(op)
+        if symbol is not None:
+            asm, (left, right) = self.asm, operands
+            x, y = asm.as_real(self.value(left)), asm.as_real(self.value(right))
+            return asm.binary(self.unit.instruction("real", symbol), x, y)
         if op in _SELECTS:
             return self._select(op, *operands)
         words = [self.converted(self.value(item), op.operand_dtype(k)) for k, item in enumerate(operands)]

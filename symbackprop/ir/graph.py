@@ -130,9 +130,10 @@ class GraphBuilder:
 
     def intern(self, node: Node) -> int:
         """The index of this node, appended if it is new."""
-        index = self._interned.get(node)
-        if index is None:
-            index = self._interned[node] = len(self.nodes)
+        # Once through the table: a node takes longer to hash than all else here.
+        last = len(self.nodes)
+        index = self._interned.setdefault(node, last)
+        if index == last:
             self.nodes.append(node)
         return index
 

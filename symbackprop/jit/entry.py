@@ -21,31 +21,25 @@ Nesting = int | tuple[str, tuple[Any, ...]]
 
 CONSTANTS = ("NotImplemented", "float", "numpy.float64", "numpy.float32", "int", "ndarray", "real", "integer")
 """What the entry compares with or returns, in the order of `@constants`, filled in when it is loaded."""
-_PLACE = {name: position for position, name in enumerate(CONSTANTS)}
+FUNCTIONS = (
+    *("PyFloat_FromDouble", "PyLong_FromLong", "PyLong_AsLongLong", "PyErr_Occurred", "PyErr_Clear", "PyTuple_New"),
+    *("PyTuple_SetItem", "PyList_New", "PyList_SetItem", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef"),
+    *("Py_DecRef", "PyArray_New", "PyArray_Scalar"),
+)
+"""What the entry calls, by its address behind these in `@constants`. To LLVM a call of a name that may be anywhere is a
+matter of its slow selection of instructions: a square took 2.1 ms to machine code that way, and takes 1.6."""
+_PLACE = {name: position for position, name in enumerate((*CONSTANTS, *FUNCTIONS))}
 
 # Offsets in bytes.
 _TYPE, _NUMBER = 8, 16
 _DATA, _RANK, _DIMENSIONS, _DESCRIPTION, _FLAGS = 16, 24, 32, 56, 64
 # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED.
 _PLAIN = 0x101
-_HEADER = f"""@constants = global [{len(CONSTANTS)} x ptr] zeroinitializer
+_HEADER = f"""@constants = global [{len(_PLACE)} x ptr] zeroinitializer
+@table = global ptr @constants
 @budget = global i64 0
-@new_array = global ptr null
-@new_scalar = global ptr null
-declare ptr @PyFloat_FromDouble(double)
-declare ptr @PyLong_FromLong(i64)
-declare i64 @PyLong_AsLongLong(ptr)
-declare ptr @PyErr_Occurred()
-declare void @PyErr_Clear()
-declare ptr @PyTuple_New(i64)
-declare i32 @PyTuple_SetItem(ptr, i64, ptr)
-declare ptr @PyList_New(i64)
-declare i32 @PyList_SetItem(ptr, i64, ptr)
-declare ptr @PyEval_SaveThread()
-declare void @PyEval_RestoreThread(ptr)
-declare void @Py_IncRef(ptr)
-declare void @Py_DecRef(ptr)
 """
+_ENTRY = "entry:\n  %table = load ptr, ptr @table"
 _UNROLLED = 4
 """More numbers in a row than this are unpacked, or packed, in a loop."""
 # numpy/ndarraytypes.h
@@ -77,14 +71,15 @@ class _Writer:
     def __init__(self, assembly: Assembly) -> None:
         self.assembly = assembly
         self.lines: list[str] = []
-        self.count = 0
+        self.labels = self.values = 0
 
     def fresh(self, stem: str) -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
+        self.labels += 1
+        return f"{stem}{self.labels}"
 
     def emit(self, instruction: str) -> str:
-        name = f"%{self.fresh('t')}"
+        name = f"%{self.values}"
+        self.values += 1
         self.lines.append(f"  {name} = {instruction}")
         return name
 
@@ -92,8 +87,11 @@ class _Writer:
         self.lines.append(f"  {instruction}")
 
     def constant(self, name: str) -> str:
-        place = f"getelementptr ([{len(CONSTANTS)} x ptr], ptr @constants, i64 0, i64 {_PLACE[name]})"
-        return self.emit(f"load ptr, ptr {place}")
+        return self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr %table, i64 {_PLACE[name]}')}")
+
+    def calling(self, result: str, name: str, arguments: str = "") -> str:
+        """The instruction that calls a function of Python or of NumPy."""
+        return f"call {result} {self.constant(name)}({arguments})"
 
     def field(self, pointer: str, offset: int, own: str) -> str:
         return self.emit(f"load {own}, ptr {self.emit(f'getelementptr i8, ptr {pointer}, i64 {offset}')}")
@@ -146,8 +144,8 @@ class _Unpack(_Writer):
                 self._array(position, parameters[position], axis)
                 axis += parameters[position].rank
             position = end
-        head = "define internal i1 @unpack(ptr %args, i64 %count, ptr %in, ptr %shapes) noinline {\nentry:"
-        return "\n".join([head, *self.lines, "  ret i1 true", "other:", "  ret i1 false", "}"])
+        head = "define internal i1 @unpack(ptr %args, i64 %count, ptr %in, ptr %shapes) noinline {"
+        return "\n".join([head, _ENTRY, *self.lines, "  ret i1 true", "other:", "  ret i1 false", "}"])
 
     def _alike(self, one: int, other: int) -> bool:
         """Whether two arguments are numbers that are looked over in the same way."""
@@ -161,13 +159,13 @@ class _Unpack(_Writer):
     def _integer(self, length: bool, position: str) -> None:
         given, own = self._given(position)
         self.require(self.emit(f"icmp eq ptr {own}, {self.constant('int')}"))
-        number = self.emit(f"call i64 @PyLong_AsLongLong(ptr {given})")
+        number = self.emit(self.calling("i64", "PyLong_AsLongLong", f"ptr {given}"))
         # Of an integer of more than 64 bits it is -1, with an error that is not for our caller.
         lost, fits = self.fresh("lost"), self.fresh("fits")
-        failed = self.emit("call ptr @PyErr_Occurred()")
+        failed = self.emit(self.calling("ptr", "PyErr_Occurred"))
         self.do(f"br i1 {self.emit(f'icmp eq ptr {failed}, null')}, label %{fits}, label %{lost}")
         self.lines.append(f"{lost}:")
-        self.do("call void @PyErr_Clear()")
+        self.do(self.calling("void", "PyErr_Clear"))
         self.do("br label %other")
         self.lines.append(f"{fits}:")
         if length:
@@ -233,7 +231,7 @@ class _Entry(_Writer):
         return "\n".join(
             [
                 f"define ptr @entry_{self.name}(ptr %self, ptr %args, i64 %count) {{",
-                "entry:",
+                _ENTRY,
                 *[f"  %{name} = alloca [{size + 1} x i64]" for name, size in sizes.items()],
                 *self.lines,
                 "}",
@@ -259,12 +257,13 @@ class _Entry(_Writer):
             if not result.rank:
                 continue
             place = self.slot("out", position)
-            make, array = self.emit("load ptr, ptr @new_array"), self.constant("ndarray")
+            array = self.constant("ndarray")
             number = _TYPE_NUMBERS[result.kind, self.assembly.dtype]
-            made = self.emit(
-                f"call ptr {make}(ptr {array}, i32 {result.rank}, ptr {self.slot('extents', start)}, i32 {number},"
-                " ptr null, ptr null, i32 0, i32 0, ptr null)"
+            arguments = (
+                f"ptr {array}, i32 {result.rank}, ptr {self.slot('extents', start)}, i32 {number},"
+                " ptr null, ptr null, i32 0, i32 0, ptr null"
             )
+            made = self.emit(self.calling("ptr", "PyArray_New", arguments))
             self.do(f"br i1 {self.emit(f'icmp ne ptr {made}, null')}, label %made{position}, label %lost")
             self.lines.append(f"made{position}:")
             objects[position] = made
@@ -276,10 +275,10 @@ class _Entry(_Writer):
         self.do(f"store ptr {self.slot('numbers', position)}, ptr {self.slot('out', position)}")
 
     def _call(self) -> None:
-        thread = "" if self.lock else self.emit("call ptr @PyEval_SaveThread()")
+        thread = "" if self.lock else self.emit(self.calling("ptr", "PyEval_SaveThread"))
         self.do(f"%status = call i64 @{self.assembly.name}(ptr %in, ptr %shapes, ptr %out)")
         if thread:
-            self.do(f"call void @PyEval_RestoreThread(ptr {thread})")
+            self.do(self.calling("void", "PyEval_RestoreThread", f"ptr {thread}"))
         self.do(f"br i1 {self.emit('icmp eq i64 %status, 0')}, label %build, label %failed")
         self.lines.append("build:")
 
@@ -290,51 +289,53 @@ class _Entry(_Writer):
             if isinstance(nesting, int):
                 if nesting in objects:
                     if nesting in used:
-                        self.do(f"call void @Py_IncRef(ptr {objects[nesting]})")
+                        self.do(self.calling("void", "Py_IncRef", f"ptr {objects[nesting]}"))
                     used.add(nesting)
                     return objects[nesting]
                 return self._number(nesting)
             kind, items = nesting
             kind = "List" if kind == "list" else "Tuple"
-            whole = self.emit(f"call ptr @Py{kind}_New(i64 {len(items)})")
+            whole = self.emit(self.calling("ptr", f"Py{kind}_New", f"i64 {len(items)}"))
             for start, end in _runs(items, set(objects)):
                 first = items[start]
                 if end - start == 1 or not isinstance(first, int):
-                    self.emit(f"call i32 @Py{kind}_SetItem(ptr {whole}, i64 {start}, ptr {make(first)})")
+                    arguments = f"ptr {whole}, i64 {start}, ptr {make(first)}"
+                    self.emit(self.calling("i32", f"Py{kind}_SetItem", arguments))
                 else:
                     self.repeat(start, end, partial(self._numbers, kind, whole, first - start))
             return whole
 
         made = make(self.nesting)
         for position in sorted(set(objects) - used):
-            self.do(f"call void @Py_DecRef(ptr {objects[position]})")
+            self.do(self.calling("void", "Py_DecRef", f"ptr {objects[position]}"))
         self.do(f"ret ptr {made}")
 
     def _numbers(self, kind: str, whole: str, shift: int, position: str) -> None:
         """One of several results in a row that are numbers, into its place."""
         made = self._number(self.emit(f"add i64 {position}, {shift}"))
-        self.emit(f"call i32 @Py{kind}_SetItem(ptr {whole}, i64 {position}, ptr {made})")
+        self.emit(self.calling("i32", f"Py{kind}_SetItem", f"ptr {whole}, i64 {position}, ptr {made}"))
 
     def _number(self, position: int | str) -> str:
         place = self.slot("numbers", position)
         if self.assembly.dtype == "float32":
-            make, described = self.emit("load ptr, ptr @new_scalar"), self.constant("real")
-            return self.emit(f"call ptr {make}(ptr {place}, ptr {described}, ptr null)")
-        return self.emit(f"call ptr @PyFloat_FromDouble(double {self.emit(f'load double, ptr {place}')})")
+            arguments = f"ptr {place}, ptr {self.constant('real')}, ptr null"
+            return self.emit(self.calling("ptr", "PyArray_Scalar", arguments))
+        number = self.emit(f"load double, ptr {place}")
+        return self.emit(self.calling("ptr", "PyFloat_FromDouble", f"double {number}"))
 
     # What else may happen.
 
     def _failures(self, status: str, objects: dict[int, str]) -> None:
         self.lines.append("other:")
         unknown = self.constant("NotImplemented")
-        self.do(f"call void @Py_IncRef(ptr {unknown})")
+        self.do(self.calling("void", "Py_IncRef", f"ptr {unknown}"))
         self.do(f"ret ptr {unknown}")
         self.lines.append("refused:")
-        self.do(f"ret ptr {self.emit(f'call ptr @PyLong_FromLong(i64 {status})')}")
+        self.do(f"ret ptr {self.emit(self.calling('ptr', 'PyLong_FromLong', f'i64 {status}'))}")
         self.lines.append("failed:")
         for made in objects.values():
-            self.do(f"call void @Py_DecRef(ptr {made})")
-        self.do(f"ret ptr {self.emit('call ptr @PyLong_FromLong(i64 %status)')}")
+            self.do(self.calling("void", "Py_DecRef", f"ptr {made}"))
+        self.do(f"ret ptr {self.emit(self.calling('ptr', 'PyLong_FromLong', 'i64 %status'))}")
         self.lines.append("lost:")
         # No memory for an array: NumPy has set the error. What was made before it is lost with it.
         self.do("ret ptr null")

@@ -22,7 +22,7 @@ from symbackprop.emit.maths import OWN
 from symbackprop.errors import JitError
 from symbackprop.jit import cache
 from symbackprop.jit.blocks import block_text
-from symbackprop.jit.entry import CONSTANTS, Nesting, entries
+from symbackprop.jit.entry import CONSTANTS, FUNCTIONS, Nesting, entries
 from symbackprop.ops import Spelling
 
 _QUICK = 400
@@ -48,17 +48,19 @@ def available() -> bool:
 @functools.cache
 def _machine(effort: int) -> Any:
     """What makes code for this processor, at this level of effort."""
-    return _new_machine(effort)
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features().flatten()
+    return _target().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=effort, jit=True)
 
 
-def _new_machine(effort: int) -> Any:
+@functools.cache
+def _target() -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_default_triple()
-    features = llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=effort, jit=True)
+    return llvm.Target.from_default_triple()
 
 
 def code_of(text: str, cached: bool, hasty: bool) -> tuple[bytes, bool]:
@@ -135,8 +137,10 @@ class Loaded:
             address, owner = _helper(spelling.callee, spelling, arity)
             llvm.add_symbol(symbol, address)
             self._kept.append(owner)
-        # An engine takes its machine along when it goes: it has one of its own.
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine(1))
+        # An engine takes its machine along when it goes: it has one of its own, which makes no code and knows no
+        # processor. To ask for the processor's features takes 0.2 ms.
+        machine = _target().create_target_machine(opt=0, jit=True)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
@@ -265,12 +269,19 @@ def _fill(loaded: Loaded, dtype: str) -> None:
         "real": np.dtype(dtype),
         "integer": np.dtype(np.int64),
     }
-    constants = loaded.variable("constants", len(CONSTANTS))
-    for position, name in enumerate(CONSTANTS):
-        constants[position] = id(objects[name])
+    found = [*[id(objects[name]) for name in CONSTANTS], *_addresses()]
+    constants = loaded.variable("constants", len(found))
+    constants[:] = found
+
+
+@functools.cache
+def _addresses() -> tuple[int, ...]:
+    """Where the functions are that entries call."""
     table = _numpy_interface()
-    loaded.variable("new_array", 1)[0] = table[_NEW_ARRAY]
-    loaded.variable("new_scalar", 1)[0] = table[_NEW_SCALAR]
+    known = {"PyArray_New": table[_NEW_ARRAY], "PyArray_Scalar": table[_NEW_SCALAR]}
+    pythons = (name for name in FUNCTIONS if name not in known)
+    known |= {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value for name in pythons}
+    return tuple([known[name] for name in FUNCTIONS])
 
 
 def _builtin(loaded: Loaded, name: str) -> Callable[..., Any]:

@@ -26,20 +26,21 @@ def lower(
     target: str,
     derivatives: tuple[bool, ...] = (False, True),
     watch: Callable[[Scheduler], Any] | None = None,
+    silent: bool = False,
 ) -> Program:
     """The program of the values, and of values and derivative, from a graph whose outputs are those in this order.
 
     `derivatives` says which of the two functions are wanted. `watch` is called with each of their schedulers at the
-    end, which know what every node is called.
+    end, which know what every node is called. A `silent` program has no comments, and is not to be read.
     """
     count = signature.value_count
     scheduler: type[Scheduler] = WholeScheduler if target == "numpy" else LoopScheduler
     made: list[Scheduler] = []
     if False in derivatives or signature.mode == "function":
         values = dead(Graph(graph.nodes, graph.outputs[:count], graph.labels, graph.derived, graph.origins))
-        made.append(scheduler(values, signature, target, derivative=False))
+        made.append(scheduler(values, signature, target, derivative=False, silent=silent))
     if True in derivatives and signature.mode != "function":
-        made.append(scheduler(graph, signature, target, derivative=True))
+        made.append(scheduler(graph, signature, target, derivative=True, silent=silent))
     whole = shared([one.run() for one in made], list(made[-1].doors.names.values()))
     if watch is not None:
         for one in made:

@@ -75,7 +75,7 @@ def meets_at_its_place(statement: Statement, lender: str, borrower: str) -> bool
     own = [(name, place) for name, place, _ in found if name in (lender, borrower)]
     places = {place for _, place in own}
     names = [name for name, _ in own]
-    if borrower not in names:  # a word of a comment
+    if borrower not in names:  # a word of a text
         return False
     return len(places) == 1 and None not in places and lender not in names[names.index(borrower) :]
 

@@ -9,7 +9,9 @@ from symbackprop.errors import EmitError
 from symbackprop.ir import Graph
 from symbackprop.ir.signature import Argument, Signature
 from symbackprop.lower.program import (
+    Accumulate,
     Apply,
+    Assign,
     Cast,
     Demand,
     Expr,
@@ -19,6 +21,7 @@ from symbackprop.lower.program import (
     Receive,
     Ref,
     Require,
+    Section,
     Statement,
 )
 from symbackprop.ops import REGISTRY
@@ -98,14 +101,16 @@ def shared(functions: list[Function], lengths: list[str]) -> list[Function]:
 
 
 def names_in(statements: Sequence[Statement]) -> set[str]:
-    """All words in statements, which local names are among."""
+    """All words in statements but those of comments, which local names are among."""
     found: set[str] = set()
     stack: list[object] = list(statements)
     while stack:
         item = stack.pop()
-        if isinstance(item, str):
+        if isinstance(item, Assign | Accumulate):
+            stack += (item.target, item.value)
+        elif isinstance(item, str):
             found.update((item,) if item.isidentifier() else re.findall(r"\w+", item))
-        elif isinstance(item, tuple):
+        elif isinstance(item, tuple) and not isinstance(item, Section):
             stack.extend(item)
     return found
 

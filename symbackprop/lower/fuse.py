@@ -37,13 +37,17 @@ def plan(graph: Graph, target: str, name_width: int = 5) -> list[bool]:
     results = set(graph.outputs)
     counted = _counted(graph) if loops else [False] * len(graph.nodes)
     assigned = [False] * len(graph.nodes)
+    overheads: dict[Op, int] = {}
     width = [name_width] * len(graph.nodes)
     for index, node in enumerate(graph.nodes):
         op = node.op
         if op in LEAVES:
             width[index] = _leaf_width(op, node.attributes, name_width)
             continue
-        total = _overhead(op, target) + sum([width[operand] for operand in node.operands])
+        own = overheads.get(op)
+        if own is None:
+            own = overheads[op] = _overhead(op, target)
+        total = own + sum([width[operand] for operand in node.operands])
         if op in VIEWS:
             width[index] = total
             continue
@@ -96,6 +100,8 @@ def _met_as_it_is(graph: Graph) -> list[bool]:
     is used, and never twice.
     """
     met = [True] * len(graph.nodes)
+    if not any(node.type.shape for node in graph.nodes):
+        return met
     for node in graph.nodes:
         reduction = node.op.name.startswith("reduce_")
         for operand in node.operands:

@@ -61,13 +61,13 @@ class Nest:
 class LoopScheduler(Scheduler):
     """Lowering for targets numba and python."""
 
-    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
+    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool, silent: bool = False) -> None:
         self.allocations: list[Statement] = []
         self.shapes: dict[str, Shape] = {}
         self.counters: list[str] = []
         self.carried = 0
         """How many arguments a step of a training replaces by the last of its results."""
-        super().__init__(graph, signature, target, derivative)
+        super().__init__(graph, signature, target, derivative, silent)
 
     def begin(self, graph: Graph, places: dict[str, Expr]) -> None:
         super().begin(graph, places)
@@ -151,7 +151,7 @@ class LoopScheduler(Scheduler):
     def _assign(self, index: int, nest: Nest) -> None:
         node = self.graph.nodes[index]
         shape = node.type.shape
-        place = self.place(shape)
+        place = self.place(shape) if shape else ()
         if not shape:
             value: Expr = self.applied(index) if node.op.elementwise else self._view(index, place)
         elif node.op.elementwise:

@@ -39,8 +39,10 @@ def readable(name: str) -> str:
     >>> [readable(name) for name in (r"\theta_{1}", "x'", "λ", "lambda", "2x", "x0; import os")]
     ['theta_1', 'x_prime', 'lamda', 'lambda', 'x_2x', 'x0_import_os']
     """
-    pieces = []
-    for char in unicodedata.normalize("NFKC", name):
+    # Most are identifiers already: adjoints and results of ours.
+    plain_name = name.isascii() and name.isidentifier()
+    pieces = [name] if plain_name else []
+    for char in "" if plain_name else unicodedata.normalize("NFKC", name):
         greek = _GREEK.match(unicodedata.name(char, ""))
         if char.isascii() and (char.isalnum() or char == "_"):
             pieces.append(char)

@@ -255,9 +255,9 @@ def with_operands(expr: Expr, operands: tuple[Expr, ...]) -> Expr:
     """The expression over others in the place of `operands_of`."""
     if type(expr) is Apply:
         return Apply(expr.op, operands)
+    if type(expr) is Item:
+        return Item(expr.array, operands)
     match expr:
-        case Item(array, _):
-            return Item(array, operands)
         case Rows(array, _, _):
             return Rows(array, *operands)
         case Invoke(callee, _, keywords):

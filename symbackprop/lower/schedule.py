@@ -50,7 +50,7 @@ _HEADINGS = {
 class Scheduler:
     """Turns one graph into one function; subclasses write the nodes."""
 
-    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool) -> None:
+    def __init__(self, graph: Graph, signature: Signature, target: str, derivative: bool, silent: bool = False) -> None:
         self.signature, self.derivative, self.target_name = signature, derivative, target
         self.arguments = signature.arguments if derivative else signature.primal_arguments
         self.leaves = signature.leaves if derivative else ()
@@ -72,7 +72,7 @@ class Scheduler:
         self.doors = Doors(signature, self.arguments, self.parameters)
         self.function.body.extend(self.doors.build(graph, self.namer.allocate))
         self.leaf_names = [self.namer.allocate(leaf.name) for leaf in self.leaves]
-        self.silent = False
+        self.silent = silent
         """Whether lines go without comments: those of a derived loop body have no formula of the user's."""
         self.inners: list[Self] = []
         """The schedulers of the bodies of loops."""
@@ -229,10 +229,10 @@ class Scheduler:
 
     def note(self, index: int, value: Expr, target: Expr) -> str:
         """Which part of the user's expression a line belongs to: a formula if it is short, else a name."""
-        names = self.graph.labels
-        node = self.graph.nodes[index]
         if self.silent:
             return ""
+        names = self.graph.labels
+        node = self.graph.nodes[index]
         if self.primal[index]:
             if index in self.result_nodes or index in names or not self._is_short(index) or node.op is REDUCE_SUM:
                 return ""

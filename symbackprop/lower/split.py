@@ -150,6 +150,9 @@ def _rewrite(statement: Statement, names: list[str], slots: dict[str, Item]) -> 
 
 
 def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
+    # By type, the most frequent first.
+    if type(expr) is Apply:
+        return Apply(expr.op, tuple([_substitute(operand, slots) for operand in expr.operands]))
     if type(expr) is Ref:
         return slots.get(expr.name, expr)
     inner = operands_of(expr)
@@ -157,7 +160,14 @@ def _substitute(expr: Expr, slots: dict[str, Item]) -> Expr:
 
 
 def _names(statement: Statement) -> list[str]:
-    return [*_names_in(statement.value), *_names_in(statement.target)] if isinstance(statement, Assign) else []
+    if not isinstance(statement, Assign):
+        return []
+    names, target = _names_in(statement.value), statement.target
+    if type(target) is Ref:
+        names.append(target.name)
+    else:
+        names += _names_in(target)
+    return names
 
 
 def _names_in(expr: Expr) -> list[str]:
@@ -173,5 +183,5 @@ def _names_in(expr: Expr) -> list[str]:
         elif kind is not Literal:
             if kind is Item:
                 names.append(item.array)  # type: ignore[union-attr]
-            stack.extend(operands_of(item))
+            stack.extend([operand for operand in operands_of(item) if type(operand) is not Literal])
     return names

@@ -53,8 +53,11 @@ def factors_of(nodes: Sequence[Node], index: int, known: dict[int, Quotient]) ->
 
 
 def _taken_apart(nodes: Sequence[Node], index: int) -> Quotient:
-    if nodes[index].op not in _PRODUCTS:
+    op, operands, *_ = nodes[index]
+    if op not in _PRODUCTS:
         return Quotient(_ONE, [index], [])
+    if op is _MUL and nodes[operands[0]].op not in _PRODUCTS and nodes[operands[1]].op not in _PRODUCTS:
+        return Quotient(_ONE, [*operands], [])  # most that there are
     number = _ONE
     above: list[int] = []
     below: list[int] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbackprop.ir import Graph, GraphBuilder
+from symbackprop.ir import Graph, GraphBuilder, Node
 
 
 def dead(graph: Graph) -> Graph:
@@ -11,9 +11,13 @@ def dead(graph: Graph) -> Graph:
     if all(needed):
         return graph
     builder = GraphBuilder()
-    new = [0] * len(graph.nodes)
+    nodes, new = builder.nodes, [0] * len(graph.nodes)
     for index, node in enumerate(graph.nodes):
         if needed[index]:
-            new[index] = builder.intern(node._replace(operands=tuple([new[operand] for operand in node.operands])))
+            op, operands, attributes, type_ = node
+            moved = tuple([new[operand] for operand in operands])
+            new[index] = len(nodes)
+            # Past the table of the builder: no two nodes become one.
+            nodes.append(node if moved == operands else Node(op, moved, attributes, type_))
     builder.carry_names(graph, new, needed)
     return builder.graph([new[output] for output in graph.outputs])

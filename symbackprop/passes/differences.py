@@ -25,6 +25,7 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
 _SQUARES, _HYPOT = REGISTRY["difference_of_squares"], REGISTRY["hypot"]
 _ROOTS = frozenset({_SQRT, _HYPOT, REGISTRY["norm_root"]})
 Form = Callable[[Rewriter, Fraction, Parts], int | None]
+_NONE, _ONE = Fraction(0), Fraction(1)
 _MOST_CHOICES = 64
 _DEEPEST = 2
 
@@ -42,7 +43,8 @@ def _difference(r: Rewriter, x: int, y: int, sign: int) -> int | None:
 
 
 def _formed(r: Rewriter, x: int, y: int, sign: int) -> int | None:
-    left, right = terms(r, x), terms(r, y)
+    left = terms(r, x)
+    right = None if left is None else terms(r, y)
     if left is None or right is None:
         return None
     (c, a), (d, b) = left, right
@@ -86,14 +88,14 @@ def _with_common_factor(r: Rewriter, constant: Fraction, parts: Parts) -> int | 
     if split is None:
         return None
     common, others = split
-    number, rest = Fraction(0), dict[int, Fraction]()
+    number, rest = _NONE, dict[int, Fraction]()
     if not _may_cancel(r, others):
         return None
     for quotient, factor in zip(others, parts.values(), strict=True):
         if quotient.is_number:
             number += factor * quotient.number
         else:
-            alone = quotient._replace(number=Fraction(1)).built(r.f).index
+            alone = quotient._replace(number=_ONE).built(r.f).index
             rest = with_term(rest, alone, factor * quotient.number)
     rest = {node: factor for node, factor in rest.items() if factor}
     found = _in_a_form(r, number, rest, _ALONE)
@@ -160,7 +162,7 @@ def _companions(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     for node, factor in parts.items():
         for value, rest in identities(r, node):
             if constant + factor * value == 0:
-                return built(r, Fraction(0), with_term({n: c for n, c in parts.items() if n != node}, rest, factor))
+                return built(r, _NONE, with_term({n: c for n, c in parts.items() if n != node}, rest, factor))
     return None
 
 
@@ -178,7 +180,7 @@ def _rests(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
         rests: Parts = {}
         for found, taken, (node, factor) in zip(known, chosen, parts.items(), strict=True):
             rests = with_term(rests, found[1] if found and taken else node, factor)
-        return built(r, Fraction(0), rests)
+        return built(r, _NONE, rests)
     return None
 
 
@@ -305,9 +307,9 @@ def _share_of_conjugate(r: Rewriter, x: int, y: int) -> int | None:
 
 def _multiple(r: Rewriter, index: int) -> tuple[Fraction, int]:
     """A number times a node."""
-    constant, parts = terms(r, index) or (Fraction(1), {})
+    constant, parts = terms(r, index) or (_ONE, {})
     if constant or len(parts) != 1:
-        return Fraction(1), index
+        return _ONE, index
     ((node, factor),) = parts.items()
     return factor, node
 
@@ -335,7 +337,7 @@ def _beside_square(r: Rewriter, root: int, u: int) -> int | None:
     node = r.nodes[index]
     if node.op is _SQUARES and node.operands[0] == u:
         return r.add(_NEG, (r.add(_MUL, (node.operands[1], node.operands[1])),))
-    constant, parts = terms(r, index) or (Fraction(0), {})
+    constant, parts = terms(r, index) or (_NONE, {})
     for term, factor in parts.items():
         if factor == 1 and square_of(r, term) == u:
             return built(r, constant, {n: c for n, c in parts.items() if n != term})

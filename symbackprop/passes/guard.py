@@ -41,15 +41,17 @@ _DEEPEST = 6
 
 def _gate(r: Rewriter, index: int) -> tuple[int, int] | None:
     """(condition, value) of ``condition ? value : 0``."""
-    if r.is_op(index, _SELECT):
-        c, a, b = r.operands(index)
+    node = r.nodes[index]
+    if node.op is _SELECT:
+        c, a, b = node.operands
         if _is_zero(r, b):
             return c, a
     return None
 
 
 def _is_zero(r: Rewriter, index: int) -> bool:
-    return r.number(r.operands(index)[0] if r.is_fill(index) else index) == 0
+    number = r.number(r.operands(index)[0] if r.is_fill(index) else index)
+    return number is not None and not number
 
 
 def _gate_beside(r: Rewriter, index: int, other: int) -> tuple[int, int] | None:
@@ -57,9 +59,12 @@ def _gate_beside(r: Rewriter, index: int, other: int) -> tuple[int, int] | None:
 
     The value is the factor itself where the gate was not taken off it.
     """
-    gate = _gate(r, index)
-    if gate is not None or r.nodes[index].op not in _SEEN_THROUGH or is_finite(r, other):
+    gate, node = _gate(r, index), r.nodes[index]
+    if gate is not None or node.op not in _SEEN_THROUGH:
         return gate
+    # In a sum or product of numbers none is hidden, and nobody has to know whether the other is finite.
+    if (node.op in _ENTRYWISE and not node.type.shape) or is_finite(r, other):
+        return None
     return _hidden_gate(r, index, _DEEPEST)
 
 
@@ -284,26 +289,35 @@ RULES = (
         lambda f, x, y, c: f.select(c, f.select(f.gt(x, y), x, 0), 0),
     ),
     Rule("(c ? x : 0)*y -> c ? x*y : 0", "mul", _into_product, lambda f, x, y, c: f.select(c, x, 0) * y),
-    Rule("x*(c ? 1 : -1) -> c ? x : -x", "mul", _product_of_choice, lambda f, x, y, c: x * f.select(c, 1, -1)),
+    Rule(
+        "x*(c ? 1 : -1) -> c ? x : -x",
+        "mul",
+        _product_of_choice,
+        lambda f, x, y, c: x * f.select(c, 1, -1),
+        among=("select",),
+    ),
     Rule("(c ? x : 0)/y -> c ? x/y : 0", "div", _into_quotient, lambda f, x, y, c: f.select(c, x, 0) / y),
-    Rule("-(c ? x : 0) -> c ? -x : 0", "neg", _into_negation, lambda f, x, y, c: -f.select(c, x, 0)),
+    Rule("-(c ? x : 0) -> c ? -x : 0", "neg", _into_negation, lambda f, x, y, c: -f.select(c, x, 0), among=("select",)),
     Rule(
         "(c ? x : 0) + (not c ? y : 0) -> c ? x : y",
         "add",
         _complementary_sum,
         lambda f, x, y, c: f.select(c, x, 0) + f.select(f.logical_not(c), y, 0),
+        among=("select",),
     ),
     Rule(
         "(c ? x : 0) + (d ? y : 0) -> gated sum",
         "add",
         _combine(_ADD),  # type: ignore[arg-type]
         lambda f, x, y, c: f.select(c, x, 0) + f.select(f.gt(x, y), y, 0),
+        among=("select",),
     ),
     Rule(
         "(c ? x : 0) - (d ? y : 0) -> gated difference",
         "sub",
         _combine(_SUB),  # type: ignore[arg-type]
         lambda f, x, y, c: f.select(c, x, 0) - f.select(f.gt(x, y), y, 0),
+        among=("select",),
     ),
 )
 

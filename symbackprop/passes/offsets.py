@@ -6,12 +6,14 @@ and quotients. Sums in which the constants cancel are built from the rests; see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
 from typing import Any
 
+from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY, Op
+from symbackprop.ops.leaves import CONST
 from symbackprop.passes.rewrite import Rewriter
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
@@ -58,27 +60,26 @@ _SQUARED = {
 
 def terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
     """A sum as its constant and the coefficients of its other terms; None where there are more than a few."""
-    question = ("terms", index)
-    if question not in r.memo:
-        r.memo[question] = _terms(r, index)
-    known: tuple[Fraction, Parts] | None = r.memo[question]
+    known: tuple[Fraction, Parts] | None = r.memo.get(("terms", index), _UNKNOWN)
+    if known is _UNKNOWN:
+        known = r.memo["terms", index] = _terms(r, index)
     return known
 
 
 def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
+    nodes = r.nodes
+    if not _is_taken_apart(nodes, nodes[index]):
+        return _NONE, {index: _ONE}
     constant = _NONE
     found: Parts = {}
     stack: list[tuple[int, Fraction]] = [(index, _ONE)]
     for _ in range(4 * MOST_TERMS):
         if not stack:
             return (constant, found) if len(found) <= MOST_TERMS else None
-        node, factor = stack.pop()
-        number = r.number(node)
-        operands = r.operands(node)
-        if number is not None:
-            constant = (constant + number if constant else number) if factor is _ONE else constant + factor * number
-        elif r.is_op(node, _ADD) or r.is_op(node, _SUB):
-            inner = r.memo.get(("terms", node), _UNKNOWN)
+        current, factor = stack.pop()
+        op, operands, number, _ = nodes[current]
+        if op is _ADD or op is _SUB:
+            inner = r.memo.get(("terms", current), _UNKNOWN)
             if inner is None:
                 return None
             if inner is not _UNKNOWN:
@@ -86,17 +87,35 @@ def _terms(r: Rewriter, index: int) -> tuple[Fraction, Parts] | None:
                 for term, coefficient in inner[1].items():
                     _count(found, term, coefficient if factor is _ONE else factor * coefficient)
                 continue
-            other = (_MINUS_ONE if factor is _ONE else -factor) if r.is_op(node, _SUB) else factor
+            other = (_MINUS_ONE if factor is _ONE else -factor) if op is _SUB else factor
             stack += [(operands[1], other), (operands[0], factor)]
-        elif r.is_op(node, _NEG):
+        elif not _is_taken_apart(nodes, nodes[current]):
+            _count(found, current, factor)
+        elif op is CONST:
+            constant = (constant + number if constant else number) if factor is _ONE else constant + factor * number
+        elif op is _NEG:
             stack.append((operands[0], _MINUS_ONE if factor is _ONE else -factor))
-        elif r.is_op(node, _MUL) and (scale := r.number(operands[0])) is not None:
+        elif op is _MUL:
+            scale = nodes[operands[0]].attributes
             stack.append((operands[1], scale if factor is _ONE else factor * scale))
-        elif r.is_op(node, _DIV) and r.number(operands[1]):
-            stack.append((operands[0], factor / (r.number(operands[1]) or 1)))
         else:
-            _count(found, node, factor)
+            stack.append((operands[0], factor / nodes[operands[1]].attributes))
     return None
+
+
+def _is_taken_apart(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether a term is a number, a sum, or a number times something else; most are none of these."""
+    op = node.op
+    if op is _MUL:
+        return _is_rational(nodes[node.operands[0]])
+    if op is _DIV:
+        divisor = nodes[node.operands[1]]
+        return _is_rational(divisor) and bool(divisor.attributes)
+    return op is _ADD or op is _SUB or op is _NEG or (op is CONST and _is_rational(node))
+
+
+def _is_rational(node: Node) -> bool:
+    return node.op is CONST and type(node.attributes) is Fraction
 
 
 def _count(found: Parts, term: int, factor: Fraction) -> None:
@@ -125,7 +144,12 @@ def built(r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]) -> int
 
 def with_term(parts: Parts, node: int, factor: Fraction) -> Parts:
     """A rest may itself be a number times a node, or a sum."""
-    return {**parts, node: parts.get(node, Fraction(0)) + factor}
+    return {**parts, node: _more(parts, node, factor)}
+
+
+def _more(parts: Parts, node: int, factor: Fraction) -> Fraction:
+    """The coefficient of a term that comes so often more; mostly it comes once, and sums of Fractions are slow."""
+    return parts[node] + factor if node in parts else factor
 
 
 def is_like(r: Rewriter, index: int, u: int) -> bool:
@@ -146,7 +170,9 @@ def minus(r: Rewriter, x: int, y: int) -> int | None:
     if left is None or right is None:
         return None
     (c, a), (d, b) = left, right
-    rest = {node: a.get(node, Fraction(0)) - b.get(node, Fraction(0)) for node in (*a, *(n for n in b if n not in a))}
+    rest = dict(a)
+    for node, factor in b.items():
+        rest[node] = _more(rest, node, -factor)
     rest = {node: factor for node, factor in rest.items() if factor}
     return built(r, c - d, rest) if len(rest) < max(len(a), len(b)) else None
 
@@ -170,18 +196,18 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
     node = r.nodes[index]
     operands = node.operands
     if node.op in _ONE_AND:
-        return Fraction(1), r.add(_ONE_AND[node.op], operands)
+        return _ONE, r.add(_ONE_AND[node.op], operands)
     if node.op in _RECIPROCALS:
         f = r.f
-        return Fraction(1), (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
+        return _ONE, (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
     if node.op in _BY_SQUARE or node.op in _BY_ROOT_OF_SQUARE:
         return _of_inverse_slope(r, index)
     if node.op is _SQRT_SLOPE:
         return _of_root_slope(r, index, depth)
     if node.op is _ONE_MINUS_SQUARE:
-        return Fraction(1), r.add(_NEG, (r.add(_MUL, (operands[0], operands[0])),))
+        return _ONE, r.add(_NEG, (r.add(_MUL, (operands[0], operands[0])),))
     if node.op is _POW1P:
-        return Fraction(1), r.add(REGISTRY["pow1pm1"], operands)
+        return _ONE, r.add(REGISTRY["pow1pm1"], operands)
     if node.op is _ADD or node.op is _SUB:
         return _of_sum(r, index, depth)
     if node.op is _NEG:
@@ -193,9 +219,9 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _of_power(r, index, depth)
     if node.op is REGISTRY["sinc"]:
         u = r.f.wrap(operands[0])
-        return Fraction(1), ((r.f.sin(u) - u) / u).index
+        return _ONE, ((r.f.sin(u) - u) / u).index
     if node.op is _DIV and is_like(r, operands[0], operands[1]):
-        return Fraction(1), r.add(_DIV, (r.add(_SUB, operands), operands[1]))
+        return _ONE, r.add(_DIV, (r.add(_SUB, operands), operands[1]))
     if node.op is _MUL or node.op is _DIV:
         return _of_product(r, index, depth)
     return None
@@ -213,8 +239,8 @@ def _of_sum(r: Rewriter, index: int, depth: int) -> Offset | None:
         if inner is not None:
             constant += factor * inner[0]
             node = inner[1]
-        rests[node] = rests.get(node, Fraction(0)) + factor
-    return (constant, built(r, Fraction(0), rests)) if constant and rests else None
+        rests[node] = _more(rests, node, factor)
+    return (constant, built(r, _NONE, rests)) if constant and rests else None
 
 
 def _of_root(r: Rewriter, index: int, depth: int) -> Offset | None:
@@ -237,7 +263,7 @@ def _of_inverse_slope(r: Rewriter, index: int) -> Offset | None:
     u = r.f.wrap(node.operands[0])
     rest = u * z * (u if node.op in _BY_SQUARE else u * z / (1 + z))
     sign = _BY_SQUARE[node.op] if node.op in _BY_SQUARE else _BY_ROOT_OF_SQUARE[node.op]
-    return Fraction(1), (rest if sign > 0 else -rest).index
+    return _ONE, (rest if sign > 0 else -rest).index
 
 
 def _of_root_slope(r: Rewriter, index: int, depth: int) -> Offset | None:
@@ -253,16 +279,16 @@ def _of_power(r: Rewriter, index: int, depth: int) -> Offset | None:
     base, exponent = r.operands(index)
     number, power = r.number(base), r.number(exponent)
     if number is not None:
-        return (Fraction(1), r.add(REGISTRY["powm1"], (base, exponent))) if number > 0 else None
+        return (_ONE, r.add(REGISTRY["powm1"], (base, exponent))) if number > 0 else None
     inner = offset(r, base, depth + 1)
     if inner is None and power is None:
-        return Fraction(1), r.add(REGISTRY["powm1"], (base, exponent))
+        return _ONE, r.add(REGISTRY["powm1"], (base, exponent))
     if inner is None:
         return None
     constant, rest = inner
     if power == 2:
         return constant**2, r.add(_MUL, (rest, r.plain(_ADD, (base, r.const(constant)))))
-    return (Fraction(1), r.add(REGISTRY["pow1pm1"], (rest, exponent))) if constant == 1 else None
+    return (_ONE, r.add(REGISTRY["pow1pm1"], (rest, exponent))) if constant == 1 else None
 
 
 def _of_product(r: Rewriter, index: int, depth: int) -> Offset | None:
@@ -274,21 +300,21 @@ def _of_product(r: Rewriter, index: int, depth: int) -> Offset | None:
     parts: dict[int, Fraction] = {}
     if r.is_op(index, _MUL):
         if d is not None:
-            parts[r.add(_MUL, (d, y))] = Fraction(1)
+            parts[r.add(_MUL, (d, y))] = _ONE
         if e is not None:
-            parts[e] = parts.get(e, Fraction(0)) + a
-        return a * b, built(r, Fraction(0), parts)
+            parts[e] = _more(parts, e, a)
+        return a * b, built(r, _NONE, parts)
     for rest, factor in ((d, b), (e, -a)):
         if rest is None:
             continue
         # The rests' own terms: (1 + x)/(1 - x) has d - e = x + x.
         found = terms(r, rest)
         for part, coefficient in found[1].items() if found and not found[0] else ((rest, 1),):
-            parts[part] = parts.get(part, Fraction(0)) + factor * coefficient
+            parts[part] = _more(parts, part, factor * coefficient)
     parts = {part: factor for part, factor in parts.items() if factor}
     if not parts:
         return None
-    return a / b, r.add(_DIV, (built(r, Fraction(0), parts), r.add(_MUL, (r.const(b), y))))
+    return a / b, r.add(_DIV, (built(r, _NONE, parts), r.add(_MUL, (r.const(b), y))))
 
 
 def _known(r: Rewriter, index: int, depth: int) -> tuple[Fraction, int | None]:
@@ -296,7 +322,7 @@ def _known(r: Rewriter, index: int, depth: int) -> tuple[Fraction, int | None]:
     number = r.number(index)
     if number is not None:
         return number, None
-    return offset(r, index, depth + 1) or (Fraction(0), None)
+    return offset(r, index, depth + 1) or (_NONE, None)
 
 
 def identities(r: Rewriter, index: int) -> Iterator[Offset]:
@@ -308,19 +334,19 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
     u = f.wrap(node.operands[0])
     name = node.op.name
     if name == "tanh":
-        yield Fraction(1), (-(2 * f.logistic(-2 * u))).index
+        yield _ONE, (-(2 * f.logistic(-2 * u))).index
         yield Fraction(-1), (2 * f.logistic(2 * u)).index
     elif name == "logistic":
-        yield Fraction(1), (-f.logistic(-u)).index
+        yield _ONE, (-f.logistic(-u)).index
         yield Fraction(1, 2), (f.tanh(u / 2) / 2).index
     elif name == "erf":
-        yield Fraction(1), (-f.erfc(u)).index
+        yield _ONE, (-f.erfc(u)).index
         yield Fraction(-1), f.erfc(-u).index
     elif name == "coth":
-        yield Fraction(1), (2 / f.expm1(2 * u)).index
+        yield _ONE, (2 / f.expm1(2 * u)).index
         yield Fraction(-1), (-2 / f.expm1(-2 * u)).index
     elif name == "erfc":
-        yield Fraction(1), (-f.erf(u)).index
+        yield _ONE, (-f.erf(u)).index
         yield Fraction(2), (-f.erfc(-u)).index
     elif (node.op is _POW and r.number(node.operands[1]) == 2) or (
         node.op is _MUL and node.operands[0] == node.operands[1]
@@ -329,10 +355,10 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
         if inner.op in _SQUARED:
             sign, companion = _SQUARED[inner.op]
             square = f.pow(f.apply(companion, f.wrap(inner.operands[0])), 2)
-            yield Fraction(1), (square if sign > 0 else -square).index
+            yield _ONE, (square if sign > 0 else -square).index
         elif inner.op.name == "erf":
             v = f.wrap(inner.operands[0])
-            yield Fraction(1), (-(f.erfc(v) * f.erfc(-v))).index
+            yield _ONE, (-(f.erfc(v) * f.erfc(-v))).index
         elif inner.op.name == "logistic":
             v = f.wrap(inner.operands[0])
-            yield Fraction(1), (-(f.logistic(-v) * (1 + f.logistic(v)))).index
+            yield _ONE, (-(f.logistic(-v) * (1 + f.logistic(v)))).index

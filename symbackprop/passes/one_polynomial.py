@@ -98,11 +98,14 @@ def _sum(f: Functions, op: Op, one: Value, other: Value) -> Value:
 def _joined(f: Functions, op: Op, one: int, other: int) -> Value | None:
     """The sum or difference of two polynomials among factors that differ by a power of their variable."""
     nodes = f.builder.nodes
-    parts = [number_and_powers(nodes, term) for term in (one, other)]
-    found = [[base for base, n in powers.items() if n == 1 and nodes[base].op is _POLYNOMIAL] for _, powers in parts]
-    if any(len(polynomials) != 1 for polynomials in found):
-        return None
-    (first,), (second,) = found
+    parts, found = [], []
+    for term in (one, other):
+        parts.append(number_and_powers(nodes, term))
+        polynomials = [base for base, n in parts[-1][1].items() if n == 1 and nodes[base].op is _POLYNOMIAL]
+        if len(polynomials) != 1:
+            return None
+        found += polynomials
+    first, second = found
     if nodes[first].operands != nodes[second].operands or nodes[one].type != nodes[other].type:
         return None
     (u,) = nodes[first].operands
@@ -117,8 +120,8 @@ def _joined(f: Functions, op: Op, one: int, other: int) -> Value | None:
     numbers = [parts[0][0], parts[1][0] if op is _ADD else -parts[1][0]]
     # From the term with fewer powers of u.
     low, high = (0, 1) if order >= 0 else (1, 0)
-    coefficients = [numbers[low] * c for c in nodes[found[low][0]].attributes]
-    for k, c in enumerate(nodes[found[high][0]].attributes, abs(order)):
+    coefficients = [numbers[low] * c for c in nodes[found[low]].attributes]
+    for k, c in enumerate(nodes[found[high]].attributes, abs(order)):
         coefficients += [Fraction(0)] * (k + 1 - len(coefficients))
         coefficients[k] += numbers[high] / inner ** abs(order) * c
     least = next((k for k, c in enumerate(coefficients) if c), None)

@@ -19,8 +19,15 @@ Powers = dict[int, int]
 
 def powers_of(nodes: list[Node], index: int) -> Powers:
     """The factors of a product, of quotients and of whole powers of such."""
-    if nodes[index].op not in _PRODUCTS:
+    op, operands, *_ = nodes[index]
+    if op not in _PRODUCTS:
         return {index: 1}
+    one, other = operands
+    if op is not _POW and nodes[one].op not in _PRODUCTS and nodes[other].op not in _PRODUCTS:
+        # Most that there are.
+        if one == other:
+            return {one: 2} if op is _MUL else {}
+        return {one: 1, other: 1 if op is _MUL else -1}
     found: Powers = {}
     stack = [(index, 1)]
     while stack:
@@ -38,17 +45,19 @@ def powers_of(nodes: list[Node], index: int) -> Powers:
 
 def number_and_powers(nodes: list[Node], index: int) -> tuple[Fraction, Powers]:
     """A product as a number and its other factors, each with a power."""
-    number, found = Fraction(1), Powers()
+    number, found = _ONE, Powers()
     stack = [(index, 1)]
     while stack:
         product, times = stack.pop()
         for base, power in powers_of(nodes, product).items():
             node, power = nodes[base], power * times
             if node.op is _NEG:
-                number *= (-1) ** power
+                number = -number if power % 2 else number
                 stack.append((node.operands[0], power))
             elif node.op is CONST and type(node.attributes) is Fraction and node.attributes:
-                number *= node.attributes**power
+                # Arithmetic of Fractions is slow, and most products have one number.
+                factor = node.attributes if power == 1 else node.attributes**power
+                number = factor if number is _ONE else number * factor
             else:
                 found[base] = found.get(base, 0) + power
     return number, {base: power for base, power in found.items() if power}

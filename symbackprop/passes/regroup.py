@@ -15,7 +15,7 @@ from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Value
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
 from symbackprop.passes.common_factors import Quotient, without_common
-from symbackprop.passes.dominators import chain_of, dominators_of, extend
+from symbackprop.passes.dominators import chain_of, extend
 from symbackprop.passes.guard import written
 from symbackprop.passes.one_polynomial import among_factors, one_polynomial
 from symbackprop.passes.powers import (
@@ -32,6 +32,7 @@ from symbackprop.passes.regions import between, regions_of, steps_of
 from symbackprop.passes.series import Series, chosen, series_of
 
 _ADD, _SUB, _MUL, _DIV = (REGISTRY[name] for name in ("add", "sub", "mul", "div"))
+_SUMS = frozenset({_ADD, _SUB})
 _PRODUCTS = frozenset({_MUL, _DIV, REGISTRY["neg"]})
 _LOGISTIC, _POW = REGISTRY["logistic"], REGISTRY["pow"]
 _WITH_A_POLE = frozenset(REGISTRY[name] for name in ("reciprocal_expm1", "csch", "coth", "csc", "cot"))
@@ -41,10 +42,17 @@ _MOST_STEPS = 8
 
 @dataclass(slots=True)
 class _Known:
-    """Products that were taken apart."""
+    """What was found out about nodes, of which there come more and more."""
 
+    read_once: list[bool]
+    """Of the nodes that there were at first."""
     quotients: dict[int, Quotient] = field(default_factory=dict)
     powers: dict[int, tuple[Fraction, Powers]] = field(default_factory=dict)
+    dominators: list[int] = field(default_factory=list)
+    is_of_products: list[bool] = field(default_factory=list)
+    """Whether a node, or one of its factors, is a function of a product of several: most are not, and are no matter of
+    powers and orders."""
+    wide: dict[int, bool] = field(default_factory=dict)
 
     def number_and_powers(self, nodes: list[Node], index: int) -> tuple[Fraction, Powers]:
         found = self.powers.get(index)
@@ -52,20 +60,51 @@ class _Known:
             found = self.powers[index] = number_and_powers(nodes, index)
         return found
 
+    def extend(self, nodes: list[Node]) -> None:
+        """Append what is missing about new nodes."""
+        known = self.is_of_products
+        if len(known) == len(nodes):
+            return
+        extend(self.dominators, nodes)
+        for index in range(len(known), len(nodes)):
+            op, operands, *_ = nodes[index]
+            of_products = (op in _PRODUCTS or op is _POW) and (known[operands[0]] or known[operands[-1]])
+            if not of_products and self.dominators[index] >= 0:  # most go through no single node
+                of_products = any(self._is_wide(nodes, u) for u in _arguments(nodes, self.dominators, index))
+            known.append(of_products)
+
+    def without_common(self, nodes: list[Node], terms: tuple[int, ...]) -> tuple[Quotient, list[Quotient]] | None:
+        """Terms without what they have in common. A sum that only this sum reads is no factor of another term."""
+        once = self.read_once
+        if max(terms) < len(once) and any(once[term] and nodes[term].op in _SUMS for term in terms):
+            return None
+        return without_common(nodes, terms, self.quotients)
+
+    def _is_wide(self, nodes: list[Node], product: int) -> bool:
+        """Whether a product has several factors that are no numbers."""
+        found = self.wide.get(product)
+        if found is None:
+            variables = [base for base in powers_of(nodes, product) if nodes[base].op is not CONST]
+            found = len(variables) > 1 or len(self.number_and_powers(nodes, product)[1]) > 1
+            self.wide[product] = found
+        return found
+
 
 def regrouped(graph: Graph, values: int = 0) -> Graph:
     """The graph with these taken apart, but for what its first outputs are made of; itself where there are none."""
     builder = GraphBuilder(graph)
-    dominators = dominators_of(graph.nodes)
     needed = graph.reaching()
     new = list(range(len(graph.nodes)))
     changed = False
     done = written(graph, values) if values else [False] * len(graph.nodes)
     is_factor = _factors_alone(graph, needed)
     series = among_factors(graph)
+    has_pole = any(node.op in _WITH_A_POLE for node in graph.nodes)
     # What stood in the place of a series, for a sum that has one of its own.
     direct: dict[int, int] = {}
-    known = _Known()
+    known = _Known([count == 1 for count in graph.use_counts()])
+    known.extend(graph.nodes)
+    dominators = known.dominators
     for index, node in enumerate(graph.nodes):
         if not needed[index]:
             continue
@@ -74,22 +113,26 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
         if done[index]:
             continue
         if node.op is _ADD or node.op is _SUB:
-            operands = tuple([direct.get(operand, operand) for operand in builder.nodes[new[index]].operands])
-            written_out = builder.add(node.op, operands)
-            extend(dominators, builder.nodes)
+            written_out = new[index]
+            if direct:
+                operands = tuple([direct.get(operand, operand) for operand in builder.nodes[new[index]].operands])
+                written_out = builder.add(node.op, operands)
+            known.extend(builder.nodes)
             found = one_polynomial(builder, new[index]) if all(series[o] for o in node.operands) else None
-            found = found or _without_common_factor(builder, dominators, written_out, known)
+            found = found or _without_common_factor(builder, written_out, known)
             if found is not None:
                 new[index], changed = found, True
         elif node.op is _DIV or node.op is _MUL:
             beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
             if beside:
                 new[index], changed = beside, True
-            extend(dominators, builder.nodes)
+            known.extend(builder.nodes)
             found = _by_common_variable(builder, dominators, new[index]) if node.op is _DIV else None
             if not is_factor[index]:
-                found = found or _by_pole(builder, dominators, new[index])
-                found = found or _by_product(builder, dominators, new[index])
+                if has_pole:
+                    found = found or _by_pole(builder, dominators, new[index])
+                if known.is_of_products[new[index]]:
+                    found = found or _by_product(builder, dominators, new[index])
             if found:
                 direct[found] = new[index]
                 new[index], changed = found, True
@@ -181,12 +224,12 @@ def _has_series(nodes: list[Node], dominators: list[int], site: int) -> bool:
     return any(series_of(steps_of(nodes, c, inner)) for c, inner in regions_of(nodes, site, dominators))
 
 
-def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: int, known: _Known) -> int | None:
+def _without_common_factor(builder: GraphBuilder, index: int, known: _Known) -> int | None:
     """y*g(u) - y*h(u) as y*(g(u) - h(u)), if that has a series."""
-    f, node = Functions(builder), builder.nodes[index]
+    f, node, dominators = Functions(builder), builder.nodes[index], known.dominators
     if dominators[index] != -1:
         return None
-    split = without_common(builder.nodes, node.operands, known.quotients)
+    split = known.without_common(builder.nodes, node.operands)
     if split is not None:
         common, others = split
         rest = builder.add(node.op, tuple([other.built(f).index for other in others]))
@@ -194,7 +237,10 @@ def _without_common_factor(builder: GraphBuilder, dominators: list[int], index: 
         if _has_series(builder.nodes, dominators, rest):
             return (common.built(f) * f.wrap(rest)).index
     # tau*coth(x/tau) - tau**2/x has tau in common, and what is left is in x and tau still.
-    functions = any(_is_of_functions(builder.nodes, dominators, operand) for operand in node.operands)
+    functions = any(
+        known.is_of_products[operand] and _is_of_functions(builder.nodes, dominators, operand)
+        for operand in node.operands
+    )
     return _by_ratio(builder, dominators, index, known) if functions else None
 
 

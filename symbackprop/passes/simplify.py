@@ -87,10 +87,12 @@ def _fma(r: Rewriter, x: int, y: int, t: int) -> int | None:
 
 
 def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
-    for kept, number in ((y, x), (x, y)):
-        if _is(r, number, 1):
+    for kept, factor in ((y, x), (x, y)):
+        number = r.number(factor)
+        ratio = None if number is None else number.as_integer_ratio()
+        if ratio == (1, 1):
             return kept
-        if _is(r, number, -1):
+        if ratio == (-1, 1):
             return r.add(_NEG, (kept,))
     return None
 

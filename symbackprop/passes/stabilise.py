@@ -11,6 +11,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
+from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
@@ -18,7 +19,7 @@ from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
-from symbackprop.passes.rewrite import Rewriter, Rule, sweep
+from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
@@ -71,4 +72,6 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
         # Norms and shares are no longer written out: one sweep does.
         return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
+    if not concern(QUOTIENT_RULES, graph):
+        return dead(graph)
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.rewrite import Rewriter, Rule, sweep
+from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 
 _MUL, _DIV, _POW, _SQRT, _NOT, _SELECT = (
     REGISTRY[name] for name in ("mul", "div", "pow", "sqrt", "logical_not", "select")
@@ -72,4 +72,4 @@ RULES = (
 
 def strength(graph: Graph) -> Graph:
     """Replace powers by products and exact quotients by products."""
-    return sweep(graph, Rewriter(RULES))
+    return sweep(graph, Rewriter(RULES)) if concern(RULES, graph) else graph

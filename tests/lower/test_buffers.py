@@ -9,8 +9,24 @@ import pytest
 import sympy as sp
 
 from symbackprop import affine, compile_grad, mse, relu
+from symbackprop.compiler import Request, compile_request
+from symbackprop.lower import lower
 from symbackprop.lower.buffers import reuse
-from symbackprop.lower.program import Accumulate, Allocate, Assign, Effect, For, Invoke, Item, Literal, Ref, Statement
+from symbackprop.lower.program import (
+    Accumulate,
+    Allocate,
+    Assign,
+    Effect,
+    For,
+    Invoke,
+    Item,
+    Literal,
+    Program,
+    Ref,
+    Section,
+    Statement,
+)
+from symbackprop.options import Options
 
 N = (Ref("n"),)
 
@@ -108,3 +124,32 @@ def test_a_deep_network_needs_little_memory_for_its_adjoints(backend: str) -> No
     # Two arrays a layer on the way forward, and two or three in all on the way back.
     assert g.source.count("is done with") >= 8
     assert g.stats["bytes"] <= 8 * (6 * 2 + 4 + 6) * 1000**2
+
+
+def test_comments_and_headings_name_nothing() -> None:
+    words: list[Any] = [Section("a, once more"), Assign(Ref("y"), Ref("x"), "adjoint of a")]
+    allocations: list[Any] = [Allocate(name, N) for name in "ab"]
+    body: list[Any] = [copied("x", "a"), *words, copied("x", "b"), *words]
+    assert reuse(allocations, body, ["b"])[1] == ["b"]
+
+
+@pytest.mark.parametrize("target", ["numpy", "numba", "python"])
+def test_a_program_without_comments_computes_alike(target: str) -> None:
+    # What is shown is the program with comments, what becomes machine code the one without.
+    x, w = sp.MatrixSymbol("X", 6, 3), sp.MatrixSymbol("W", 3, 4)
+    b, c = sp.MatrixSymbol("b", 1, 4), sp.Symbol("c")
+    layer = relu(affine(x, w, b))
+    compiled = compile_request(Request(mse(layer, 2 * layer) + c**2, [w, b, c], options=Options(target)))
+    shown, silent = (lower(compiled.graph, compiled.signature, target, silent=silent) for silent in (False, True))
+    assert without_comments(shown) == without_comments(silent)
+    assert "adjoint of" in str(shown)
+    assert "adjoint of" not in str(silent)
+
+
+def without_comments(program: Program) -> list[Any]:
+    def bare(statement: Any) -> Any:
+        if isinstance(statement, For):
+            return statement._replace(body=tuple(map(bare, statement.body)))
+        return statement._replace(note="") if isinstance(statement, Assign | Accumulate) else statement
+
+    return [[bare(statement) for statement in function.body] for function in program.functions]
