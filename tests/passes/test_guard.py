@@ -55,7 +55,9 @@ def test_untaken_arm_leaves_no_trace(arm: sp.Expr, x: float, outer) -> None:
         np.testing.assert_allclose(got, want, rtol=16 * 2.0**-52, atol=16 * 2.0**-52)
 
 
-@pytest.mark.parametrize("expr", [3 * sp.tan(X) ** 2 / X**2, (2 * sp.besselj(1, X) / X) ** 2, 5 * sp.asin(X) ** 3 / X**3])
+@pytest.mark.parametrize(
+    "expr", [3 * sp.tan(X) ** 2 / X**2, (2 * sp.besselj(1, X) / X) ** 2, 5 * sp.asin(X) ** 3 / X**3]
+)
 def test_a_number_of_times_what_has_a_series(expr: sp.Expr) -> None:
     """The number went in where the gate is 0 first, which was no gate any more: the slope at 0 was nan."""
     for at in (0.0, 1e-170):
