@@ -17,6 +17,7 @@ from symbackprop.ops.leaves import CONST
 from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.dominators import chain_of, dominators_of, extend
 from symbackprop.passes.guard import written
+from symbackprop.passes.like_arguments import RATIOS, by_like_arguments
 from symbackprop.passes.one_polynomial import among_factors, one_polynomial
 from symbackprop.passes.powers import (
     MOST_FACTORS,
@@ -81,6 +82,10 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
             found = found or _without_common_factor(builder, dominators, written_out, known)
             if found is not None:
                 new[index], changed = found, True
+        elif node.op in RATIOS:
+            found = _by_like_arguments(builder, dominators, new[index], known)
+            if found:
+                new[index], changed = found, True
         elif node.op is _DIV or node.op is _MUL:
             beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
             if beside:
@@ -90,6 +95,7 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
             if not is_factor[index]:
                 found = found or _by_pole(builder, dominators, new[index])
                 found = found or _by_product(builder, dominators, new[index])
+                found = found or _by_like_arguments(builder, dominators, new[index], known)
             if found:
                 direct[found] = new[index]
                 new[index], changed = found, True
@@ -97,6 +103,11 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
         return graph
     builder.carry_names(graph, new, needed)
     return builder.graph([new[output] for output in graph.outputs])
+
+
+def _by_like_arguments(builder: GraphBuilder, dominators: list[int], index: int, known: _Known) -> int | None:
+    extend(dominators, builder.nodes)
+    return by_like_arguments(Functions(builder), index, known.number_and_powers, dominators[index] != -1)
 
 
 def _factors_alone(graph: Graph, needed: list[bool]) -> list[bool]:
