@@ -30,12 +30,12 @@ from symbackprop.passes.exponential_sums import (
     logarithm_of_sum,
     opposite,
 )
+from symbackprop.passes.factors import all_factors
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter
 
 _ADD, _MUL, _POW, _EXP = (REGISTRY[name] for name in ("add", "mul", "pow", "exp"))
 _SHORT_POWERS = (2, 3, 4)
-_MOST_FACTORS = 8
 _DEEPEST = 3
 
 
@@ -80,7 +80,7 @@ def over_power(r: Rewriter, x: int, below: list[Term], times: int) -> Value | No
         return None
     total: Value | None = None
     left, f = times, r.f
-    for factor in _factors(r, x):
+    for factor in all_factors(r, x):
         power = r.number(r.operands(factor)[1]) if r.is_op(factor, _POW) else None
         base, count = (r.operands(factor)[0], int(power)) if power in _SHORT_POWERS else (factor, 1)
         own = _over(r, base, below) if count <= left and _grows_anywhere(r, base) else None
@@ -102,7 +102,7 @@ def _grows_anywhere(r: Rewriter, index: int) -> bool:
 
 def _has_growing_sum(r: Rewriter, index: int) -> bool:
     """Whether a factor is cosh, sinh or expm1, or a sum with an exponential and something beside it."""
-    for factor in _factors(r, index):
+    for factor in all_factors(r, index):
         found = terms(r, factor)
         growing = [node for node in found[1] if _grows(r, node)] if found is not None else []
         alone = found is None or len(found[1]) + bool(found[0]) == 1
@@ -112,23 +112,11 @@ def _has_growing_sum(r: Rewriter, index: int) -> bool:
 
 
 def _is_sum(r: Rewriter, index: int) -> bool:
-    return any(r.nodes[factor].op in GROWING - {_EXP} for factor in _factors(r, index))
+    return any(r.nodes[factor].op in GROWING - {_EXP} for factor in all_factors(r, index))
 
 
 def _grows(r: Rewriter, index: int) -> bool:
-    return any(r.nodes[factor].op in GROWING for factor in _factors(r, index))
-
-
-def _factors(r: Rewriter, index: int) -> list[int]:
-    factors: list[int] = []
-    stack = [index]
-    while stack:
-        node = stack.pop()
-        if r.is_op(node, _MUL) and len(factors) + len(stack) < _MOST_FACTORS:
-            stack += r.operands(node)[::-1]
-        else:
-            factors.append(node)
-    return factors
+    return any(r.nodes[factor].op in GROWING for factor in all_factors(r, index))
 
 
 def _difference(below: list[Term]) -> tuple[Term, Term] | None:
@@ -193,7 +181,7 @@ def _plus(r: Rewriter, first: int | None, second: int | None) -> int | None:
 
 def _weighted(r: Rewriter, weight: int, exponent: int | None, below: list[Term], depth: int) -> Value | None:
     """weight*exp(exponent) over a sum, where a factor of the weight may be a sum of exponentials itself."""
-    f, factors = r.f, _factors(r, weight)
+    f, factors = r.f, all_factors(r, weight)
     for place, factor in enumerate(factors):
         found = terms(r, factor)
         if found is not None and any(_grows(r, node) for node in found[1]):
