@@ -309,12 +309,11 @@ ROWS = (
         python=call("math.hypot"),
         numpy=call("np.hypot"),
         numba=call("math.hypot"),
-        mpmath=mp.hypot,
+        mpmath=lambda x, y: mp.sqrt(x * x + y * y),
         commutative=True,
         ball=lambda x, y: (x * x + y * y).sqrt(),
         cost=ELEMENTARY,
         domain=((-3, 3), (0.1, 3)),
-        analytic=False,
         kink="0 at the origin",
     ),
     Op(

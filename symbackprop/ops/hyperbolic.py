@@ -266,11 +266,10 @@ ROWS = (
         doc="derivative of asinh, 1/sqrt(1 + x*x)",
         partials=(_asinh_slope_partial,),
         define=lambda f, x: 1 / f.hypot(x, 1),
-        mpmath=lambda x: 1 / mp.hypot(x, 1),
+        mpmath=lambda x: 1 / mp.sqrt(x * x + 1),
         ball=lambda x: (1 + x * x).rsqrt(),
         cost=ELEMENTARY + DIVISION,
         domain=_REACH,
-        analytic=False,
     ),
     Op(
         name="acosh_slope",

@@ -84,6 +84,9 @@ class Op:
     commutative: bool = False
     analytic: bool = True
     """Whether the mpmath reference is the analytic function off the real line, so that a complex step may be taken."""
+    swift: bool = False
+    """Of a special function: whether its reference takes well below a millisecond for a complex number of 130 digits,
+    so that `passes.series` may ask for it on circles."""
     elementwise: bool = True
     infer: Callable[..., tuple[DType, Shape]] | None = None
     """The shape rule of a row that is not elementwise: ``(attributes, *types)`` to dtype and shape."""

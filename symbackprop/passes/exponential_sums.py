@@ -22,7 +22,7 @@ _COSH, _SINH, _TANH, _LOGISTIC, _SOFTPLUS = (
     REGISTRY[name] for name in ("cosh", "sinh", "tanh", "logistic", "softplus")
 )
 _DIFFERENCE, _DOUBLE = REGISTRY["exp_difference"], REGISTRY["double_exponential"]
-_GROWING = frozenset({_EXP, _EXPM1, _COSH, _SINH, _DIFFERENCE})
+GROWING = frozenset({_EXP, _EXPM1, _COSH, _SINH, _DIFFERENCE})
 _MOST_FACTORS = 8
 
 Key = tuple[Fraction, frozenset[tuple[int, Fraction]]]
@@ -48,7 +48,7 @@ def sum_of_exponentials(r: Rewriter, index: int, more: int = 0) -> list[Term] | 
         return None
     weights: dict[Key, dict[int | None, Fraction]] = {}
     exponents: dict[Key, int] = {ZERO: r.const(0)}
-    for factor, weight, exponent in _expanded(r, found[0] + more, found[1]):
+    for factor, weight, exponent in expanded(r, found[0] + more, found[1]):
         key = ZERO if exponent is None else key_of(r, exponent)
         if exponent is not None:
             exponents.setdefault(key, exponent)
@@ -74,10 +74,10 @@ def _grows(r: Rewriter, index: int) -> bool:
 
 def _grows_alone(r: Rewriter, index: int) -> bool:
     op = r.nodes[index].op
-    return op in _GROWING or (op in SUMS and logarithm_of_positive(r, index) is not None)
+    return op in GROWING or (op in SUMS and logarithm_of_positive(r, index) is not None)
 
 
-def _expanded(
+def expanded(
     r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]
 ) -> list[tuple[Fraction, int | None, int | None]]:
     """Terms as factor, node of the weight and node of the exponent."""

@@ -13,6 +13,7 @@ from fractions import Fraction
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.exponential_products import RULES as PRODUCT_RULES
+from symbackprop.passes.exponential_quotients import over_power, quotient_of_sums
 from symbackprop.passes.exponential_sums import (
     ZERO,
     Term,
@@ -83,16 +84,15 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
             if part is not None:
                 return (f.wrap(part) / f.wrap(other)).index
     if below.op is _POW and (r.number(below.operands[1]) or 0) > 0:
-        inner = _reciprocal(r, below.operands[0])
-        return None if inner is None else (over * f.pow(inner, f.wrap(below.operands[1]))).index
+        return _over_power_of(r, x, *below.operands)
     if r.is_op(x, _LOGISTIC) and r.is_op(y, _LOGISTIC) and is_opposite(r, r.operands(x)[0], r.operands(y)[0]):
         return f.exp(f.wrap(r.operands(x)[0])).index
     parts = sum_of_exponentials(r, y)
     if parts is None:
         return None
-    tangent = _hyperbolic_tangent(r, x, parts)
-    if tangent is not None:
-        return tangent.index
+    found = _hyperbolic_tangent(r, x, parts) or quotient_of_sums(r, x, parts)
+    if found is not None:
+        return found.index
     if is_positive(parts) and has_weighted_sum(r, x):
         total = logarithm_of_sum(r, parts)
         return None if total is None else share_of_sum(r, x, total.index)
@@ -101,6 +101,16 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
         if found is not None:
             return found.index
     return _over_positive(r, x, parts) if is_positive(parts) else None
+
+
+def _over_power_of(r: Rewriter, x: int, base: int, exponent: int) -> int | None:
+    f, number = r.f, r.number(exponent)
+    inner = _reciprocal(r, base)
+    if inner is not None:
+        return (f.wrap(x) * f.pow(inner, f.wrap(exponent))).index
+    parts = sum_of_exponentials(r, base) if number in (2, 3, 4) else None
+    found = None if parts is None else over_power(r, x, parts, int(number or 0))
+    return None if found is None else found.index
 
 
 def _hyperbolic_tangent(r: Rewriter, x: int, below: list[Term]) -> Value | None:
@@ -130,11 +140,11 @@ def _reciprocal(r: Rewriter, index: int) -> Value | None:
 def _over_two(r: Rewriter, x: int, a: Term, b: Term) -> Value | None:
     """x/(p*exp(u) + q*exp(v))."""
     f, over = r.f, r.f.wrap(x)
-    if b.number is not None and b.number == a.number and a.key == opposite(b.key):
-        return over / (2 * a.number) * f.sech(a.exponent)
-    if b.number is not None and a.number is not None and b.number == -a.number and a.key == opposite(b.key):
-        return over / (2 * a.number) * f.csch(a.exponent)
     weight, exponent = split(r, x)
+    if exponent is None and b.number is not None and b.number == a.number and a.key == opposite(b.key):
+        return over / (2 * a.number) * f.sech(a.exponent)
+    if exponent is None and a.number is not None and b.number == -a.number and a.key == opposite(b.key):
+        return over / (2 * a.number) * f.csch(a.exponent)
     for own, other in ((a, b), (b, a)):
         key = ZERO if exponent is None else key_of(r, exponent)
         if key != own.key:
@@ -143,8 +153,8 @@ def _over_two(r: Rewriter, x: int, a: Term, b: Term) -> Value | None:
         d = less(r, other.exponent, own.exponent)
         if own.number == other.number and own.number is not None:
             return scale / own.number * f.logistic(-d)
-        if (own.number == 1 and other.number == -1) or (own.number == -1 and other.number == 1):
-            return -own.number * scale * f.reciprocal_expm1(d)
+        if own.number is not None and own.number == -(other.number or 0):
+            return -1 / own.number * scale * f.reciprocal_expm1(d)
         if not is_scalar(r, x, own.weight.index, other.weight.index, d.index):
             return None
         if own.number is None and scale.index == own.weight.index:

@@ -139,7 +139,8 @@ def _gated(r: Rewriter, c: int, value: int) -> int:
 
 
 def _zero_last(r: Rewriter, c: int, a: int, b: int) -> int | None:
-    if r.number(a) == 0 and r.number(b) is None:
+    # One is no gate yet: a factor goes in first, see `_product_of_choice`. Any other number is a factor that went in.
+    if r.number(a) == 0 and r.number(b) not in (0, 1, -1):
         return _gated(r, r.add(_NOT, (c,)), b)
     return None
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Functions, Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import built, identities, offset, square_of, terms
+from symbackprop.passes.offsets import built, identities, minus, offset, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
@@ -61,6 +61,10 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
             if value == 1:
                 rest = companion
                 break
+    if rest is None and r.is_op(x, _DIV):
+        # (u + v)/u = 1 + v/u
+        apart = minus(r, *r.operands(x))
+        rest = None if apart is None else r.add(_DIV, (apart, r.operands(x)[1]))
     if rest is None:
         return None
     # log1p where the user's own sum is all that is known of x; else x itself may be small, and right.
@@ -86,12 +90,17 @@ def _own_sum(r: Rewriter, x: int) -> int | None:
 def _beside_one(r: Rewriter, x: int) -> tuple[int | None, Value] | None:
     """The sign of x where it is near 1 or -1, and 1 - |x| there; of a function that comes near both, no sign."""
     f, name = r.f, r.nodes[x].op.name
+    if name == "neg":
+        inner = _beside_one(r, r.operands(x)[0])
+        return None if inner is None else (inner[0] and -inner[0], inner[1])
     if name in ("tanh", "erf"):
         size = f.abs(f.wrap(r.operands(x)[0]))
         return None, 2 * f.logistic(-2 * size) if name == "tanh" else f.erfc(size)
     found = offset(r, x)
-    if found is not None and abs(found[0]) != 1:
-        found = None
+    if found is None or abs(found[0]) != 1:
+        # exp(u) + 1 is 2 where u is 0, and near 1 far to the left.
+        own = terms(r, x)
+        found = (own[0], built(r, Fraction(0), own[1])) if own is not None and abs(own[0]) == 1 and own[1] else None
     for value, rest in () if found else identities(r, x):
         if abs(value) == 1:
             found = value, rest
@@ -283,6 +292,15 @@ RULES = (
         "acsc",
         _of_reciprocal("asin", _asin_near),
         lambda f, x, y, c: f.acsc(f.cosh(x)),
+        domain=((1e-9, 300),),
+        before=math.inf,
+        after=4,
+    ),
+    Rule(
+        "acoth(1 + x) -> atanh(1 - x/(1 + x))",
+        "acoth",
+        _of_reciprocal("atanh", _atanh_near),
+        lambda f, x, y, c: f.acoth(f.cosh(x)),
         domain=((1e-9, 300),),
         before=math.inf,
         after=4,

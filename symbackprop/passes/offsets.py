@@ -336,6 +336,8 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
     if name == "tanh":
         yield _ONE, (-(2 * f.logistic(-2 * u))).index
         yield Fraction(-1), (2 * f.logistic(2 * u)).index
+    elif name == "expm1":
+        yield Fraction(-1), f.exp(u).index
     elif name == "logistic":
         yield _ONE, (-f.logistic(-u)).index
         yield Fraction(1, 2), (f.tanh(u / 2) / 2).index

@@ -40,9 +40,9 @@ def between(nodes: list[Node], site: int, argument: int) -> tuple[int, ...] | No
             if operand == argument or operand in inner:
                 continue
             node = nodes[operand]
-            # Special functions of complex numbers take seconds.
+            # Most special functions of complex numbers take seconds.
             op = node.op
-            analytic = op.elementwise and op.analytic and op.mpmath is not None and op.cost < SPECIAL
+            analytic = op.elementwise and op.analytic and op.mpmath is not None and (op.cost < SPECIAL or op.swift)
             if (op is not CONST and not analytic) or len(inner) >= MOST_NODES:
                 return None
             inner.add(operand)

@@ -17,6 +17,7 @@ from symbackprop.ops.leaves import CONST
 from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.dominators import chain_of, extend
 from symbackprop.passes.guard import written
+from symbackprop.passes.like_arguments import ORDERS, RATIOS, by_like_arguments
 from symbackprop.passes.one_polynomial import among_factors, one_polynomial
 from symbackprop.passes.powers import (
     MOST_FACTORS,
@@ -100,6 +101,7 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
     is_factor = _factors_alone(graph, needed)
     series = among_factors(graph)
     has_pole = any(node.op in _WITH_A_POLE for node in graph.nodes)
+    has_like = sum([node.op in ORDERS for node in graph.nodes]) > 1
     # What stood in the place of a series, for a sum that has one of its own.
     direct: dict[int, int] = {}
     known = _Known([count == 1 for count in graph.use_counts()])
@@ -122,6 +124,10 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
             found = found or _without_common_factor(builder, written_out, known)
             if found is not None:
                 new[index], changed = found, True
+        elif node.op in RATIOS:
+            found = _by_like_arguments(builder, new[index], known)
+            if found:
+                new[index], changed = found, True
         elif node.op is _DIV or node.op is _MUL:
             beside = _by_softplus(builder, new[index]) if node.op is _DIV else None
             if beside:
@@ -133,6 +139,8 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
                     found = found or _by_pole(builder, dominators, new[index])
                 if known.is_of_products[new[index]]:
                     found = found or _by_product(builder, dominators, new[index])
+                if has_like:
+                    found = found or _by_like_arguments(builder, new[index], known)
             if found:
                 direct[found] = new[index]
                 new[index], changed = found, True
@@ -140,6 +148,11 @@ def regrouped(graph: Graph, values: int = 0) -> Graph:
         return graph
     builder.carry_names(graph, new, needed)
     return builder.graph([new[output] for output in graph.outputs])
+
+
+def _by_like_arguments(builder: GraphBuilder, index: int, known: _Known) -> int | None:
+    known.extend(builder.nodes)
+    return by_like_arguments(Functions(builder), index, known.number_and_powers, known.dominators[index] != -1)
 
 
 def _factors_alone(graph: Graph, needed: list[bool]) -> list[bool]:

@@ -22,7 +22,7 @@ from symbackprop.passes.simplify import simplifier, simplify
 
 _SELECT, _NOT, _POW, _POLYNOMIAL = (REGISTRY[name] for name in ("select", "logical_not", "pow", "polynomial"))
 _SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
-_SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
+_SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "contrast"))
 
 
 def removable(graph: Graph, values: int = 0) -> Graph:

@@ -46,6 +46,8 @@ _NEGATIVE_POWERS = 8
 _LARGEST = 1000
 _CHECKS = 32
 _NOISE = mp.mpf(10) ** -40
+_ROUNDED, _LONG = mp.mpf(10) ** -35, 10**30
+"""What is left of coefficients that cancel but for the rounding of constants, which have 40 digits and more."""
 _TRUNCATION = mp.mpf(2) ** -56
 # The radius of use is the largest of these that MOST_TERMS terms serve. Beyond 2 no cancellation is left to speak of.
 _REACHES = tuple(Fraction(k, 64) for k in (*range(128, 0, -8), 4, 1))
@@ -231,7 +233,17 @@ def _coefficients(
     if not largest or any(abs(scaled(-power)) > _NOISE * largest for power in range(1, _NEGATIVE_POWERS)):
         return None
     noise = mp.mpf(10) ** (10 - DIGITS) * largest
+    if any(step[0] is CONST and _is_rounded(step[1]) for step in steps):
+        # log(2) - softplus(-2*x) is no 6e-43 at 0.
+        least = _ROUNDED * largest
+        first = next(power for power, value in enumerate(found) if abs(value) > least)
+        found[:first] = [mp.mpf(0)] * first
     return [value / size**power if abs(value) > noise else mp.mpf(0) for power, value in enumerate(found)]
+
+
+def _is_rounded(number: Any) -> bool:
+    """Whether this is no number of the user's but log(2), or another to 40 digits."""
+    return isinstance(number, Fraction) and abs(number.numerator) > _LONG < number.denominator
 
 
 def _transform(samples: list[Any]) -> Callable[[int], Any]:
@@ -297,6 +309,12 @@ def _rational(number: Any) -> Fraction:
 
 def chosen(u: Value, series: Series, direct: Value, factor: Value | None = None) -> Value:
     """The series in u, times a factor, where it may be used, and the direct form elsewhere."""
+    polynomial, is_near = near(u, series)
+    return u.f.select(is_near, polynomial if factor is None else factor * polynomial, direct)
+
+
+def near(u: Value, series: Series) -> tuple[Value, Value]:
+    """The series in u, and where it may be used."""
     f = u.f
     shifted = u - series.centre if series.centre else u
     t = 1 / u if series.centre is None else shifted
@@ -304,5 +322,4 @@ def chosen(u: Value, series: Series, direct: Value, factor: Value | None = None)
         t = t / (t + 2 * series.singularity)
     polynomial = f.polynomial(series.coefficients, t)
     f.builder.label(polynomial.index, "series")
-    near = polynomial if factor is None else factor * polynomial
-    return f.select(f.lt(f.abs(t), f.const(series.radius)), near, direct)
+    return polynomial, f.lt(f.abs(t), f.const(series.radius))

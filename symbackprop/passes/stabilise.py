@@ -13,6 +13,7 @@ from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
+from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
 from symbackprop.passes.guard import written
@@ -55,6 +56,7 @@ FIRST_RULES = (
     *SUM_RULES,
     *DIFFERENCE_RULES,
     *NEAR_RULES,
+    *DIVIDED_RULES,
 )
 
 

@@ -37,6 +37,8 @@ BEYOND_THE_ORACLE = {"exp_difference"}
 TOGETHER = {"log_near_one", "root_near", "loggamma_near"}
 # The coefficients are attributes: see tests/passes/test_removable.
 WITH_ATTRIBUTES = {"polynomial"}
+# Their slopes are multiples of themselves, and may be numbers where they are none.
+MULTIPLES = {"sinh_over_cosh", "cosh_over_cosh", "expm1_ratio", "exp_over_expm1"}
 EXCLUDED = STEPS | DIFFERENCES | NESTED | BEYOND_THE_ORACLE | TOGETHER | WITH_ATTRIBUTES
 ROWS = [
     row
@@ -91,7 +93,10 @@ def check(row: Op, points: list[tuple[float, ...]]) -> int:
     wrong = []
     with mp.workdps(DIGITS):
         for point, got in zip(points, computed(row, points), strict=True):
-            for entry, (ours, truth) in enumerate(zip(got, exact(row, point), strict=False)):
+            truths = exact(row, point)
+            if row.name in MULTIPLES and truths and abs(truths[0]) > LARGEST:
+                continue
+            for entry, (ours, truth) in enumerate(zip(got, truths, strict=False)):
                 if abs(truth) > LARGEST * (1 - RTOL):
                     continue
                 compared += 1

@@ -35,6 +35,7 @@ BACKENDS = ["python", "numpy", "numba"]
 # The rest of the model: a smooth user of the Piecewise, so that the sweep carries a cotangent into both arms.
 OUTER = [
     pytest.param(lambda p: p, id="alone"),
+    pytest.param(lambda p: 3 * p, id="so many times"),
     pytest.param(lambda p: sp.exp(Y) * p, id="times"),
     pytest.param(lambda p: p / (1 + Y**2) - p, id="quotient"),
     pytest.param(lambda p: sp.sin(p + X * Y) ** 2, id="inside"),
@@ -52,6 +53,15 @@ def test_untaken_arm_leaves_no_trace(arm: sp.Expr, x: float, outer) -> None:
         want = compile_it(plain, [X, Y], args=[X, Y], backend="numpy")(x, 0.75)
         # The taken arm alone: only the order in which a few terms are added may differ.
         np.testing.assert_allclose(got, want, rtol=16 * 2.0**-52, atol=16 * 2.0**-52)
+
+
+@pytest.mark.parametrize(
+    "expr", [3 * sp.tan(X) ** 2 / X**2, (2 * sp.besselj(1, X) / X) ** 2, 5 * sp.asin(X) ** 3 / X**3]
+)
+def test_a_number_of_times_what_has_a_series(expr: sp.Expr) -> None:
+    """The number went in where the gate is 0 first, which was no gate any more: the slope at 0 was nan."""
+    for at in (0.0, 1e-170):
+        assert abs(compile_grad(expr, X, backend="numpy")(at)) <= 16 * at
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -37,9 +37,7 @@ KNOWN = {
     "exp(loggamma difference)": "exp amplifies the rounding of the logarithm, 132 at 1e57",
     "x*exp(x**2)*erfc(x)": "the product of x and erfcx(x) tends to a constant, and its derivative cancels",
     "Lennard-Jones": "powers that overflow where their reciprocals are denormal",
-    "x*sqrt(1+1/x**2)": "the slope is x near 0, the difference of two numbers near 1/x",
     "tanh(20+x)": "the rounding of 20 + x, which no later operation can take back: 7 ulp",
-    "Bateman": "a divided difference of exponentials in two variables",
 }
 PER_MODULE = 16
 

@@ -144,3 +144,36 @@ def test_quotients_near_one(expr: sp.Expr) -> None:
     assert "quotient_near" in rows(expr)
     for a, b in ((1e-9, -2.3), (-3.0, 1e-12), (0.4, 1.7), (1e9, 3.0), (1.5, 1.5 + 1e-9)):
         assert_right(expr, {x: a, y: b}, "numpy")
+
+
+# What is nearly equal, among other factors; what a norm is near; what comes near 1 or -1 far out.
+NEAR = [
+    z * (x + y) / y,
+    y * (x**2 + y) / x**2,
+    y * (x + y) / (2 * x),
+    (x + 1) * sp.exp(-y) / x,
+    log((x + y) / y),
+    log((x + 1) / x),
+    sqrt(x**2 + y**2) / x,
+    y * sqrt(x**4 + 1) / x**2,
+    x * sqrt(1 + 1 / x**2),
+    x * sqrt(y**2 + 1 / x**2),
+    sqrt(1 + 1 / x**4),
+    (x - sp.sin(x)) / (x + sp.sin(x)),
+    (sp.sin(x) - sp.tan(x)) / (sp.sin(x) + sp.tan(x)),
+    sp.acos(sp.exp(-x) - 1),
+    sp.asin(sp.exp(-x) - 1),
+    sp.atanh(sp.exp(-x) - 1),
+    sp.acoth(1 + sp.exp(-x)),
+    sp.acoth(sp.cosh(x)),
+]
+
+
+@pytest.mark.parametrize("expr", NEAR, ids=str)
+def test_what_is_nearly_equal(expr: sp.Expr) -> None:
+    """The slope of z*(x + y)/y in y lost all digits for a small x, log((x + 1)/x) was 0 from 1e16 on."""
+    points = ((1e-30, 2.0), (1e-9, 7.0), (0.03, 0.4), (0.7, 1e-5), (30.0, 1e-9), (1e3, 2e3), (1e20, 3.0))
+    for first, second in points if not expr.has(sp.sin, sp.acoth) else points[1:4]:
+        given = {x: first, y: second, z: 0.7}
+        if not (first > 700 and expr.has(sp.exp)):
+            assert_right(expr, {symbol: given[symbol] for symbol in expr.free_symbols}, "numpy")

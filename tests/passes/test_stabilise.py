@@ -77,7 +77,9 @@ def test_references_are_what_was_written(engine: Any) -> None:
         for _ in range(3):
             point = {identifier: rng.uniform(0.1, 3) for identifier in graph.inputs()}
             # A polynomial has no reference over balls.
-            after = (stable, removable(stable)) if isinstance(engine, Numbers) else (stable,)
+            after = (stable, removable(stable))
+            if not isinstance(engine, Numbers):
+                after = tuple(g for g in after if all(node.op.name != "polynomial" for node in g.nodes))
             want, *others = (engine.evaluate(g, point, 300) for g in (graph, *after))
             if want is None:
                 continue

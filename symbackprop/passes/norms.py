@@ -1,0 +1,238 @@
+"""Norms: sqrt(x**2 + y**2), x/sqrt(x**2 + y**2), log(x**2 + y**2).
+
+A square overflows from 1e154 on and vanishes below 1e-162; hypot does not. Norms of scalars alone: over arrays hypot
+would cost three times a root.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY
+from symbackprop.passes.factors import all_factors, factors_and_others
+from symbackprop.passes.offsets import terms
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
+_HYPOT, _SQUARES = REGISTRY["hypot"], REGISTRY["difference_of_squares"]
+
+
+def _square_root_of(r: Rewriter, index: int, of_powers: bool = True) -> Value | None:
+    """u, of u**2 or of a quotient of squares; of u**-4, if it is asked for, its second power."""
+    node = r.nodes[index]
+    exponent = r.number(node.operands[1]) if node.op is _POW else None
+    if exponent == 2 or (of_powers and exponent is not None and exponent.denominator == 1 and exponent % 2 == 0):
+        base = r.f.wrap(node.operands[0])
+        return base if exponent == 2 else r.f.pow(base, exponent / 2)
+    if node.op is _MUL and node.operands[0] == node.operands[1]:
+        return r.f.wrap(node.operands[0])
+    if node.op is _DIV:
+        one = of_powers and r.number(node.operands[0]) == 1
+        above = r.f.const(1) if one else _square_root_of(r, node.operands[0], of_powers)
+        below = _square_root_of(r, node.operands[1], of_powers)
+        return None if above is None or below is None else above / below
+    return None
+
+
+def _components(r: Rewriter, index: int, most_constant: bool = True, of_powers: bool = True) -> list[Value] | None:
+    """u, v, ... of a sum u**2 + v**2 + ... over scalars, constants last."""
+    if r.nodes[index].type.shape:
+        return None
+    found = terms(r, index)
+    if found is None or found[0] < 0 or (found[0] and not most_constant):
+        return None
+    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
+    # and a molecule's distances took 1.6 times as long.
+    if len(found[1]) + bool(found[0]) > 2:
+        return None
+    components = []
+    for node, factor in found[1].items():
+        root = _square_root_of(r, node, of_powers)
+        if root is None or factor < 0:
+            return None
+        components.append(root if factor == 1 else _root(r, factor) * root)
+    return components + ([_root(r, found[0])] if found[0] else [])
+
+
+def _root(r: Rewriter, number: Fraction) -> Value:
+    root = Fraction(math.isqrt(number.numerator), math.isqrt(number.denominator))
+    return r.f.const(root) if root * root == number else r.f.sqrt(r.f.const(number))
+
+
+def _norm(r: Rewriter, components: list[Value]) -> Value:
+    return r.f.hypot(*components) if len(components) == 2 else r.f.abs(*components)
+
+
+def _root_of_squares(r: Rewriter, x: int) -> int | None:
+    components = _components(r, x)
+    return _norm(r, components).index if components else None
+
+
+def _logarithm(r: Rewriter, x: int) -> int | None:
+    """log(u**2 + v**2) = 2*log(hypot(u, v)); near 1 log(1 + u**2) is better, see below."""
+    components = _components(r, x, most_constant=False)
+    return (2 * r.f.log(_norm(r, components))).index if components else None
+
+
+def _logarithm_of_one_plus(r: Rewriter, x: int) -> int | None:
+    components = _components(r, x, most_constant=False)
+    return r.f.log1p_square(components[0]).index if components and len(components) == 1 else None
+
+
+def over_norm(r: Rewriter, x: int, y: int) -> int | None:
+    """u/hypot(u, v)**k, u a factor of x: the cosine over the other powers."""
+    f, power, norm = r.f, Fraction(1), y
+    if r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
+        components = _components(r, r.operands(y)[0])
+        if components is None or len(components) < 2:
+            return None
+        power, norm = 2 * (r.number(r.operands(y)[1]) or Fraction(0)), _norm(r, components).index
+        if r.number(x) is not None:
+            return (f.wrap(x) * f.pow(f.wrap(norm), f.const(-power))).index
+    if not r.is_op(norm, _HYPOT) or power < 1:
+        return None
+    for factor, others in factors_and_others(r, x):
+        cosine = _cosine(r, factor, norm)
+        if cosine is not None and r.number(factor) is None:
+            rest = cosine if others is None else f.wrap(others) * cosine
+            return (rest if power == 1 else rest * f.pow(f.wrap(norm), f.const(1 - power))).index
+    return None
+
+
+def norm_over(r: Rewriter, x: int, y: int) -> Value | None:
+    """hypot(u, v)/u among factors as the reciprocal of a cosine: its slope in u is no difference for a small v."""
+    above, below = all_factors(r, x), all_factors(r, y)
+    for norm in above:
+        for divisor in below if r.is_op(norm, _HYPOT) else ():
+            cosine = _cosine(r, divisor, norm) if r.number(divisor) is None else None
+            if cosine is not None:
+                above.remove(norm)
+                below.remove(divisor)
+                below_all = math.prod(map(r.f.wrap, below), start=cosine)
+                return math.prod(map(r.f.wrap, above), start=r.f.const(1)) / below_all
+    return None
+
+
+def _into_norm(r: Rewriter, x: int, y: int) -> int | None:
+    """u*hypot(a/u, b) = sign(u)*hypot(a, b*u), of which u may be small."""
+    f = r.f
+    for norm, factor in ((x, y), (y, x)):
+        for own, other in (r.operands(norm), r.operands(norm)[::-1]) if r.is_op(norm, _HYPOT) else ():
+            if r.is_op(own, _DIV) and r.operands(own)[1] == factor:
+                u = f.wrap(factor)
+                sign = f.select(f.lt(u, 0), -1, f.select(f.gt(u, 0), 1, f.const("nan")))
+                return (sign * f.hypot(f.wrap(r.operands(own)[0]), f.wrap(other) * u)).index
+    return None
+
+
+def _cosine(r: Rewriter, u: int, norm: int) -> Value | None:
+    """u over hypot(u, v)."""
+    if u not in r.operands(norm):
+        return None
+    f, (first, second) = r.f, r.operands(norm)
+    cosine = f.direction_cosine(f.wrap(u), f.wrap(second if u == first else first))
+    # The row is 0 at the origin, as the subgradient of a norm; the quotient has no value there.
+    if r.number(first) or r.number(second):
+        return cosine
+    return f.select(f.eq(f.wrap(norm), 0), f.const("nan"), cosine)
+
+
+def over_squares(r: Rewriter, x: int, y: int) -> Value | None:
+    """A product over u**2 + v**2 of which u or v are factors, through the cosines u/h and v/h."""
+    # Shares of higher powers are rows of their own.
+    components = _components(r, y, of_powers=False)
+    if components is None or len(components) < 2:
+        return None
+    f, norm = r.f, _norm(r, components)
+    if r.is_op(x, _SQUARES) and {*r.operands(x)} == {c.index for c in components}:
+        return f.square_contrast(*(f.wrap(operand) for operand in r.operands(x)))
+    left, total = 2, None
+    rest: Value | None = None
+    for factor in all_factors(r, x):
+        root = _square_root_of(r, factor, False)
+        for own, count in ((factor, 1), (factor if root is None else root.index, 2)):
+            cosine = _cosine(r, own, norm.index) if count <= left and (count == 1 or root is not None) else None
+            if cosine is not None:
+                left -= count
+                found = cosine if count == 1 else cosine * cosine
+                total = found if total is None else total * found
+                break
+        else:
+            rest = f.wrap(factor) if rest is None else rest * f.wrap(factor)
+    # Without such a factor nothing cancels.
+    if total is None:
+        return None
+    if left:
+        total = total / norm
+    return total if rest is None else rest * total
+
+
+def _angle(r: Rewriter, x: int) -> int | None:
+    """atan(u/v), whose derivatives are cosines over the norm."""
+    if not r.is_op(x, _DIV) or r.nodes[x].type.shape or any(r.number(o) is not None for o in r.operands(x)):
+        return None
+    return r.f.atan_ratio(*(r.f.wrap(operand) for operand in r.operands(x))).index
+
+
+_WIDE = (1e-200, 1e200)
+BOTH = (_WIDE, _WIDE)
+
+RULES = (
+    Rule(
+        "sqrt(1 + x**2) -> hypot(x, 1)",
+        "sqrt",
+        _root_of_squares,
+        lambda f, x, y, c: f.sqrt(x * x + 1),
+        domain=BOTH,
+        before=math.inf,
+        after=1,
+    ),
+    Rule(
+        "norm of scalars -> hypot",
+        "norm_root",
+        _root_of_squares,
+        lambda f, x, y, c: f.norm_root(x * x + y * y),
+        domain=BOTH,
+        before=math.inf,
+        after=1,
+    ),
+    Rule(
+        "log(x**2 + y**2) -> 2*log(hypot(x, y))",
+        "log",
+        _logarithm,
+        lambda f, x, y, c: f.log(x * x + y * y),
+        domain=BOTH,
+        before=math.inf,
+        after=2,
+    ),
+    Rule(
+        "log1p(x**2) -> log1p_square(x)",
+        "log1p",
+        _logarithm_of_one_plus,
+        lambda f, x, y, c: f.log1p(x * x),
+        domain=BOTH,
+        before=math.inf,
+        after=1,
+    ),
+    Rule(
+        "y*hypot(1/y, x) -> sign(y)*hypot(1, x*y)",
+        "mul",
+        _into_norm,
+        lambda f, x, y, c: y * f.hypot(1 / y, x),
+        among=("hypot",),
+        domain=((1e-9, 1e9), (1e-9, 1e9)),
+        before=1e12,
+        after=2,
+    ),
+    Rule(
+        "atan(x/y) -> atan_ratio(x, y)",
+        "atan",
+        _angle,
+        lambda f, x, y, c: f.atan(x / y),
+        domain=BOTH,
+        before=math.inf,
+        after=2,
+    ),
+)
