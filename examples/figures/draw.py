@@ -224,7 +224,9 @@ def initialisation() -> Figure:
             left.plot(np.arange(1, len(sizes) + 1), sizes, "o-", color=colour, markersize=3, linewidth=1.0, label=name)
         if hasattr(found[name], "history"):
             losses = found[name].history.loss
-            right.plot(epochs_of(losses), losses, color=colour, linewidth=1.3, label=name)
+            # Two that learn nothing lie on each other.
+            style = "-" if any(sizes) else "--"
+            right.plot(epochs_of(losses), losses, style, color=colour, linewidth=1.3, label=name)
     left.set(yscale="log", xlabel="layer", ylabel="standard deviation")
     right.set(yscale="log", xlabel="epoch")
     for axes in (left, right):
@@ -237,7 +239,7 @@ def batch_norm() -> Figure:
     found = made.runs()
     figure, (left, right) = panels("cross-entropy", "where it decides, in the data's own units")
     curves(left, {name: run.history.loss for name, run in found.items()})
-    left.set_ylim(0.01, 3.0)
+    left.set_ylim(0.5 * min(np.min(run.history.loss) for run in found.values()), 3.0)
     boundary(right, made.classifier(found["batch norm"].params), *made.rings(200, seed=1))
     return figure
 
