@@ -17,7 +17,7 @@ from symbackprop.compiler import Request
 from symbackprop.options import TARGETS
 from symbackprop.show.measure import best
 from symbackprop.show.numbers import duration
-from symbackprop.show.tables import Cell, Table, as_text
+from symbackprop.show.tables import Cell, Table, Tabled
 
 _RTOL = 1e-6
 """Answers that differ by more of the largest entry are told apart: naive formulas lose half their digits, not more."""
@@ -43,8 +43,8 @@ class Entry:
         return self.both / self.value
 
 
-@dataclass(frozen=True)
-class Contest:
+@dataclass(frozen=True, repr=False)
+class Contest(Tabled):
     """All contenders at one problem. The answers of the others are held against that of the first who has one."""
 
     title: str
@@ -73,9 +73,6 @@ class Contest:
             rows.append(tuple(map(Cell, (entry.name, *figures, ratio, self.remark(entry)))))
         header = ("by", "first answer", "value", "value and gradient", "ratio", "remark")
         return Table(self.title, header, rows)
-
-    def __str__(self) -> str:
-        return as_text(self.table)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, without the answers."""

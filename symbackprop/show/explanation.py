@@ -14,7 +14,7 @@ from symbackprop.show.batch import Batch
 from symbackprop.show.derivation import DIGITS, Derivation, Edge, bracketed
 from symbackprop.show.numbers import factor, natural, number
 from symbackprop.show.paths import MANY, counts, passing, paths
-from symbackprop.show.tables import Cell, Table, as_html, as_latex, as_markdown, as_text, formula
+from symbackprop.show.tables import Cell, Table, Tabled, as_latex, formula
 
 _SHORT = 200
 """Paths are written in graphs of no more edges than this."""
@@ -22,7 +22,7 @@ _COLUMNS = 6
 """Up to so many variables forward mode is shown sweep by sweep."""
 
 
-class Explanation:
+class Explanation(Tabled):
     """How a value and its gradient come about at a point; in a notebook, as tables.
 
     ``value`` and ``gradient`` (by variable; of several values a list, an entry a value) are the result, ``tables`` what
@@ -293,23 +293,11 @@ class Explanation:
         how = f"in {DIGITS} digits" if self._point.exact else "in floats"
         return Table(f"Result, computed {how}", ("quantity", "value"), rows)
 
-    # As it is shown.
-
-    def __str__(self) -> str:
-        return "\n\n".join(map(as_text, self.tables))
-
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        return "\n\n".join(map(as_markdown, self.tables)) + "\n"
-
-    def html(self) -> str:
-        return "\n".join(map(as_html, self.tables))
-
     def latex(self) -> str:
+        """As LaTeX, an array a table."""
         return "\n\n".join(f"$$\n{as_latex(table)}\n$$" for table in self.tables)
 
-    _repr_markdown_, _repr_html_, _repr_latex_ = markdown, html, latex
+    _repr_latex_ = latex
 
 
 def _added(counts: list[int]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from symbackprop.compiler import Request, compile_request
 from symbackprop.ops.extents import Extent, dimensions, measured
 from symbackprop.show.numbers import duration
-from symbackprop.show.tables import Cell, Table, as_html, as_markdown, as_text
+from symbackprop.show.tables import Cell, Table, Tabled
 from symbackprop.statistics import additions, applications, bytes_moved
 
 _SECONDS, _ROUNDS = 0.02, 7
@@ -35,8 +35,8 @@ _SMALLEST = 4096
 CALLS = "calls and new memory"
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+@dataclass(frozen=True, slots=True, repr=False)
+class Measurement(Tabled):
     """Seconds a call of the value (``value``) and of value and derivative (``both``), the best of several rounds.
 
     ``computing`` is what the operations at this point would take at the rates above, ``moving`` what their bytes would,
@@ -85,19 +85,6 @@ class Measurement:
         ]
         title = f"A call on backend {self.backend} ({self.route}): {self.caveat}"
         return Table(title, ("what", "time", "by"), [tuple(map(Cell, row)) for row in rows])
-
-    def __str__(self) -> str:
-        return as_text(self.table)
-
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        return as_markdown(self.table) + "\n"
-
-    def html(self) -> str:
-        return as_html(self.table)
-
-    _repr_markdown_, _repr_html_ = markdown, html
 
 
 def measurement(

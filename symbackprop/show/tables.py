@@ -42,6 +42,40 @@ class Table:
         return f"... and {more} more" if more > 0 else ""
 
 
+class Tabled:
+    """What is shown as a table, or as several: on a terminal, in a notebook, in a text."""
+
+    __slots__ = ()
+
+    @property
+    def table(self) -> Table:
+        raise NotImplementedError
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        return (self.table,)
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(as_text, self.tables))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return "\n\n".join(map(as_markdown, self.tables)) + "\n"
+
+    def html(self) -> str:
+        """As a fragment of HTML."""
+        return "\n".join(map(as_html, self.tables))
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
 def as_text(table: Table) -> str:
     rows = [[visible(cell.text) for cell in row] for row in table.rows[:LONGEST]]
     lines = [list(map(visible, table.header)), *rows]

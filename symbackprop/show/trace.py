@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from symbackprop.errors import OptionError
-from symbackprop.show.tables import LONGEST, Cell, Table, as_html, as_markdown, as_text, formula
+from symbackprop.show.tables import LONGEST, Cell, Table, Tabled, formula
 
 _LARGEST = 150
 """Expressions of more objects than this are told by their kind: SymPy takes long to print them, and recurses."""
@@ -27,8 +27,8 @@ class Part(NamedTuple):
     rules: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+@dataclass(frozen=True, slots=True, repr=False)
+class Trace(Tabled):
     """Where one line of an emitted module comes from.
 
     ``line`` is its number, from 1 on, ``text`` the line; ``parts`` its operations, the one that names the line first;
@@ -66,21 +66,8 @@ class Trace:
         parts = [{"from": list(map(shown, p.expressions)), "by": list(p.rules)} for p in self.parts]
         return {"line": self.line, "text": self.text, "says": self.says, "parts": parts}
 
-    def __str__(self) -> str:
-        return as_text(self.table)
 
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        return as_markdown(self.table) + "\n"
-
-    def html(self) -> str:
-        return as_html(self.table)
-
-    _repr_markdown_, _repr_html_ = markdown, html
-
-
-class Traces(Sequence[Trace]):
+class Traces(Tabled, Sequence[Trace]):
     """All lines of an emitted module, in order: number k stands at place k - 1."""
 
     def __init__(self, lines: Sequence[Trace], main: str) -> None:
@@ -121,19 +108,6 @@ class Traces(Sequence[Trace]):
         # What is not written needs no words: SymPy takes longer for those than the compiler for the module.
         rows = [*map(_row, computing[:LONGEST]), *[()] * (len(computing) - LONGEST)]
         return Table(f"Where the lines of {self._main} come from", ("line", "text", "from", "by"), rows)
-
-    def __str__(self) -> str:
-        return as_text(self.table)
-
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        return as_markdown(self.table) + "\n"
-
-    def html(self) -> str:
-        return as_html(self.table)
-
-    _repr_markdown_, _repr_html_ = markdown, html
 
 
 def _row(trace: Trace) -> tuple[Cell, ...]:
