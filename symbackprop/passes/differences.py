@@ -24,6 +24,7 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
 )
 _SQUARES, _HYPOT = REGISTRY["difference_of_squares"], REGISTRY["hypot"]
 _ROOTS = frozenset({_SQRT, _HYPOT, REGISTRY["norm_root"]})
+_WITH_COMPLEMENTS = _ROOTS | {REGISTRY[name] for name in ("softplus", "logaddexp", "cosh")}
 Form = Callable[[Rewriter, Fraction, Parts], int | None]
 _NONE, _ONE = Fraction(0), Fraction(1)
 _MOST_CHOICES = 64
@@ -223,6 +224,8 @@ def _complements(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
         return None
     (first, factor), (second, other) = parts.items()
     for (x, a), (y, b) in (((first, factor), (second, other)), ((second, other), (first, factor))):
+        if r.nodes[x].op not in _WITH_COMPLEMENTS:
+            continue
         name = r.nodes[y].op.name
         f = r.f
         if a == -b and r.nodes[x].op.name == "softplus" and r.operands(x) == (y,):

@@ -159,8 +159,9 @@ def is_like(r: Rewriter, index: int, u: int) -> bool:
 
 def square_of(r: Rewriter, index: int) -> int | None:
     node = r.nodes[index]
-    if node.op is _POW and r.number(node.operands[1]) == 2:
-        return node.operands[0]
+    if node.op is _POW:
+        number = r.number(node.operands[1])
+        return node.operands[0] if number is not None and number.as_integer_ratio() == (2, 1) else None
     return node.operands[0] if node.op is _MUL and node.operands[0] == node.operands[1] else None
 
 

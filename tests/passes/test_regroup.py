@@ -12,13 +12,15 @@ import pytest
 import sympy as sp
 
 from symbackprop import compile_grad, compile_hessian, logistic, softplus
+from symbackprop.ad.modes import gradient
 from symbackprop.check.oracle import Oracle
 from symbackprop.check.rounding import ulps
 from symbackprop.frontend import read_model
 from symbackprop.ir import Graph
 from symbackprop.passes import simplify, stabilise
+from symbackprop.passes.common_factors import without_common
 from symbackprop.passes.powers import order_of
-from symbackprop.passes.regroup import regrouped
+from symbackprop.passes.regroup import _Known, regrouped
 
 k, t, x, y = sp.symbols("k t x y", real=True)
 tau = sp.Symbol("tau", positive=True)
@@ -165,3 +167,19 @@ def test_powers_of_a_product() -> None:
     assert order_of({0: 2, 1: -4, 2: 0}, {0: -1, 1: 2}) == -2
     for ratio in ({0: 1, 1: -2}, {0: 2}, {0: 2, 1: -2, 2: 1}, {}):
         assert order_of(ratio, {0: 2, 1: -2}) == 0
+
+
+@pytest.mark.parametrize("name", [*FORMS, *LEFT])
+def test_what_is_left_out_at_once_is_nothing_that_a_closer_look_finds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = gradient_of(FORMS[name][0] if name in FORMS else LEFT[name])
+    at_once = regrouped(graph, values=1)
+    monkeypatch.setattr(_Known, "_is_wide", lambda self, nodes, product: True)
+    monkeypatch.setattr(_Known, "without_common", lambda self, nodes, terms: without_common(nodes, terms, {}))
+    assert regrouped(graph, values=1).nodes == at_once.nodes
+
+
+def gradient_of(expr: sp.Expr) -> Graph:
+    graph = stable(expr)
+    return stabilise(gradient(graph, sorted(graph.inputs().values()), "zero"), values=1)
