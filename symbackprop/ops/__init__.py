@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from symbackprop.ops import (
     arithmetic,
+    bessel,
     beta,
     compound,
     contraction,
@@ -42,6 +43,7 @@ FAMILIES = (
     trigonometric,
     hyperbolic,
     special,
+    bessel,
     gamma,
     beta,
     differences,

@@ -153,6 +153,13 @@ def no_order(name: str) -> str:
     return f"the derivative of {name} in its order has no closed form; only its argument can be differentiated"
 
 
+def by_orders(f: Any, function: Any, n: Any, x: Any, sign: int) -> Any:
+    """Half of the function of the order below and, with a sign, of that above: at order 0 they are the same."""
+    if f.is_constant(n) and f.attributes(n) == 0:
+        return sign * function(n + 1, x)
+    return (function(n - 1, x) + sign * function(n + 1, x)) / 2
+
+
 # Added and subtracted, it leaves of a number below 64 what is a multiple of 2**-20.
 _CUT = 3 * 2**31
 _TWO_OVER_ROOT_PI = Fraction("1.1283791670955125738961589031215451716881012586580")
@@ -257,7 +264,7 @@ ROWS = (
         doc="Bessel function of the first kind, called besselj(order, x)",
         arity=2,
         sympy=("besselj",),
-        partials=(None, lambda f, z, n, x: (f.besselj(n - 1, x) - f.besselj(n + 1, x)) / 2),
+        partials=(None, lambda f, z, n, x: by_orders(f, f.besselj, n, x, -1)),
         missing=no_order("besselj"),
         numpy=call("special.jv"),
         numba=compiled_scalar("jv", 2),
@@ -272,7 +279,7 @@ ROWS = (
         doc="Bessel function of the second kind",
         arity=2,
         sympy=("bessely",),
-        partials=(None, lambda f, z, n, x: (f.bessely(n - 1, x) - f.bessely(n + 1, x)) / 2),
+        partials=(None, lambda f, z, n, x: by_orders(f, f.bessely, n, x, -1)),
         missing=no_order("bessely"),
         numpy=call("special.yv"),
         numba=compiled_scalar("yv", 2),
@@ -286,7 +293,7 @@ ROWS = (
         doc="modified Bessel function of the first kind",
         arity=2,
         sympy=("besseli",),
-        partials=(None, lambda f, z, n, x: (f.besseli(n - 1, x) + f.besseli(n + 1, x)) / 2),
+        partials=(None, lambda f, z, n, x: by_orders(f, f.besseli, n, x, 1)),
         missing=no_order("besseli"),
         numpy=call("special.iv"),
         numba=compiled_scalar("iv", 2),
@@ -301,7 +308,7 @@ ROWS = (
         doc="modified Bessel function of the second kind",
         arity=2,
         sympy=("besselk",),
-        partials=(None, lambda f, z, n, x: -((f.besselk(n - 1, x) + f.besselk(n + 1, x)) / 2)),
+        partials=(None, lambda f, z, n, x: -by_orders(f, f.besselk, n, x, 1)),
         missing=no_order("besselk"),
         numpy=call("special.kv"),
         numba=compiled_scalar("kv", 2),

@@ -38,6 +38,8 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _EXP, _EXPM1 = (
 )
 _TANH, _LOGISTIC, _SOFTPLUS = (REGISTRY[name] for name in ("tanh", "logistic", "softplus"))
 _DOUBLE = REGISTRY["double_exponential"]
+_RECIPROCALS = {REGISTRY["sech"]: REGISTRY["cosh"], REGISTRY["csch"]: REGISTRY["sinh"]}
+"""Of what a quotient by these is a product."""
 
 
 # Sums.
@@ -76,10 +78,12 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     over, below = f.wrap(x), r.nodes[y]
     if below.op is _EXP:
         return (over * f.exp(-f.wrap(below.operands[0]))).index
+    if below.op in _RECIPROCALS:
+        return (over * f.apply(_RECIPROCALS[below.op], f.wrap(below.operands[0]))).index
     if below.op is _MUL:
         # c**2*(exp(u) - 1) is infinite as soon as one of its factors is.
         for own, other in (below.operands, below.operands[::-1]):
-            nested = r.number(other) is None or r.is_op(own, _MUL)
+            nested = r.number(other) is None or r.is_op(own, _MUL) or r.nodes[own].op in _RECIPROCALS
             part = _quotient(r, x, own) if r.number(own) is None and nested else None
             if part is not None:
                 return (f.wrap(part) / f.wrap(other)).index

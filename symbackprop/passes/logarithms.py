@@ -19,6 +19,7 @@ from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
+_BESSELI, _BESSELK = REGISTRY["besseli"], REGISTRY["besselk"]
 _MOST_FACTORS = 16
 
 _POSITIVE: dict[object, Callable[[Value], Value]] = {
@@ -164,6 +165,8 @@ def _of_plain_factors(r: Rewriter, index: int, rest: list[tuple[int, int]], numb
 def _positive(r: Rewriter, index: int) -> Value | None:
     """The logarithm of what is positive wherever it is a number, if it has one of its own."""
     f, node = r.f, r.nodes[index]
+    if node.op is _BESSELK or (node.op is _BESSELI and (r.number(node.operands[0]) or Fraction(0)) % 2 == 0):
+        return _of_order(r, index)
     if node.op in _POSITIVE:
         return _POSITIVE[node.op](f.wrap(node.operands[0]))
     summed = logarithm_of_positive(r, index)
@@ -192,6 +195,8 @@ def _positive(r: Rewriter, index: int) -> Value | None:
 def _signed(r: Rewriter, index: int) -> Value | None:
     """The logarithm of what may be negative, nan there."""
     f, node = r.f, r.nodes[index]
+    if node.op is _BESSELI:
+        return _of_order(r, index)
     if node.op is _NEG and r.is_op(node.operands[0], _EXPM1):
         return f.log1mexp(-f.wrap(r.operands(node.operands[0])[0]))
     if node.op in _SIGNED:
@@ -207,6 +212,11 @@ def _signed(r: Rewriter, index: int) -> Value | None:
         return None if inner is None else inner / 2
     parts = sum_of_exponentials(r, index)
     return None if parts is None else logarithm_of_sum(r, parts)
+
+
+def _of_order(r: Rewriter, index: int) -> Value:
+    row = REGISTRY["log_besselk" if r.is_op(index, _BESSELK) else "log_besseli"]
+    return r.f.apply(row, *map(r.f.wrap, r.operands(index)))
 
 
 def _sum_of_logarithms(r: Rewriter, product: int, factors: int) -> Value:

@@ -23,6 +23,29 @@ _SAME = Fraction(1, 10**35)
 _MOST_FACTORS = 6
 
 
+def _of_bessel(r: Rewriter, x: int, y: int) -> int | None:
+    """A ratio of two that grow, or vanish, alike."""
+    for above, others in _along(r, x):
+        for below, rest in _along(r, y):
+            row = _WITHOUT_GROWTH.get(r.nodes[above].op)
+            if row is None or r.nodes[below].op is not r.nodes[above].op:
+                continue
+            if r.operands(above)[1] == r.operands(below)[1] and r.operands(above) != r.operands(below):
+                found = r.add(_DIV, (r.add(row, r.operands(above)), r.add(row, r.operands(below))))
+                for other in others:
+                    found = r.add(_MUL, (other, found))
+                for other in rest:
+                    found = r.add(_DIV, (found, other))
+                return found
+    return None
+
+
+_WITHOUT_GROWTH = {
+    REGISTRY["besseli"]: REGISTRY["besseli_scaled"],
+    REGISTRY["besselk"]: REGISTRY["besselk_scaled"],
+}
+
+
 def _scaled(r: Rewriter, index: int) -> tuple[Fraction, int]:
     """A node as a number times another."""
     if r.is_op(index, _MUL) and r.number(r.operands(index)[0]) is not None:
@@ -236,5 +259,16 @@ RULES = (
         domain=((-0.3, 0.3),),
         before=1e8,
         after=8,
+    ),
+    Rule(
+        "besseli(1, x)/besseli(0, x) -> besseli_scaled(1, x)/besseli_scaled(0, x)",
+        "div",
+        _of_bessel,
+        lambda f, x, y, c: f.besseli(1, x) / f.besseli(0, x),
+        needs=("besseli", "besselk"),
+        domain=((1.0, 900.0),),
+        before=math.inf,
+        # The slope is 1/(2*x*x), between terms near 1.
+        after=5e6,
     ),
 )

@@ -92,3 +92,18 @@ def test_once_is_enough() -> None:
     assert accuracy.rows((exp(x) - 1) / (exp(y) - 1)) == {"input", "expm1_ratio"}
     assert "sinh" not in accuracy.rows(z * sinh(x) / (exp(x) - exp(-x)))
     assert accuracy.rows(sinh(x) / cosh(x)) == accuracy.rows(tanh(x))
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        x / sp.sech(y),
+        x**2 / (3 * sp.csch(y)),
+        sp.log(exp(x) + 1) / ((sp.log(exp(x) + 1) + 1 / sp.sech(y)) * sp.sech(y)),
+    ],
+    ids=str,
+)
+def test_over_what_vanishes(expr: sp.Expr) -> None:
+    """The slope of x/sech(y) was infinite from 355 on; the last, a harmonic mean, lost 2e-7 of its own at -13.7."""
+    for first, second in ((0.3, 400.0), (-3.0, -13.7), (2.0, 1e-9), (5.0, 3.0)):
+        accuracy.assert_right(expr, {x: first, y: second}, "numpy")

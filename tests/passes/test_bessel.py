@@ -1,0 +1,42 @@
+"""Bessel functions that grow or vanish exponentially, in logarithms and ratios, as in von Mises' distribution."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import sympy as sp
+from sympy import besseli, besselj, besselk, log
+
+_path = Path(__file__).with_name("accuracy.py")
+_spec = importlib.util.spec_from_file_location("accuracy", _path)
+assert _spec is not None and _spec.loader is not None
+accuracy = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(accuracy)
+
+k, t = sp.symbols("k t", positive=True)
+# The slope of a ratio is 1/(2*k**2), between terms near 1: within k**2 roundings.
+FORMS = [
+    (k * sp.cos(t) - log(2 * sp.pi * besseli(0, k)), (1e-9, 0.3, 2.0, 750.0)),
+    (log(besseli(0, k)), (1e-30, 1e-9, 0.03, 0.97, 1.03, 40.0, 800.0)),
+    (log(besseli(1, k) / 3), (1e-9, 0.3, 40.0, 800.0)),
+    (log(besselk(0, k)), (1e-9, 0.3, 40.0, 800.0)),
+    (t * besseli(1, k) / (3 * besseli(0, k)), (1e-9, 0.3, 3.0)),
+    (besselk(1, k) / besselk(0, k), (0.3, 3.0)),
+    (besselj(0, k) * t, (1e-9, 0.3, 7.0)),
+]
+
+
+@pytest.mark.parametrize(("expr", "points"), FORMS, ids=str)
+def test_value_and_slopes(expr: sp.Expr, points: tuple[float, ...]) -> None:
+    for at in points:
+        accuracy.assert_right(expr, {symbol: {k: at, t: 0.7}[symbol] for symbol in expr.free_symbols}, "numpy")
+
+
+def test_ratios_where_both_functions_overflow() -> None:
+    ratio = accuracy.compile_grad(besseli(1, k) / besseli(0, k), k, backend="numpy")
+    for at in (800.0, 1e4, 1e6):
+        value, slope = ratio.value_and_grad(at)
+        assert abs(value - (1 - 1 / (2 * at) - 1 / (8 * at**2) - 1 / (8 * at**3))) < 4e-16 + at**-4
+        assert abs(slope - 1 / (2 * at**2) - 1 / (4 * at**3)) < 4e-16 + at**-4
