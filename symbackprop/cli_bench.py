@@ -17,6 +17,12 @@ from typing import Any
 from symbackprop.bench import Contest, Entry, contenders, entered, posed
 from symbackprop.compiler import Request
 from symbackprop.errors import OptionError, SymbackpropError
+from symbackprop.options import TARGETS
+
+_CHILD = "import sys; sys.path[:] = {path!r}; from symbackprop.cli import main; sys.exit(main())"
+"""It finds what this process finds: ``-m`` would put the working folder, with a user's ``random.py``, before all."""
+_ANSWER = "\nsymbackprop bench found: "
+"""Before what a contender found: a model, and what it imports, may print at any time, also when it ends."""
 
 
 def add_bench_options(parser: argparse.ArgumentParser) -> None:
@@ -41,15 +47,17 @@ def bench_command(arguments: argparse.Namespace, request: Request, at: Mapping[s
     """Print the contest at the model file's point, or at drawn numbers."""
     if arguments.length < 1:
         raise OptionError(f"--length {arguments.length}: at least 1 is due")
+    if not 0 < arguments.limit < float("inf"):
+        raise OptionError(f"--limit {arguments.limit:g}: a number of seconds above 0 is due")
     problem = posed(request, at, arguments.length)
     if arguments.entry:
-        print(json.dumps(asdict(entered(arguments.entry, problem))))
+        print(_ANSWER + json.dumps(asdict(entered(arguments.entry, problem))))
         return 0
     names = _chosen(arguments.only)
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     where = "at the file's AT" if at is not None else "at drawn numbers"
     head = f"{title}, {where}, {request.options.dtype}; the machine's load was {busy:.1f} on {os.cpu_count()} cores"
-    contest = Contest(head, tuple(_alone(name, arguments) for name in names))
+    contest = Contest(head, tuple(_alone(name, arguments) for name in names), request.options.dtype)
     print(json.dumps(contest.as_dict()) if arguments.json else contest)
     return 0
 
@@ -68,14 +76,18 @@ def _chosen(only: str | None) -> list[str]:
 
 def _alone(name: str, arguments: argparse.Namespace) -> Entry:
     """What a contender took in a process that does nothing else."""
-    command = [sys.executable, "-m", "symbackprop", *arguments.words, "--entry", name]
+    verb, *words = arguments.words
+    command = [sys.executable, "-c", _CHILD.format(path=sys.path), verb, "--entry", name, *words]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.limit, check=False)
     except subprocess.TimeoutExpired:
         return Entry(name, why=f"nothing within {arguments.limit:g} s")
-    try:
-        found = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
+    _, answered, rest = done.stdout.rpartition(_ANSWER)
+    if not answered:
         told = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-        raise SymbackpropError(f"{name}: {told.removeprefix('symbackprop: ')}") from None
+        told = told.removeprefix("symbackprop: ")
+        if name in TARGETS:
+            raise SymbackpropError(f"{name}: {told}")
+        return Entry(name, why=f"it did not get through: {told}"[:100])
+    found = json.loads(rest.splitlines()[0])
     return Entry(**{**found, "answer": tuple(found["answer"])})

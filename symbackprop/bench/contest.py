@@ -14,12 +14,13 @@ from symbackprop.api import compiled_function
 from symbackprop.bench.peers import PEERS, NotGivenError, installed
 from symbackprop.bench.problem import Input, Problem
 from symbackprop.compiler import Request
+from symbackprop.errors import EmitError
 from symbackprop.options import TARGETS
 from symbackprop.show.measure import best
 from symbackprop.show.numbers import duration
 from symbackprop.show.tables import Cell, Table, Tabled
 
-_RTOL = 1e-6
+_RTOL = {"float64": 1e-6, "float32": 1e-3}
 """Answers that differ by more of the largest entry are told apart: naive formulas lose half their digits, not more."""
 
 
@@ -49,18 +50,19 @@ class Contest(Tabled):
 
     title: str
     entries: tuple[Entry, ...]
+    dtype: str = "float64"
 
     def remark(self, entry: Entry) -> str:
-        """Why there are no figures, or how an answer differs."""
+        """Why there are no figures, or how an answer differs, or that it is no number."""
         if entry.why:
             return entry.why
         wanted = np.array(next(other.answer for other in self.entries if other.answer))
         found = np.array(entry.answer)
         if wanted.shape != found.shape:
             return "another answer"
-        off = np.flatnonzero(~(np.abs(found - wanted) <= _RTOL * np.max(np.abs(wanted), initial=1e-300)))
+        off = np.flatnonzero(~_agrees(found, wanted, _RTOL[self.dtype]))
         if not off.size:
-            return ""
+            return "" if np.isfinite(found[0]) else f"the value is {found[0]:.6g}"
         what = "the value" if off[0] == 0 else f"entry {off[0] - 1} of the gradient"
         return f"another answer: {what} is {found[off[0]]:.6g}, not {wanted[off[0]]:.6g}"
 
@@ -85,6 +87,14 @@ class Contest(Tabled):
         return {"title": self.title, "entries": kept}
 
 
+def _agrees(found: Any, wanted: Any, rtol: float) -> Any:
+    """Which entries are as wanted: also what is infinite, or no number, in both."""
+    finite = np.isfinite(found) & np.isfinite(wanted)
+    largest = np.max(np.abs(wanted), initial=1e-300, where=np.isfinite(wanted))
+    close = np.abs(np.subtract(found, wanted, out=np.zeros_like(wanted), where=finite)) <= rtol * largest
+    return np.where(finite, close, (found == wanted) | (np.isnan(found) & np.isnan(wanted)))
+
+
 def contenders() -> list[str]:
     """Our backends, then the peers that are installed."""
     return [*reversed(TARGETS), *installed()]
@@ -98,6 +108,8 @@ def entered(name: str, problem: Problem) -> Entry:
             return run(name, problem)
     except NotGivenError as error:
         return Entry(name, why=f"it takes {error}")
+    except EmitError as error:  # What one backend lacks, others may have.
+        return Entry(name, why=str(error))
     except Exception as error:  # Whatever another system raises is its answer.
         if name in TARGETS:
             raise

@@ -82,7 +82,9 @@ def drawn(
 
 def none_found() -> DomainError:
     """What is said where `drawn` finds no point."""
-    return DomainError(f"no point with a real, finite value was found in {ATTEMPTS} draws; give one with at={{...}}")
+    return DomainError(
+        f"no point with a real, finite value was found in {ATTEMPTS} draws; give one: at={{...}}, or AT in a model file"
+    )
 
 
 def _uniform(interval: tuple[float, float]) -> Callable[[Any, int], Any]:

@@ -120,11 +120,63 @@ def test_the_command_lets_each_run_alone(tmp_path: Path, capsys: pytest.CaptureF
     assert "nothing within 0.01 s" in capsys.readouterr().out
 
 
+def test_a_model_may_print_and_lie_beside_files_called_as_a_library(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any time, also behind the answer; a file ``random.py`` beside it is none of a contender's business."""
+    printing = "import atexit\nprint('begun', end='')\natexit.register(lambda: print('{\"done\": 1}'))\n"
+    (tmp_path / "model.py").write_text(printing + MODEL)
+    for shadow in ("random", "statistics", "symbackprop"):
+        (tmp_path / f"{shadow}.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["bench", "--only", "numpy", "--json", "--", "model.py:loss"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["entries"]
+    assert entry["remark"] == ""
+
+
+def test_what_one_contender_lacks_or_dies_of_does_not_end_the_contest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.py"
+    dies = "import os, sys\nif 'SymPy' in sys.argv:\n    os._exit(3)\n"
+    model.write_text(f"{dies}import sympy as sp\nloss = sp.besselj(0, sp.Symbol('x'))\nAT = {{'x': 1.5}}\n")
+    assert cli.main(["bench", f"{model}:loss", "--only", "numpy,python,SymPy", "--json"]) == 0
+    numpy, python, peer = [entry["remark"] for entry in json.loads(capsys.readouterr().out)["entries"]]
+    assert numpy == ""
+    assert python.startswith("target 'python' cannot compute besselj")
+    assert peer == "it did not get through: it ended with status 3"
+
+
+@pytest.mark.parametrize("found", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_in_both_is_the_same_answer(found: float) -> None:
+    """As the value, which is said, and as an entry beside others, which are still compared."""
+    entries = tuple(Entry(name, 1.0, 1.0, 1.0, (found, 1.0, found)) for name in "ab")
+    contest = Contest("", (*entries, Entry("c", 1.0, 1.0, 1.0, (found, 2.0, found))))
+    assert [contest.remark(entry) for entry in contest.entries] == [
+        f"the value is {found:.6g}",
+        f"the value is {found:.6g}",
+        "another answer: entry 0 of the gradient is 2, not 1",
+    ]
+    contest = Contest("", (entries[0], Entry("c", 1.0, 1.0, 1.0, (2.0, 1.0, found))))
+    assert contest.remark(contest.entries[1]) == f"another answer: the value is 2, not {found:.6g}"
+
+
+def test_single_precision_is_held_against_double_by_its_own_digits() -> None:
+    entries = tuple(Entry(name, 1.0, 1.0, 1.0, (1.0, x)) for name, x in (("a", 1.0), ("b", 1.0 + 1e-5)))
+    assert [Contest("", entries, dtype).remark(entries[1])[:14] for dtype in ("float64", "float32")] == [
+        "another answer",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--only", "numba,Theano"], "--only numba,Theano: Theano is not among numba, numpy, python, SymPy"),
         (["--length", "0"], "--length 0: at least 1 is due"),
+        (["--limit", "0"], "--limit 0: a number of seconds above 0 is due"),
+        (["--limit", "nan"], "--limit nan: a number of seconds above 0 is due"),
+        (["--limit", "inf"], "--limit inf: a number of seconds above 0 is due"),
         (["--wrt", "q"], "--wrt names 'q'"),
         (["--reduce", "sum"], "reduce='sum' needs batch"),
     ],
