@@ -86,6 +86,8 @@ def test_numba_is_imported_only_when_something_goes_through_it() -> None:
         "assert 'numba' not in sys.modules and 'llvmlite' not in sys.modules\n"
         "assert symbackprop.compile_grad(sympy.sin(x), x)(0.0) == 1.0\n"
         "assert 'numba' not in sys.modules and 'llvmlite' in sys.modules\n"
+        "assert symbackprop.compile_grad(x**2, [(x,)], args=[(x,)])([3])[0][0] == 6.0\n"
+        "assert 'numpy.ma' not in sys.modules\n"
         "assert symbackprop.compile_grad(sympy.sin(x), x, route='njit')(0.0) == 1.0\n"
         "assert 'numba' in sys.modules\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -89,7 +90,8 @@ def unmasked(argument: Argument, value: Any) -> Any:
     """The entries of a masked array that masks none. Raises CallError for one that does: what stands behind the mask
     would be computed with.
     """
-    if not isinstance(value, np.ma.MaskedArray):
+    # Whoever has one has imported `numpy.ma`, for which a first answer would wait 13 ms.
+    if "numpy.ma" not in sys.modules or not isinstance(value, np.ma.MaskedArray):
         return value
     if np.ma.is_masked(value):
         masked = int(np.sum(np.ma.getmaskarray(value)))
