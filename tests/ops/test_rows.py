@@ -37,14 +37,9 @@ WITH_ATTRIBUTES = {"polynomial"}
 TIED = {"quotient_near", "root_near", "loggamma_near"}
 INTEGERS = [row for row in REGISTRY if row.elementwise and "int" in (row.result, row.operands)]
 CONDITIONS = [row for row in REGISTRY if row.result == "bool"]
-REAL = [
-    row
-    for row in REGISTRY
-    if row.elementwise
-    and row.result == "real"
-    and row not in INTEGERS
-    and row.name not in LEAVES_AND_NARY | WITH_ATTRIBUTES | TIED
-]
+APART = LEAVES_AND_NARY | WITH_ATTRIBUTES | TIED
+REAL = [row for row in REGISTRY if row.elementwise and row.result == "real" and row.name not in APART]
+REAL = [row for row in REAL if row not in INTEGERS]
 
 
 @dataclass(frozen=True)
