@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,8 @@ def entered(name: str, problem: Problem) -> Entry:
         if name in TARGETS:
             raise
         first = (str(error).splitlines() or [""])[0]
-        return Entry(name, why=f"cannot read this model: {type(error).__name__}: {first}"[:100])
+        told = f"cannot read this model: {type(error).__name__}: {first}"
+        return Entry(name, why=shorten(told, 100, placeholder=" ..."))
 
 
 def _ours(name: str, problem: Problem) -> Entry:
