@@ -50,6 +50,11 @@ FLAT = "flat"
 """The entry that returns what the emitted function does: it always answers, whatever the budget."""
 
 
+def declared(assembly: Assembly) -> str:
+    """The functions that entries call, for entries in a module of their own."""
+    return "\n".join(f"declare i64 @{assembly.name}{suffix}(ptr, ptr, ptr)" for suffix in ("", "_extents"))
+
+
 def entries(
     assembly: Assembly, nestings: dict[str, Nesting], lengths: frozenset[int], lock: bool, counted: bool = False
 ) -> str:

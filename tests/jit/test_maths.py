@@ -62,7 +62,7 @@ def compiled(name: str, width: int, dtype: str = "float64") -> Columns:
         "}",
         "attributes #1 = { nounwind willreturn memory(none) }",
     ]
-    loaded = Loaded(object_code("\n".join(text)), {}, ())
+    loaded = Loaded([object_code("\n".join(text))], {}, ())
     pointers = [ctypes.c_void_p] * (arity + 1)
     function = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(loaded.address("column"))
 
