@@ -8,21 +8,19 @@ from typing import Any, NamedTuple
 
 from symbackprop.emit.assembly import SEQUENCES, Assembler, Word
 from symbackprop.emit.llvm_memory import LINE, Array, NotLoweredError, Slot, Unit
+from symbackprop.emit.llvm_registers import registers
 from symbackprop.emit.llvm_values import Values
 from symbackprop.lower.program import EXTREMES, Accumulate, Assign, Expr, For, Function, Item, Literal, Ref, Statement
 from symbackprop.ops import DType
 
 _ZERO = Assembler.integer(0)
-_REGISTERS = 2
-"""Vector registers that a loop fills at once, if it has so many turns: what all turns share is read once for both, sums
-are read and written once, and instructions wait less for one another. With one, two and four: two moons (2-10-8-1, 800
-samples) 13.9, 9.0, 9.3 us a step; a damped oscillator 26.6, 21.8, 18.7; logistic regression 90, 78, 70. With one and
-two: log-sum-exp of 160,000 numbers 222, 176; a mixture of Gaussians 427, 333.
+_MOST_IN_LANES, _MOST_A_TURN = 2**25, 2**18
+"""Bytes that lanes may have for themselves: a third-level cache of today, and not so much for a few turns that clearing
+it and adding it up takes longer than they do. Mixtures of Gaussians, in lanes and turn by turn: 2.4 MB (80 in 10 axes,
+1,000 samples) 1.1 and 5.0 ms, 6 MB 3.0 and 11.6, 14 MB (60 in 60 axes, 500 samples) 12 and 38, 45 MB 50 and 55.
 """
-_MOST_IN_LANES = 2**19
-"""Bytes that the lanes of a register may have for themselves: half of a second-level cache of today. With two registers
-a loop may have all of it: a mixture of 60 Gaussians in 60 axes takes 0.46 ms then, 0.61 in one register, 1.9 in none.
-"""
+_FEW = 2**20
+"""Bytes that need no thought."""
 _MOST_ON_STACK = 2**15
 """Bytes of such an array that may stand on the stack; a thread's may be 256 KiB in all."""
 _STARTS: dict[str, Callable[[Assembler, DType], Word]] = {
@@ -67,11 +65,13 @@ class LaneLoops(Values):
         """Several turns at once. A sum over the turns is one a lane, and behind the loop they are added in order.
 
         Where the size of what each lane has for itself is not known before, it is decided when the code runs: with more
-        than a second-level cache holds, or too few turns to fill the lanes, one turn comes after the other.
+        than a cache holds, or too few turns to fill the lanes, one turn comes after the other.
         """
-        most = self.unit.width * _REGISTERS
-        extent = loop.extent.number if isinstance(loop.extent, Literal) else most
-        with self._lanes(most if isinstance(extent, int) and extent >= most else self.unit.width):
+        width = self.unit.width * registers(loop)
+        turns = int(loop.extent.number) if isinstance(loop.extent, Literal) else width
+        while width > max(self.unit.width, turns):
+            width //= 2
+        with self._lanes(width):
             self._some_at_once(loop)
 
     def _some_at_once(self, loop: For) -> None:
@@ -80,17 +80,16 @@ class LaneLoops(Values):
         sizes = [self._bytes(array) for array in private.values()]
         with self._lanes(self.unit.width):
             sizes += [self._bytes(found.array) for found in sums.values()]
-        total, most = self._total(sizes), _MOST_IN_LANES * (asm.width // self.unit.width)
-        if total.constant:
-            if int(total.text) <= most:
-                self._in_lanes(loop, private, sums, sizes)
-            else:
-                self.turn_by_turn(loop)
+        total = self._total(sizes)
+        if total.constant and int(total.text) <= _FEW:
+            self._in_lanes(loop, private, sums, sizes)
             return
-        few = asm.compare("slt", self.value(loop.extent), asm.integer(self.unit.width))
-        much = asm.compare("sgt", total, asm.integer(most))
+        extent = self.value(loop.extent)
+        alone = asm.compare("slt", extent, asm.integer(self.unit.width))
+        for most in (asm.integer(_MOST_IN_LANES), asm.binary("mul", extent, asm.integer(_MOST_A_TURN))):
+            alone = asm.binary("or", alone, asm.compare("sgt", total, most))
         names = [asm.fresh("branch"), asm.fresh("branch"), asm.fresh("join")]
-        asm.do(f"br i1 {asm.binary('or', few, much).text}, label %{names[0]}, label %{names[1]}")
+        asm.do(f"br i1 {alone.text}, label %{names[0]}, label %{names[1]}")
         asm.label(names[0])
         before, self.rare = self.rare, True
         self.turn_by_turn(loop)
