@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 
 import symbackprop as sb
+from symbackprop.emit.llvm_registers import FEW, MANY, registers
 from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.program import (
     Accumulate,
@@ -112,7 +113,7 @@ def log_sum_exp(dtype: str) -> tuple[sb.CompiledFunction, ...]:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 15, 16, 17, 33])
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65])
 def test_the_largest_of_lanes(size: int, dtype: str) -> None:
     """Every remainder of entries; the largest first, last, infinite either way, or beside a nan, which passes on."""
     drawn = np.random.default_rng(size).normal(size=size).astype(dtype)
@@ -122,6 +123,42 @@ def test_the_largest_of_lanes(size: int, dtype: str) -> None:
         direct, *others = (function.value_and_grad(point) for function in log_sum_exp(dtype))
         assert np.isnan(direct[0]) == np.isnan(number)
         for value, slopes in others:
-            # Sums of up to 33 terms in another order.
+            # Sums of up to 65 terms in another order.
             np.testing.assert_allclose(direct[0], value, rtol=1e-14 if dtype == "float64" else 1e-6)
             np.testing.assert_allclose(direct[1], slopes, rtol=1e-14 if dtype == "float64" else 2e-6, atol=1e-300)
+
+
+@cache
+def mixture() -> tuple[sb.CompiledFunction, sb.CompiledFunction]:
+    """A model whose lanes each have a matrix for themselves."""
+    n, m, p, q, k = sp.symbols("n m p q k", integer=True)
+    weights, x = sp.IndexedBase("W", shape=(m, m)), sp.IndexedBase("x", shape=(n, m))
+    inner = sp.Sum(weights[p, q] * (x[k, q] - weights[q, p]), (q, 0, p - 1))
+    loss = sp.Sum(sp.log(sp.Sum(sp.exp(-(inner**2)), (p, 0, m - 1))), (k, 0, n - 1))
+    return sb.compile_grad(loss, [weights]), sb.compile_grad(loss, [weights], backend="numpy")
+
+
+@pytest.mark.parametrize(("samples", "size"), [(3, 4), (40, 4), (9, 260), (40, 260), (10, 760)])
+def test_lanes_with_memory_of_their_own(samples: int, size: int) -> None:
+    """Few turns, many, too few for the memory that they would take (more than 256 KiB a turn), enough for it, and more
+    memory than lanes may have.
+    """
+    drawn = np.random.default_rng(size)
+    point = {"W": drawn.normal(size=(size, size)) / size, "x": drawn.normal(size=(samples, size))}
+    own, other = (function.value_and_grad(**point) for function in mixture())
+    # Sums of up to 40 terms in another order.
+    np.testing.assert_allclose(own[0], other[0], rtol=1e-13)
+    np.testing.assert_allclose(own[1][0], other[1][0], rtol=1e-10, atol=1e-15)
+
+
+def test_registers_follow_what_a_turn_is_made_of() -> None:
+    """Chains of functions wait for themselves, and have four; products between few functions fill two."""
+    add, mul, tanh = (REGISTRY[name] for name in ("add", "mul", "tanh"))
+    product = Accumulate(total, Apply(mul, (a(i), b(j))))
+    few = For("i", n, (For("j", Literal(100), (product,)), Assign(t, Apply(tanh, (a(i),)))))
+    assert registers(few) == FEW
+    functions = Accumulate(total, Apply(add, (Apply(tanh, (a(i),)), Apply(tanh, (b(j),)))))
+    assert registers(few._replace(body=(*few.body, For("j", Literal(10), (functions,))))) == MANY
+    # Loops of unknown length keep their values in memory.
+    assert registers(For("i", n, (For("j", n, (product,)),))) == MANY
+    assert registers(For("i", n, (product,))) == MANY
