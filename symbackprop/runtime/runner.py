@@ -55,7 +55,7 @@ class Runner:
             values = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
         if self.target == "numba":
             values = _plain(values)
-        with self._own_errors():
+        with self._own_errors(values):
             if self.direct is None:
                 return self.module[name](*values)
             if self.blocks is not None:
@@ -71,7 +71,7 @@ class Runner:
         if self.direct is None or self.blocks is not None:
             return None
         values = _plain(values)
-        with self._own_errors():
+        with self._own_errors(values):
             into = self.direct.into(name)
             shapes = into.shapes(values)
             count = len(shapes) - len(out)
@@ -105,12 +105,13 @@ class Runner:
             raise self._at_kink(error) or error from error
 
     @contextmanager
-    def _own_errors(self) -> Iterator[None]:
+    def _own_errors(self, values: list[Any]) -> Iterator[None]:
         """Errors of emitted code as ours."""
         try:
             yield
         except IndexError as error:
-            raise OutOfRange(f"{error}; indices start at 0, and none wraps around") from error
+            given = "; ".join(_given(self.signature, values))
+            raise OutOfRange(f"{error}: {given}. Indices start at 0, and none wraps around") from error
         except Exception as error:
             failure = self._at_kink(error) or explained(error)
             if failure is None:
@@ -129,6 +130,16 @@ class Runner:
         if found:
             failure.add_note("\n".join(["in the emitted module (see .source and .trace):", *found[-3:]]))
         return failure
+
+
+def _given(signature: Signature, values: list[Any]) -> Iterator[str]:
+    """What integers hold, one of which is, or leads to, the index that is wrong; and how long the arrays are."""
+    for argument, value in zip(signature.arguments, values, strict=True):
+        if argument.dtype == "int" and np.size(value):
+            low, high = np.min(value), np.max(value)
+            yield f"{argument.name} holds {low} to {high}" if np.ndim(value) else f"{argument.name} is {value}"
+        elif np.ndim(value):
+            yield f"{argument.name} has shape {np.shape(value)}"
 
 
 def _plain(values: list[Any]) -> list[Any]:
