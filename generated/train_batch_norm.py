@@ -243,7 +243,7 @@ def train(
             Z4_bar = np.where(A8, A5_bar * A4, 0.0) - A10
             a12 = Z4_bar.sum(axis=0) / N
             Z8 = Z4_bar.T @ A3 - np.outer(a12, z2)
-            A3_bar = Z4_bar @ W2.T + -(W2 @ a12)
+            A3_bar = Z4_bar @ W2.T - W2 @ a12
             A11 = Z3 > 0.0
             A12 = A3_bar * Z2
             z6 = np.where(A11, A12 * a6, 0.0).sum(axis=0)

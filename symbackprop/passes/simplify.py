@@ -42,11 +42,20 @@ def _like(r: Rewriter, kept: int, dropped: int) -> int | None:
     return kept if not r.nodes[dropped].type.shape or r.nodes[kept].type.shape else None
 
 
+def _negated(r: Rewriter, index: int) -> int | None:
+    """u of -u; and of -u that is repeated, which saves an array of its own."""
+    if r.is_op(index, _NEG):
+        return r.operands(index)[0]
+    if r.is_op(index, BROADCAST) and r.is_op(r.operands(index)[0], _NEG):
+        return r.broadcast(r.operands(r.operands(index)[0])[0], *r.nodes[index].attributes)
+    return None
+
+
 def _add_negative(r: Rewriter, x: int, y: int) -> int | None:
-    if r.is_op(y, _NEG):
-        return r.add(_SUB, (x, r.operands(y)[0]))
-    if r.is_op(x, _NEG):
-        return r.add(_SUB, (y, r.operands(x)[0]))
+    for other, negative in ((x, y), (y, x)):
+        positive = _negated(r, negative)
+        if positive is not None:
+            return r.add(_SUB, (other, positive))
     number = r.number(y)
     return r.add(_SUB, (x, r.const(-number))) if number is not None and number < 0 else None
 
@@ -67,11 +76,11 @@ def _sub_zero(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _sub_negative(r: Rewriter, x: int, y: int) -> int | None:
-    if r.is_op(y, _NEG):
-        return r.add(_ADD, (x, r.operands(y)[0]))
-    if r.is_op(x, _NEG):
-        return r.add(_NEG, (r.add(_ADD, (r.operands(x)[0], y)),))
-    return None
+    positive = _negated(r, y)
+    if positive is not None:
+        return r.add(_ADD, (x, positive))
+    positive = _negated(r, x)
+    return r.add(_NEG, (r.add(_ADD, (positive, y)),)) if positive is not None else None
 
 
 def _sub_known(r: Rewriter, x: int, y: int) -> int | None:
@@ -98,22 +107,13 @@ def _mul_one(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _mul_negative(r: Rewriter, x: int, y: int) -> int | None:
-    for repeated, other in ((x, y), (y, x)):
-        if r.is_op(repeated, BROADCAST) and r.is_op(r.operands(repeated)[0], _NEG):
-            inner = r.broadcast(r.operands(r.operands(repeated)[0])[0], *r.nodes[repeated].attributes)
-            return r.add(_NEG, (r.add(_MUL, (inner, other)),))
-    if r.is_op(x, _NEG):
-        inner = r.operands(x)[0]
-        number = r.number(y)
-        if number is not None:
-            return r.add(_MUL, (r.const(-number), inner))
-        return r.add(_NEG, (r.add(_MUL, (inner, y)),))
-    if r.is_op(y, _NEG):
-        inner = r.operands(y)[0]
-        number = r.number(x)
-        if number is not None:
-            return r.add(_MUL, (r.const(-number), inner))
-        return r.add(_NEG, (r.add(_MUL, (x, inner)),))
+    for other, negative in ((y, x), (x, y)):
+        positive = _negated(r, negative)
+        if positive is not None:
+            number = r.number(other)
+            if number is not None:
+                return r.add(_MUL, (r.const(-number), positive))
+            return r.add(_NEG, (r.add(_MUL, (positive, y) if negative == x else (x, positive)),))
     return None
 
 
@@ -248,13 +248,13 @@ RULES: tuple[Rule, ...] = (
     *GATHER_RULES,
     *ORIENTATION_RULES,
     Rule("x + 0 -> x", "add", _add_zero, lambda f, x, y, c: x + 0, among=("const",)),
-    Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y, among=("neg", "const")),
+    Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y, among=("neg", "const", "broadcast")),
     Rule("x + x -> 2*x", "add", _add_itself, lambda f, x, y, c: f.sin(x) + f.sin(x)),
     Rule("c + x -> x + c", "add", _constant_last, lambda f, x, y, c: 3 + x, among=("const",)),
     # No target has a fused one; what x*y + t is has rules.
     Rule("fma(x, y, t) -> x*y + t", "fma", _fma, lambda f, x, y, c: f.fma(x, y, x)),
     Rule("x - 0 -> x", "sub", _sub_zero, lambda f, x, y, c: x - 0, among=("const",)),
-    Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y, among=("neg",)),
+    Rule("x - -y -> x + y", "sub", _sub_negative, lambda f, x, y, c: x - -y, among=("neg", "broadcast")),
     Rule("y - x -> -(x - y)", "sub", _sub_known, lambda f, x, y, c: f.sin(x - y) * (y - x)),
     Rule("x*1 -> x", "mul", _mul_one, lambda f, x, y, c: x * 1, among=("const",)),
     Rule("-x*y -> -(x*y)", "mul", _mul_negative, lambda f, x, y, c: -x * y, among=("neg", "broadcast")),
