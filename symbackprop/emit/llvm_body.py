@@ -13,9 +13,12 @@ from symbackprop.emit.assembly import Word
 from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_lanes import LaneLoops, combined, statements_in
 from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot
+from symbackprop.emit.maths import sine_and_cosine
+from symbackprop.lower.pairs import COS, SIN, pair
 from symbackprop.lower.program import (
     Accumulate,
     Allocate,
+    Apply,
     Assign,
     Break,
     Call,
@@ -29,6 +32,7 @@ from symbackprop.lower.program import (
     Statement,
     operands_of,
 )
+from symbackprop.ops import Op
 
 LOOP = "\nloop"
 """What occurs in the text of a module that has a loop."""
@@ -40,8 +44,23 @@ class Body(LaneLoops):
     # Statements.
 
     def run(self, statements: Iterable[Statement]) -> None:
-        for statement in statements:
-            self.statement(statement)
+        rest = list(statements)
+        rest.reverse()
+        while rest:
+            statement = rest.pop()
+            found = pair(statement, rest[-1]) if rest and self.lane is None else {}
+            if found:
+                self._pair(found, statement)
+                rest.pop()
+            else:
+                self.statement(statement)
+
+    def _pair(self, targets: dict[Op, Expr], one: Statement) -> None:
+        """A sine and a cosine of one number."""
+        assert isinstance(one, Assign) and isinstance(one.value, Apply)
+        operand = self.asm.as_real(self.value(one.value.operands[0]))
+        for op, word in zip((SIN, COS), sine_and_cosine(self.asm, operand), strict=True):
+            self._put(targets[op], word)
 
     def statement(self, statement: Statement) -> None:
         if type(statement) is Assign:  # nearly all
@@ -74,17 +93,18 @@ class Body(LaneLoops):
         asm.label(on)
 
     def _assign(self, target: Any, value: Expr) -> None:
-        if isinstance(target, Item):
-            self.put(self.array(target.array), target.place, self.value(value))
-            return
-        if not isinstance(target, Ref):
-            raise NotLoweredError("an assignment to a slice")
-        array_of = self.whole(value)
+        array_of = self.whole(value) if isinstance(target, Ref) else None
         if array_of is not None:
             self.env[target.name] = array_of
-            return
-        word = self.value(value)
-        if target.name in self.slots:
+        else:
+            self._put(target, self.value(value))
+
+    def _put(self, target: Expr, word: Word) -> None:
+        if isinstance(target, Item):
+            self.put(self.array(target.array), target.place, word)
+        elif not isinstance(target, Ref):
+            raise NotLoweredError("an assignment to a slice")
+        elif target.name in self.slots:
             self.keep(target.name, word)
         else:
             self.env[target.name] = word

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from symbackprop.emit.maths_doubles import Doubles, added, divided, exponent, fast_added
 
 # pi/2 in three parts. A multiple of the first taken from a double leaves a double: both are multiples of 2**-52.
@@ -13,9 +11,8 @@ _FAR = 1e9
 """From here on multiples of pi/2 do not fit 32 bits, and the C library serves."""
 _SIN = [
     1.58969099521155010221e-10, -2.50507602534068634195e-08, 2.75573137070700676789e-06, -1.98412698298579493134e-04,
-    8.33333333332248946124e-03,
+    8.33333333332248946124e-03, -1.66666666666666324348e-01,
 ]  # fmt: skip
-_SIN_CUBE = -1.66666666666666324348e-01
 _COS = [
     -1.13596475577881948265e-11, 2.08757232129817482790e-09, -2.75573143513906633035e-07, 2.48015872894767294178e-05,
     -1.38888888888741095749e-03, 4.16666666666666019037e-02,
@@ -35,12 +32,17 @@ def _quarters(d: Doubles, x: str) -> tuple[str, str, str]:
     return exponent(d, count), y, rest
 
 
-def _turned(d: Doubles, x: str, shift: int) -> str:
-    """sin(x + shift*pi/2) for |x| < 1e9."""
+def _turned(d: Doubles, x: str, *shifts: int) -> list[str]:
+    """sin(x + shift*pi/2) for each of the shifts, 0 or 1, and |x| < 1e9."""
     quarter, y, rest = _quarters(d, x)
-    quarter = d.integer("add", quarter, shift) if shift else quarter
     odd = d.lowest_bit(quarter)
-    size = d.choose(odd, d.add(*_near_cos(d, y, rest)), d.add(*_near_sin(d, y, rest)))
+    sine, cosine = d.add(*_near_sin(d, y, rest)), d.add(*_near_cos(d, y, rest))
+    forms = (quarter, cosine, sine), (d.integer("add", quarter, 1) if 1 in shifts else "", sine, cosine)
+    return [_signed(d, odd, *forms[shift]) for shift in shifts]
+
+
+def _signed(d: Doubles, odd: str, quarter: str, if_odd: str, if_even: str) -> str:
+    size = d.choose(odd, if_odd, if_even)
     # The second bit is the sign.
     sign = d.integer("shl", d.integer("and", quarter, 2), 62)
     return d.from_bits(d.integer("xor", d.as_bits(size), sign))
@@ -49,11 +51,9 @@ def _turned(d: Doubles, x: str, shift: int) -> str:
 def _near_sin(d: Doubles, y: str, rest: str) -> tuple[str, str]:
     """Two numbers to be added, of which the second is the smaller one."""
     z = d.mul(y, y)
-    cube = d.mul(z, y)
-    tail = d.mul(cube, d.polynomial(z, _SIN))
-    inner = d.sub(d.mul(d.const(0.5), rest), tail)
-    correction = d.sub(d.fma(z, inner, d.negative(rest)), d.mul(cube, d.const(_SIN_CUBE)))
-    return y, d.negative(correction)
+    # The cosine of y, as far as the rest sees it.
+    aside = d.fma(d.mul(d.const(-0.5), z), rest, rest)
+    return y, d.fma(d.mul(z, y), d.in_pairs(z, _SIN), aside)
 
 
 def _near_cos(d: Doubles, y: str, rest: str) -> tuple[str, str]:
@@ -61,9 +61,8 @@ def _near_cos(d: Doubles, y: str, rest: str) -> tuple[str, str]:
     half = d.mul(d.const(0.5), z)
     whole = d.sub(d.const(1.0), half)
     lost = d.sub(d.sub(d.const(1.0), whole), half)
-    tail = d.mul(z, d.mul(z, d.polynomial(z, _COS)))
-    cross = d.sub(tail, d.mul(y, rest))
-    return whole, d.add(lost, cross)
+    aside = d.fma(d.negative(y), rest, lost)
+    return whole, d.fma(d.mul(z, z), d.in_pairs(z, _COS), aside)
 
 
 def _tangent(d: Doubles, x: str) -> str:
@@ -77,35 +76,49 @@ def _tangent(d: Doubles, x: str) -> str:
     return d.from_bits(d.integer("xor", d.as_bits(size), d.integer("shl", quarter, 63)))
 
 
-def _far_too(d: Doubles, name: str, x: str, near: Callable[[Doubles, str], str]) -> str:
-    """The function also where the argument is large, or no number, in which case the C library is asked."""
+def _far_too(d: Doubles, x: str, near: dict[str, str]) -> list[str]:
+    """Functions also where the argument is large, or no number, in which case the C library is asked.
+
+    Their near forms are computed in any case, whatever comes out: of lanes the C library is asked for the far ones.
+    """
     b = d.b
     far = d.compare("uge", d.abs(x), d.const(_FAR))
     here, there, join = b.fresh("near"), b.fresh("far"), b.fresh("join")
-    # The near form is computed in any case: of lanes the C library is asked for those that are far.
-    finite = d.choose(far, d.const(0.0), x)
-    value = near(d, finite)
     b.do(f"br i1 {b.any(far) if d.lanes else far}, label %{there}, label %{here}")
     b.label(here)
     b.do(f"br label %{join}")
     b.label(there)
-    called = b.each_lane(name, x) if d.lanes else b.plain_call(name, x)
-    mended = d.choose(far, called, value)
+    called = [b.each_lane(name, x) if d.lanes else b.plain_call(name, x) for name in near]
+    mended = [d.choose(far, theirs, own) for theirs, own in zip(called, near.values(), strict=True)]
     last = b.fresh("end")
     b.do(f"br label %{last}")
     b.label(last)
     b.do(f"br label %{join}")
     b.label(join)
-    return b.emit(f"phi {d.own} [ {value}, %{here} ], [ {mended}, %{last} ]")
+    pairs = zip(near.values(), mended, strict=True)
+    return [b.emit(f"phi {d.own} [ {value}, %{here} ], [ {other}, %{last} ]") for value, other in pairs]
+
+
+def _odd(d: Doubles, x: str, value: str) -> str:
+    """The value of an odd function, with the sign of 0."""
+    return d.choose(d.compare("oeq", x, d.const(0.0)), x, value)
 
 
 def sin(d: Doubles, x: str) -> str:
-    return d.choose(d.compare("oeq", x, d.const(0.0)), x, _far_too(d, "sin", x, lambda d, x: _turned(d, x, 0)))
+    (sine,) = _far_too(d, x, {"sin": _turned(d, x, 0)[0]})
+    return _odd(d, x, sine)
 
 
 def cos(d: Doubles, x: str) -> str:
-    return _far_too(d, "cos", x, lambda d, x: _turned(d, x, 1))
+    return _far_too(d, x, {"cos": _turned(d, x, 1)[0]})[0]
+
+
+def sin_and_cos(d: Doubles, x: str) -> tuple[str, str]:
+    """Both, the same to the last bit: the reduction and the polynomials serve both."""
+    sine, cosine = _far_too(d, x, dict(zip(("sin", "cos"), _turned(d, x, 0, 1), strict=True)))
+    return _odd(d, x, sine), cosine
 
 
 def tan(d: Doubles, x: str) -> str:
-    return d.choose(d.compare("oeq", x, d.const(0.0)), x, _far_too(d, "tan", x, _tangent))
+    (tangent,) = _far_too(d, x, {"tan": _tangent(d, x)})
+    return _odd(d, x, tangent)

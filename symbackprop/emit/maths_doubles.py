@@ -130,6 +130,16 @@ class Doubles:
         even, odd = (self._horner(square, upper[k::2]) for k in ((len(upper) - 1) % 2, len(upper) % 2))
         return self.fma(x, self.fma(x, odd, even), self.const(last))
 
+    def in_pairs(self, x: str, coefficients: list[float]) -> str:
+        """The highest power first, and an even number of them: by Horner's rule in the square, over pairs that wait for
+        nothing (Estrin). Of six coefficients the last is there after 12 cycles, and not 20."""
+        square = self.mul(x, x)
+        pairs = zip(coefficients[::2], coefficients[1::2], strict=True)
+        first, *others = [self.fma(x, self.const(a), self.const(b)) for a, b in pairs]
+        for pair in others:
+            first = self.fma(first, square, pair)
+        return first
+
     def _horner(self, x: str, coefficients: list[float]) -> str:
         total = self.const(coefficients[0])
         for coefficient in coefficients[1:]:

@@ -11,6 +11,7 @@ from symbackprop.lower.doors import shared
 from symbackprop.lower.each import each
 from symbackprop.lower.lanes import in_lanes
 from symbackprop.lower.loops import LoopScheduler
+from symbackprop.lower.pairs import PARTNERS, paired
 from symbackprop.lower.program import Program
 from symbackprop.lower.schedule import Scheduler
 from symbackprop.lower.split import PART, split
@@ -45,6 +46,8 @@ def lower(
     if watch is not None:
         for one in made:
             watch(one)
+    if silent and any(node.op in PARTNERS for node in graph.nodes):
+        whole = [paired(function) for function in whole]
     functions = [part for function in whole for part in split(function, PART[target])]
     if target == "numba":
         functions = [in_lanes(function) for function in functions]

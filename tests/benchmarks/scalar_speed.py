@@ -58,7 +58,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "network 8-16-16-1": lambda: corpus.network((8, 16, 16, 1)),
     "logistic map, 50 steps": lambda: corpus.logistic_map(50),
     "logistic map, 300 steps": lambda: corpus.logistic_map(300),
-    "sin(cos(...)), 500 deep": lambda: deep(500),
+    "sin(cos(...)), 2,000 deep": lambda: deep(2000),
 }
 
 

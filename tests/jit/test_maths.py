@@ -15,7 +15,7 @@ from flint import arb, ctx
 
 from symbackprop import compile_function
 from symbackprop.emit.assembly import Assembler, Word
-from symbackprop.emit.maths import FUNCTIONS, elementary
+from symbackprop.emit.maths import FUNCTIONS, elementary, sine_and_cosine
 from symbackprop.jit.native import Loaded, object_code
 from symbackprop.ops import REGISTRY
 
@@ -73,6 +73,37 @@ def compiled(name: str, width: int, dtype: str = "float64") -> Columns:
         function(*[row.ctypes.data for row in padded], count)
         assert loaded is not None  # It must live as long as the call.
         return padded[-1, :count]
+
+    return call
+
+
+@cache
+def sine_beside_cosine(dtype: str) -> Callable[[float], tuple[float, float]]:
+    """What one call gives for both of a number alone."""
+    asm = Assembler(dtype)
+    own = asm.type("real", False)
+    found = sine_and_cosine(asm, Word("%x", "real"))
+    text = [
+        *asm.declared.values(),
+        f"define void @both({own} %x, ptr %out) {{",
+        "entry:",
+        *asm.lines,
+        f"  %second = getelementptr {own}, ptr %out, i64 1",
+        f"  store {own} {found[0].text}, ptr %out",
+        f"  store {own} {found[1].text}, ptr %second",
+        "  ret void",
+        "}",
+        "attributes #1 = { nounwind willreturn memory(none) }",
+    ]
+    loaded = Loaded([object_code("\n".join(text))], {}, ())
+    number = ctypes.c_double if dtype == "float64" else ctypes.c_float
+    function = ctypes.CFUNCTYPE(None, number, ctypes.c_void_p)(loaded.address("both"))
+
+    def call(x: float) -> tuple[float, float]:
+        out = np.zeros(2, dtype)
+        function(x, out.ctypes.data)
+        assert loaded is not None  # It must live as long as the call.
+        return out[0], out[1]
 
     return call
 
@@ -328,3 +359,14 @@ def test_columns_of_every_length_have_the_bits_of_numbers(dtype: str) -> None:
         for position, column in enumerate(got):
             assert column.shape == (length,)
             assert_same_bits(np.ascontiguousarray(column), np.ascontiguousarray(alone[:length, position]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_sine_beside_its_cosine_has_the_same_bits(dtype: str) -> None:
+    with np.errstate(over="ignore"):  # Beyond float32 they are infinite.
+        drawn = np.concatenate([points(1)[0][::40], [0.0, -0.0, np.inf, -np.inf, np.nan, 1e300]]).astype(dtype)
+    found = np.array([sine_beside_cosine(dtype)(x) for x in drawn]).T
+    for name, column in zip(("sin", "cos"), found, strict=True):
+        alone = compiled(name, 1, dtype)(drawn)
+        np.testing.assert_array_equal(column, alone, err_msg=name)
+        np.testing.assert_array_equal(np.signbit(column), np.signbit(alone), err_msg=name)
