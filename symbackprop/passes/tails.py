@@ -169,15 +169,11 @@ def _tail(r: Rewriter, first: int, second: int) -> int | None:
 
 
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
-    """exp(-u**2)/erfc(u), and gamma(p)*gamma(q)/gamma(p + q)."""
+    """exp(-u**2)/erfc(u)."""
     for own, others in _factors(r, x):
         if r.is_op(y, _ERFC) and r.is_op(own, _EXP) and _is_square(r, r.operands(own)[0], r.operands(y)[0], -1):
             found = r.add(REGISTRY["erfc_hazard"], r.operands(y))
             return found if others is None else r.add(_MUL, (others, found))
-    if r.is_op(y, _GAMMA) and r.is_op(x, _MUL) and all(r.is_op(operand, _GAMMA) for operand in r.operands(x)):
-        p, q = (r.operands(operand)[0] for operand in r.operands(x))
-        if r.operands(y)[0] == r.plain(_ADD, (p, q)):
-            return r.add(REGISTRY["beta"], (p, q))
     return None
 
 
@@ -202,15 +198,6 @@ RULES = (
         domain=(_TAIL,),
         before=350,
         after=10,
-    ),
-    Rule(
-        "gamma(x)*gamma(y)/gamma(x + y) -> beta(x, y)",
-        "div",
-        _quotient,
-        lambda f, x, y, c: f.gamma(x) * f.gamma(y) / f.gamma(x + y),
-        domain=(_ALONE, _ALONE),
-        before=math.inf,
-        after=3700,
     ),
     Rule(
         "x*gamma(x) -> gamma1p(x), and x*beta(x, y) -> beta1p(x, y)",

@@ -98,6 +98,10 @@ TOLERANCES = {
     # Three gamma functions; SciPy's own is an exponential of a sum of logarithms beyond some size, 9 ulp measured.
     "beta": Tolerance(value=6.0),
     "beta1p": Tolerance(value=7.0),
+    "rising": Tolerance(value=8.0, first=8.0, second=12.0),
+    # Below 10 the logarithm of a product of ten is taken off, each of 10 and less.
+    "log_rising": Tolerance(value=14.0, floor=1.0),
+    "log_of_rising": Tolerance(value=14.0, floor=1.0),
     "beta_beyond": Tolerance(value=18.0, first=30.0, second=64.0),
     # SciPy's AMOS and Cephes routines: a few ulp of the function's amplitude, which is below 1 for J and grows like
     # x**-n to the left for Y; the latter is steeper than its zero crossings are near.
