@@ -1,7 +1,7 @@
-"""Ratios of gamma functions and differences of their logarithms: gamma(x + a)/gamma(x), whose factors overflow from 171.6
-on and whose logarithms have no digits to give for large x.
+"""Ratios of gamma functions and differences of their logarithms, gamma(x + a)/gamma(x): the factors overflow from 171.6
+on, and the logarithms have no digits to give for large x.
 
-Both are Stirling's series (DLMF 5.11.1), of which all but a difference of small numbers cancels, from 10 on; below, they
+Both are Stirling's series (DLMF 5.11.1) from 10 on, of which all but a difference of small numbers cancels; below, they
 are shifted there by their recurrence (DLMF 5.5.1).
 """
 

@@ -1,4 +1,4 @@
-"""Quotients of gamma functions and differences of their logarithms: each overflows from 171.6 on, the quotient need not.
+"""Quotients of gamma functions and differences of their logarithms: all overflow from 171.6 on, the quotient need not.
 
 gamma(x + a)/gamma(x) is a row in x and a, gamma(x)*gamma(y)/gamma(x + y) is the beta function, among other factors.
 """
