@@ -7,6 +7,7 @@ alone: over arrays hypot would cost three times a root.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 from symbackprop.ir import Value
@@ -169,7 +170,7 @@ def over_squares(r: Rewriter, x: int, y: int) -> Value | None:
         return f.square_contrast(*(f.wrap(operand) for operand in r.operands(x)))
     left, total = 2, None
     rest: Value | None = None
-    for factor in all_factors(r, x):
+    for factor in _squares_apart(r, all_factors(r, x), norm.index):
         root = _square_root_of(r, factor, False)
         for own, count in ((factor, 1), (factor if root is None else root.index, 2)):
             cosine = _cosine(r, own, norm.index) if count <= left and (count == 1 or root is not None) else None
@@ -186,6 +187,18 @@ def over_squares(r: Rewriter, x: int, y: int) -> Value | None:
     if left:
         total = total / norm
     return total if rest is None else rest * total
+
+
+def _squares_apart(r: Rewriter, factors: list[int], norm: int) -> Iterator[int]:
+    """The factors, of a higher power of a component its square and the rest."""
+    for factor in factors:
+        base, exponent = r.operands(factor) if r.is_op(factor, _POW) else (factor, factor)
+        number = r.number(exponent)
+        if number is not None and number > 2 and r.is_op(norm, _HYPOT) and base in r.operands(norm):
+            for part in (r.const(2), r.const(number - 2)):
+                yield r.f.pow(r.f.wrap(base), r.f.wrap(part)).index
+        else:
+            yield factor
 
 
 def _angle(r: Rewriter, x: int) -> int | None:

@@ -164,9 +164,16 @@ def _power_share(r: Rewriter, x: int, parts: dict[int, Fraction]) -> Value | Non
         return None
     bases = {node: f.const(1) if node == one else f.wrap(r.operands(node)[0]) for node in parts}
     for factor, others in [*factors_and_others(r, x), (one, x)]:
-        if factor in parts:
-            (other,) = [base for node, base in bases.items() if node != factor]
-            share = f.power_share(bases[factor], other, f.wrap(exponent))
+        own, beyond = factor, Fraction(0)
+        if number is not None and r.is_op(factor, _POW) and factor not in parts:
+            # u**(n + m)/(u**n + v**n) is u**m times a share: u**(n + m) may be no number.
+            base, power = r.operands(factor)
+            beyond = (r.number(power) or Fraction(0)) - number
+            own = next((node for node, root in bases.items() if root.index == base and beyond > 0), factor)
+        if own in parts:
+            (other,) = [base for node, base in bases.items() if node != own]
+            share = f.power_share(bases[own], other, f.wrap(exponent))
+            share = f.pow(bases[own], f.const(beyond)) * share if beyond > 0 else share
             return share if others is None else f.wrap(others) * share
     return None
 

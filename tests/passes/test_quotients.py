@@ -48,6 +48,8 @@ SHARES: dict[str, tuple[sp.Expr, str]] = {
     "Hill": (p**q / (1 + p**q), "power_share"),
     "Hill with K": (p**4 / (q**4 + p**4), "power_share"),
     "falling Hill": (1 / (1 + p**3), "power_share"),
+    "higher power over powers": (p**5 / (q**3 + p**3), "power_share"),
+    "higher power over squares": (3 * p**3 / (p**2 + q**2), "direction_cosine"),
     "Student": (-(p + 1) / 2 * log(1 + q**2 / p**2), "log1p_square"),
     "product of three": (log(p * q * 1e-200 * (1 + p)), "log_product"),
 }
