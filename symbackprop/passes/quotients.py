@@ -27,7 +27,7 @@ _SUMS = frozenset({_ADD, _SUB})
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if r.number(y) is not None:
         return None
-    for form in (over_squares, _reciprocals, _contrast, _share, _near, norm_over, _reciprocal_power):
+    for form in (over_squares, _reciprocals, _contrast, _share, _parallel, _near, norm_over, _reciprocal_power):
         if (found := form(r, x, y)) is not None:
             return found.index
     return over_norm(r, x, y)
@@ -113,6 +113,25 @@ def _share(r: Rewriter, x: int, y: int) -> Value | None:
                 return product if remaining is None else f.wrap(remaining) * product
         return f.wrap(scale) / parts[factor] * f.proportion(own, rest)
     return None
+
+
+def _parallel(r: Rewriter, x: int, y: int) -> Value | None:
+    """u*v*w/(u*v + v*w + w*u) = 1/(1/u + 1/v + 1/w): products of three are none beyond 1e103."""
+    parts = _parts(r, y)
+    if parts is None or len(parts) < 3 or any(r.number(node) is not None for node in parts):
+        return None
+    total: Value | None = None
+    for node, factor in parts.items():
+        rest = all_factors(r, x)
+        for own in all_factors(r, node):
+            if own not in rest:
+                return None
+            rest.remove(own)
+        if not rest:
+            return None
+        part = math.prod(map(r.f.wrap, rest[1:]), start=r.f.wrap(rest[0])) / factor
+        total = part if total is None else r.f.harmonic(total, part)
+    return total
 
 
 def _near(r: Rewriter, x: int, y: int) -> Value | None:

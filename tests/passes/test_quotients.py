@@ -102,6 +102,14 @@ def test_norms_of_three_in_machine_code() -> None:
     assert first.value_and_grad(0.0, 0.0, 0.0) == (0.0, (0.0, 0.0, 0.0))
 
 
+def test_three_in_parallel() -> None:
+    """A product of three resistances over that of pairs was 0 below 1e-107, and nan from 1e103 on."""
+    resistance = p * q * z / (p * q + q * z + z * p)
+    assert "harmonic" in rows(resistance)
+    for size in (1e-250, 1e-105, 1.0, 1e103, 1e250):
+        assert_right(resistance, {p: 2 * size, q: 3 * size, z: 5 * size}, "numpy")
+
+
 @pytest.mark.parametrize("name", SHARES)
 def test_shares(name: str) -> None:
     expr, row = SHARES[name]
