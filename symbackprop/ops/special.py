@@ -61,12 +61,6 @@ def _called_back(function: Any, arity: int) -> Any:
     return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * arity)(scalar)
 
 
-def _lambertw(x: Any) -> Any:
-    """The principal real branch of Lambert's W; nan below -1/e."""
-    w = special.lambertw(x)
-    return np.where(w.imag == 0.0, w.real, np.nan)[()]
-
-
 def _zetas(s: Any, a: Any) -> Any:
     """The Hurwitz zeta function for s > 1."""
     # SciPy counts up from a negative a, and never ends from -5e11. There the function at 1 - a is the left half of the
@@ -154,19 +148,6 @@ def _erfinv_mp(x: Any) -> Any:
         t = x * mp.sqrt(mp.pi) / 2
         value = mp.polyval(_erfinv_coefficients(mp.mp.prec)[::-1], t * t) * t
     return +value
-
-
-def _lambertw_slope(f: Any, x: Any) -> Any:
-    # 1/((1 + w)*exp(w)), since w/(x*(1 + w)) is 0/0 at the origin; the latter for large x, where the exponential would
-    # amplify the rounding of w, 500 ulp at 1e256.
-    w = f.lambertw(x)
-    return f.select(f.gt(x, 1), w / x, f.exp(-w)) / (1 + w)
-
-
-def _lambertw_share(f: Any, x: Any) -> Any:
-    # As above.
-    w = f.lambertw(x)
-    return f.select(f.gt(x, 1), w / x, f.exp(-w))
 
 
 def no_order(name: str) -> str:
@@ -275,54 +256,5 @@ ROWS = (
         ball=lambda x: (1 - x).erfinv(),
         cost=SPECIAL,
         domain=((0.05, 0.95),),
-    ),
-    Op(
-        name="lambertw",
-        doc="principal real branch of w*exp(w) = x, x >= -1/e",
-        sympy=("LambertW",),
-        partials=(lambda f, z, x: f.lambertw_slope(x),),
-        numpy=helper(_lambertw),
-        numba=callback("lambertw", 1, "special.lambertw"),
-        mpmath=lambda x: mp.lambertw(x).real if x >= -mp.exp(-1) else mp.nan,
-        ball=lambda x: x.lambertw(),
-        analytic=False,
-        cost=SPECIAL + ELEMENTARY,
-        domain=((-0.3, 5),),
-    ),
-    Op(
-        name="lambertw_share",
-        doc="lambertw(x)/x = exp(-lambertw(x))",
-        partials=(lambda f, z, x: -(z * f.lambertw_slope(x)),),
-        define=_lambertw_share,
-        mpmath=lambda x: mp.exp(-mp.lambertw(x).real) if x >= -mp.exp(-1) else mp.nan,
-        ball=lambda x: (-x.lambertw()).exp(),
-        analytic=False,
-        cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
-        domain=((-0.3, 5),),
-    ),
-    Op(
-        name="lambertw_slope",
-        doc="derivative of Lambert's W",
-        partials=(lambda f, z, x: -(z * (z * ((2 + f.lambertw(x)) / (1 + f.lambertw(x))))),),
-        define=_lambertw_slope,
-        mpmath=lambda x: 1 / ((1 + mp.lambertw(x).real) * mp.exp(mp.lambertw(x).real)) if x >= -mp.exp(-1) else mp.nan,
-        ball=lambda x: 1 / ((1 + x.lambertw()) * x.lambertw().exp()),
-        analytic=False,
-        cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
-        domain=((-0.3, 5),),
-    ),
-    Op(
-        name="zeta",
-        doc="Hurwitz zeta function, called zeta(s, a); Riemann's is a = 1; s > 1",
-        arity=2,
-        sympy=("zeta",),
-        partials=(None, lambda f, z, s, a: -(s * f.zeta(s + 1, a))),
-        missing="SciPy has no derivative of zeta(s, a) in s; only a can be differentiated",
-        numpy=helper(_zetas, _over_integers),
-        numba=callback("zeta", 2, "_zetas", _zetas, _over_integers),
-        mpmath=lambda s, a: mp.zeta(s, a),
-        ball=lambda s, a: s.zeta(a),
-        cost=SPECIAL,
-        domain=((1.5, 6), (0.5, 4)),
     ),
 )
