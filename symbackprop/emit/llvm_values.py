@@ -131,7 +131,7 @@ class Values(Memory):
         if callee in INTRINSICS:
             return asm.intrinsic(INTRINSICS[callee], *words)
         if spelling.helper is not None:
-            return self._helper(spelling, words)
+            return elementary(asm, op.name, *words) if op.name in FUNCTIONS else self._helper(spelling, words)
         name = c_function(callee)
         if name is None or (spelling.operator and callee != "**"):
             raise NotLoweredError(op.name)

@@ -17,7 +17,7 @@ from symbackprop.emit.maths_doubles import Doubles
 from symbackprop.emit.maths_error import erf, erfc
 from symbackprop.emit.maths_exponential import cosh, exp, exp2, expm1, sinh, tanh
 from symbackprop.emit.maths_logarithm import log, log1p, log2, log10, logaddexp
-from symbackprop.emit.maths_power import hypot, power
+from symbackprop.emit.maths_power import hypot, norm, power
 
 FUNCTIONS: dict[str, Callable[..., str]] = {
     "exp": exp,
@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, Callable[..., str]] = {
     "logaddexp": logaddexp,
     "pow": power,
     "hypot": hypot,
+    "norm": norm,
     "sinh": sinh,
     "cosh": cosh,
     "tanh": tanh,
@@ -62,7 +63,7 @@ def elementary(b: Assembler, name: str, *words: Word) -> Word:
     lanes, texts = b.together(*words)
     if lanes:
         return Word(_spelled(b, name, texts, True), "real", True)
-    symbol, own = f"{OWN}{name}", b.type("real", False)
+    symbol, own = f"{OWN}{name}{len(words)}", b.type("real", False)
     if symbol not in b.declared:
         inner = Assembler(b.dtype)
         inner.declared = b.declared

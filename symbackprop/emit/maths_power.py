@@ -5,7 +5,9 @@ x**y is exp(y*log(x)) with the logarithm to 2**-68: an error there is amplified 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 
 from symbackprop.emit.maths_doubles import Doubles, fast_added, multiplied
 from symbackprop.emit.maths_exponential import exp
@@ -63,3 +65,29 @@ def hypot(d: Doubles, x: str, y: str) -> str:
     infinite = d.const(math.inf)
     endless = d.either(d.compare("oeq", wide, infinite), d.compare("oeq", tall, infinite))
     return d.choose(endless, infinite, length)
+
+
+def norm(d: Doubles, *parts: str) -> str:
+    """The square root of a sum of squares, scaled where that leaves the range.
+
+    It errs by 1.3 ulp. Energies of six distances and their gradients take 0.7 (Coulomb's) to 1.3 times (springs) as
+    long as with plain roots in lanes, as long alone.
+    """
+    total = _squares(d, parts)
+    small, large = d.compare("olt", total, d.const(1e-280)), d.compare("ogt", total, d.const(1e300))
+    beyond = d.either(small, large)
+    # By 1 in the lanes where nothing is beyond: squares that vanish take a processor ten times as long.
+    scale, back = (
+        d.choose(small, d.const(p), d.choose(large, d.const(1 / p), d.const(1.0))) for p in (2.0**600, 2.0**-600)
+    )
+    square = d.by_case(beyond, lambda: _squares(d, [d.mul(part, scale) for part in parts]), lambda: total)
+    # As of two: an infinity beside what is no number is one still.
+    endless = functools.reduce(d.either, [d.compare("oeq", d.abs(part), d.const(math.inf)) for part in parts])
+    return d.choose(endless, d.const(math.inf), d.mul(d.sqrt(square), back))
+
+
+def _squares(d: Doubles, parts: Sequence[str]) -> str:
+    total = d.mul(parts[0], parts[0])
+    for part in parts[1:]:
+        total = d.add(total, d.mul(part, part))
+    return total

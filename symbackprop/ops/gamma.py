@@ -1,4 +1,4 @@
-"""The gamma function, its logarithm and their derivatives.
+"""The gamma function, its logarithm and their derivatives, and the zeta function, which these are.
 
 SciPy's, but where it loses digits: the logarithm near its zeros 1 and 2, digamma near its poles.
 """
@@ -119,6 +119,20 @@ _AT_2 = tuple(
 )  # fmt: skip
 
 ROWS = (
+    Op(
+        name="zeta",
+        doc="Hurwitz zeta function, called zeta(s, a); Riemann's is a = 1; s > 1",
+        arity=2,
+        sympy=("zeta",),
+        partials=(None, lambda f, z, s, a: -(s * f.zeta(s + 1, a))),
+        missing="SciPy has no derivative of zeta(s, a) in s; only a can be differentiated",
+        numpy=helper(_zetas, _over_integers),
+        numba=callback("zeta", 2, "_zetas", _zetas, _over_integers),
+        mpmath=lambda s, a: mp.zeta(s, a),
+        ball=lambda s, a: s.zeta(a),
+        cost=SPECIAL,
+        domain=((1.5, 6), (0.5, 4)),
+    ),
     Op(
         name="gamma",
         doc="gamma function",

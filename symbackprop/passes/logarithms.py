@@ -14,6 +14,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
+from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
@@ -237,6 +238,10 @@ def _of_product(r: Rewriter, x: int) -> int | None:
 
 def _of_one_plus(r: Rewriter, x: int) -> int | None:
     """log1p of an exponential, or of a sum with one, and of sinh(u)**2."""
+    found = terms(r, x)
+    if found is not None and found[0] == -1 and found[1]:
+        # log1p(u - 1) is log(u), whose u has not been rounded beside 1.
+        return r.f.log(r.f.wrap(built(r, Fraction(0), found[1]))).index
     base = r.operands(x)[0] if r.is_op(x, _POW) and r.number(r.operands(x)[1]) == 2 else None
     if base is not None and r.is_op(base, _SINH):
         return (2 * r.f.log_cosh(r.f.wrap(r.operands(base)[0]))).index
@@ -264,6 +269,15 @@ RULES = (
         lambda f, x, y, c: f.log(f.reduce_prod(x, (1,))),
         needs=("reduce_prod",),
         on_arrays=True,
+    ),
+    Rule(
+        "log1p(x - 1) -> log(x)",
+        "log1p",
+        _of_one_plus,
+        lambda f, x, y, c: f.log1p(x - 1),
+        domain=((1e-9, 30.0),),
+        before=1e8,
+        after=1,
     ),
     Rule(
         "log1p(y*exp(x)) -> log(1*exp(0) + y*exp(x))",

@@ -1,22 +1,25 @@
 """Norms: sqrt(x**2 + y**2), x/sqrt(x**2 + y**2), log(x**2 + y**2).
 
-A square overflows from 1e154 on and vanishes below 1e-162; hypot does not. Norms of scalars alone: over arrays hypot
-would cost three times a root.
+A square overflows from 1e154 on and vanishes below 1e-162; hypot does not, nor does a norm of more. Norms of scalars
+alone: over arrays hypot would cost three times a root.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.norms import norm_of
 from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
 _HYPOT, _SQUARES = REGISTRY["hypot"], REGISTRY["difference_of_squares"]
+_MOST_COMPONENTS = 64
 
 
 def _square_root_of(r: Rewriter, index: int, of_powers: bool = True) -> Value | None:
@@ -36,16 +39,17 @@ def _square_root_of(r: Rewriter, index: int, of_powers: bool = True) -> Value | 
     return None
 
 
-def _components(r: Rewriter, index: int, most_constant: bool = True, of_powers: bool = True) -> list[Value] | None:
+def _components(
+    r: Rewriter, index: int, most_constant: bool = True, of_powers: bool = True, most: int = 2
+) -> list[Value] | None:
     """u, v, ... of a sum u**2 + v**2 + ... over scalars, constants last."""
     if r.nodes[index].type.shape:
         return None
     found = terms(r, index)
     if found is None or found[0] < 0 or (found[0] and not most_constant):
         return None
-    # Of more, the norm of a few would stand inside: it has no second derivative where these are 0 and the rest is not,
-    # and a molecule's distances took 1.6 times as long.
-    if len(found[1]) + bool(found[0]) > 2:
+    # The rows of quotients by two squares are not those of more.
+    if len(found[1]) + bool(found[0]) > most:
         return None
     components = []
     for node, factor in found[1].items():
@@ -62,17 +66,19 @@ def _root(r: Rewriter, number: Fraction) -> Value:
 
 
 def _norm(r: Rewriter, components: list[Value]) -> Value:
+    if len(components) > 2:
+        return r.f.apply(norm_of(len(components)), *components)
     return r.f.hypot(*components) if len(components) == 2 else r.f.abs(*components)
 
 
 def _root_of_squares(r: Rewriter, x: int) -> int | None:
-    components = _components(r, x)
+    components = _components(r, x, most=_MOST_COMPONENTS)
     return _norm(r, components).index if components else None
 
 
 def _logarithm(r: Rewriter, x: int) -> int | None:
     """log(u**2 + v**2) = 2*log(hypot(u, v)); near 1 log(1 + u**2) is better, see below."""
-    components = _components(r, x, most_constant=False)
+    components = _components(r, x, most_constant=False, most=_MOST_COMPONENTS)
     return (2 * r.f.log(_norm(r, components))).index if components else None
 
 
@@ -85,12 +91,14 @@ def over_norm(r: Rewriter, x: int, y: int) -> int | None:
     """u/hypot(u, v)**k, u a factor of x: the cosine over the other powers."""
     f, power, norm = r.f, Fraction(1), y
     if r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
-        components = _components(r, r.operands(y)[0])
+        components = _components(r, r.operands(y)[0], most=_MOST_COMPONENTS)
         if components is None or len(components) < 2:
             return None
         power, norm = 2 * (r.number(r.operands(y)[1]) or Fraction(0)), _norm(r, components).index
         if r.number(x) is not None:
             return (f.wrap(x) * f.pow(f.wrap(norm), f.const(-power))).index
+    if r.nodes[norm].op.name == "norm" and power > 1:
+        return _over_longer(r, x, norm, power)
     if not r.is_op(norm, _HYPOT) or power < 1:
         return None
     for factor, others in factors_and_others(r, x):
@@ -99,6 +107,18 @@ def over_norm(r: Rewriter, x: int, y: int) -> int | None:
             rest = cosine if others is None else f.wrap(others) * cosine
             return (rest if power == 1 else rest * f.pow(f.wrap(norm), f.const(1 - power))).index
     return None
+
+
+def _over_longer(r: Rewriter, x: int, norm: int, power: Fraction) -> int:
+    """A product over a power of a norm of more than two: the component among its factors over the norm, the rest over
+    the other powers.
+    """
+    f, z = r.f, r.f.wrap(norm)
+    for factor, others in factors_and_others(r, x):
+        if factor in r.operands(norm):
+            cosine = f.wrap(factor) / z
+            return ((cosine if others is None else f.wrap(others) * cosine) * f.pow(z, f.const(1 - power))).index
+    return (f.wrap(x) * f.pow(z, f.const(-power))).index
 
 
 def norm_over(r: Rewriter, x: int, y: int) -> Value | None:
@@ -150,7 +170,7 @@ def over_squares(r: Rewriter, x: int, y: int) -> Value | None:
         return f.square_contrast(*(f.wrap(operand) for operand in r.operands(x)))
     left, total = 2, None
     rest: Value | None = None
-    for factor in all_factors(r, x):
+    for factor in _squares_apart(r, all_factors(r, x), norm.index):
         root = _square_root_of(r, factor, False)
         for own, count in ((factor, 1), (factor if root is None else root.index, 2)):
             cosine = _cosine(r, own, norm.index) if count <= left and (count == 1 or root is not None) else None
@@ -167,6 +187,18 @@ def over_squares(r: Rewriter, x: int, y: int) -> Value | None:
     if left:
         total = total / norm
     return total if rest is None else rest * total
+
+
+def _squares_apart(r: Rewriter, factors: list[int], norm: int) -> Iterator[int]:
+    """The factors, of a higher power of a component its square and the rest."""
+    for factor in factors:
+        base, exponent = r.operands(factor) if r.is_op(factor, _POW) else (factor, factor)
+        number = r.number(exponent)
+        if number is not None and number > 2 and r.is_op(norm, _HYPOT) and base in r.operands(norm):
+            for part in (r.const(2), r.const(number - 2)):
+                yield r.f.pow(r.f.wrap(base), r.f.wrap(part)).index
+        else:
+            yield factor
 
 
 def _angle(r: Rewriter, x: int) -> int | None:

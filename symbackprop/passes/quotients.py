@@ -27,7 +27,7 @@ _SUMS = frozenset({_ADD, _SUB})
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if r.number(y) is not None:
         return None
-    for form in (over_squares, _reciprocals, _contrast, _share, _near, norm_over, _reciprocal_power):
+    for form in (over_squares, _reciprocals, _contrast, _share, _parallel, _near, norm_over, _reciprocal_power):
         if (found := form(r, x, y)) is not None:
             return found.index
     return over_norm(r, x, y)
@@ -115,6 +115,25 @@ def _share(r: Rewriter, x: int, y: int) -> Value | None:
     return None
 
 
+def _parallel(r: Rewriter, x: int, y: int) -> Value | None:
+    """u*v*w/(u*v + v*w + w*u) = 1/(1/u + 1/v + 1/w): products of three are none beyond 1e103."""
+    parts = _parts(r, y)
+    if parts is None or len(parts) < 3 or any(r.number(node) is not None for node in parts):
+        return None
+    total: Value | None = None
+    for node, factor in parts.items():
+        rest = all_factors(r, x)
+        for own in all_factors(r, node):
+            if own not in rest:
+                return None
+            rest.remove(own)
+        if not rest:
+            return None
+        part = math.prod(map(r.f.wrap, rest[1:]), start=r.f.wrap(rest[0])) / factor
+        total = part if total is None else r.f.harmonic(total, part)
+    return total
+
+
 def _near(r: Rewriter, x: int, y: int) -> Value | None:
     """(u + v)/(u + w) = 1 + (v - w)/(u + w), and (v - u)/(u + w) = -(u - v)/(u + w), among other factors."""
     f, above, below = r.f, all_factors(r, x), all_factors(r, y)
@@ -164,9 +183,16 @@ def _power_share(r: Rewriter, x: int, parts: dict[int, Fraction]) -> Value | Non
         return None
     bases = {node: f.const(1) if node == one else f.wrap(r.operands(node)[0]) for node in parts}
     for factor, others in [*factors_and_others(r, x), (one, x)]:
-        if factor in parts:
-            (other,) = [base for node, base in bases.items() if node != factor]
-            share = f.power_share(bases[factor], other, f.wrap(exponent))
+        own, beyond = factor, Fraction(0)
+        if number is not None and r.is_op(factor, _POW) and factor not in parts:
+            # u**(n + m)/(u**n + v**n) is u**m times a share: u**(n + m) may be no number.
+            base, power = r.operands(factor)
+            beyond = (r.number(power) or Fraction(0)) - number
+            own = next((node for node, root in bases.items() if root.index == base and beyond > 0), factor)
+        if own in parts:
+            (other,) = [base for node, base in bases.items() if node != own]
+            share = f.power_share(bases[own], other, f.wrap(exponent))
+            share = f.pow(bases[own], f.const(beyond)) * share if beyond > 0 else share
             return share if others is None else f.wrap(others) * share
     return None
 

@@ -17,10 +17,12 @@ from symbackprop.passes.guard import written
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
 from symbackprop.passes.rewrite import sweep
-from symbackprop.passes.series import Series, chosen, series_of
+from symbackprop.passes.series import Series, Step, chosen, near, series_of
 from symbackprop.passes.simplify import simplifier, simplify
 
-_SELECT, _NOT, _POW, _POLYNOMIAL = (REGISTRY[name] for name in ("select", "logical_not", "pow", "polynomial"))
+_SELECT, _NOT, _POW, _POLYNOMIAL, _SQRT, _MUL, _DIV = (
+    REGISTRY[name] for name in ("select", "logical_not", "pow", "polynomial", "sqrt", "mul", "div")
+)
 _SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
 _SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "contrast"))
 
@@ -44,10 +46,14 @@ def removable(graph: Graph, values: int = 0) -> Graph:
         if site not in users or site in direct or (site in inside and users[site] <= inside | set(found)):
             continue
         inside.discard(site)
-        if graph.nodes[site].op not in _SITES or done[site]:
+        is_root = graph.nodes[site].op is _SQRT
+        if not (is_root or graph.nodes[site].op in _SITES) or done[site]:
             continue
-        for argument, inner in regions_of(graph.nodes, site, dominators):
-            series = series_of(steps_of(graph.nodes, argument, inner))
+        # Of a root it is what stands under it.
+        looked_at = graph.nodes[site].operands[0] if is_root else site
+        for argument, inner in regions_of(graph.nodes, looked_at, dominators):
+            steps = steps_of(graph.nodes, argument, inner)
+            series = _under_root(steps) if is_root else series_of(steps)
             if series is not None:
                 found[site] = argument, series
                 inside.update(inner)
@@ -55,6 +61,15 @@ def removable(graph: Graph, values: int = 0) -> Graph:
     if found:
         return _with_series(graph, found)
     return graph if graph is given else simplify(graph)
+
+
+def _under_root(steps: tuple[Step, ...]) -> Series | None:
+    """The series of f(u)/u**2, where f vanishes like a square: sqrt(f(u)) is |u| times its root, whose slopes cancel
+    nowhere. Those of acos(sin(u)/u) = 2*asin(sqrt(f(u))) had no digits of the second order near 0.
+    """
+    end = len(steps)
+    series = series_of((*steps, (_MUL, None, -1, -1), (_DIV, None, end - 1, end)))
+    return series if series is not None and series.centre == 0 and series.coefficients[0] > 0 else None
 
 
 def _is_polynomial(graph: Graph) -> bool:
@@ -114,8 +129,12 @@ def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:
         if index not in found:
             return made
         argument, series = found[index]
-        first = len(r.nodes)
-        both = chosen(r.f.wrap(new[argument]), series, r.f.wrap(made)).index
+        first, u = len(r.nodes), r.f.wrap(new[argument])
+        if graph.nodes[index].op is _SQRT:
+            polynomial, is_near = near(u, series)
+            both = r.f.select(is_near, r.f.abs(u) * r.f.sqrt(polynomial), r.f.wrap(made)).index
+        else:
+            both = chosen(u, series, r.f.wrap(made)).index
         if graph.origins:
             polynomials = [node for node in range(first, len(r.nodes)) if r.nodes[node].op is _POLYNOMIAL]
             r.applied |= {node: ["its Taylor polynomial, where it cancels"] for node in polynomials}

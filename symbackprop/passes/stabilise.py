@@ -16,6 +16,7 @@ from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
@@ -49,6 +50,7 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 _MOST_SQUARES = 64
 
 FIRST_RULES = (
+    *GAMMA_RULES,
     *TAIL_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,

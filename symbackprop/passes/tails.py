@@ -17,6 +17,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 _ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
     REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
 )
+_BESSELI = REGISTRY["besseli"]
 _SOFTPLUS, _OVER_SOFTPLUS = REGISTRY["softplus"], REGISTRY["over_softplus"]
 # A coefficient like 1/sqrt(2) has 40 digits.
 _SAME = Fraction(1, 10**35)
@@ -30,8 +31,11 @@ def _of_bessel(r: Rewriter, x: int, y: int) -> int | None:
             row = _WITHOUT_GROWTH.get(r.nodes[above].op)
             if row is None or r.nodes[below].op is not r.nodes[above].op:
                 continue
-            if r.operands(above)[1] == r.operands(below)[1] and r.operands(above) != r.operands(below):
-                found = r.add(_DIV, (r.add(row, r.operands(above)), r.add(row, r.operands(below))))
+            (one, u), (other, v) = r.operands(above), r.operands(below)
+            if u == v and one != other:
+                found = _of_neighbours(r, r.nodes[above].op, one, other, u)
+                if found is None:
+                    found = r.add(_DIV, (r.add(row, (one, u)), r.add(row, (other, u))))
                 for other in others:
                     found = r.add(_MUL, (other, found))
                 for other in rest:
@@ -40,8 +44,17 @@ def _of_bessel(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+def _of_neighbours(r: Rewriter, row: object, one: int, other: int, u: int) -> int | None:
+    """besseli(n + 1, u)/besseli(n, u) as u times a row, whose slope is between terms of 1/u where both are near 1."""
+    above, below = r.number(one), r.number(other)
+    if row is not _BESSELI or above is None or below is None or abs(above - below) != 1 or min(above, below) < 0:
+        return None
+    quotient = r.f.wrap(u) * r.f.besseli_quotient(min(above, below), r.f.wrap(u))
+    return (quotient if above > below else 1 / quotient).index
+
+
 _WITHOUT_GROWTH = {
-    REGISTRY["besseli"]: REGISTRY["besseli_scaled"],
+    _BESSELI: REGISTRY["besseli_scaled"],
     REGISTRY["besselk"]: REGISTRY["besselk_scaled"],
 }
 
@@ -169,15 +182,11 @@ def _tail(r: Rewriter, first: int, second: int) -> int | None:
 
 
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
-    """exp(-u**2)/erfc(u), and gamma(p)*gamma(q)/gamma(p + q)."""
+    """exp(-u**2)/erfc(u)."""
     for own, others in _factors(r, x):
         if r.is_op(y, _ERFC) and r.is_op(own, _EXP) and _is_square(r, r.operands(own)[0], r.operands(y)[0], -1):
             found = r.add(REGISTRY["erfc_hazard"], r.operands(y))
             return found if others is None else r.add(_MUL, (others, found))
-    if r.is_op(y, _GAMMA) and r.is_op(x, _MUL) and all(r.is_op(operand, _GAMMA) for operand in r.operands(x)):
-        p, q = (r.operands(operand)[0] for operand in r.operands(x))
-        if r.operands(y)[0] == r.plain(_ADD, (p, q)):
-            return r.add(REGISTRY["beta"], (p, q))
     return None
 
 
@@ -202,15 +211,6 @@ RULES = (
         domain=(_TAIL,),
         before=350,
         after=10,
-    ),
-    Rule(
-        "gamma(x)*gamma(y)/gamma(x + y) -> beta(x, y)",
-        "div",
-        _quotient,
-        lambda f, x, y, c: f.gamma(x) * f.gamma(y) / f.gamma(x + y),
-        domain=(_ALONE, _ALONE),
-        before=math.inf,
-        after=3700,
     ),
     Rule(
         "x*gamma(x) -> gamma1p(x), and x*beta(x, y) -> beta1p(x, y)",

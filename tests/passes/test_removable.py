@@ -244,3 +244,29 @@ def test_quotients_of_polynomials() -> None:
         assert math.isclose(value, 1 + at + at**2, rel_tol=8 * 2.0**-52)
         assert math.isclose(slope, 1 + 2 * at, rel_tol=16 * 2.0**-52)
         assert math.isclose(hessian(at), 2, rel_tol=1e-12)
+
+
+# What is under the root vanishes like a square: its root has a kink, and slopes of all orders beside it.
+ROOTS = {
+    "acos(sinc)": sp.acos(sp.sin(x) / x),
+    "acos(cos)": sp.acos(sp.cos(x)) ** 2,
+    "acosh(cosh)": x * sp.acosh(sp.cosh(x)),
+    "acos of a bell": sp.acos(sp.exp(-(x**2))),
+    "chord": sp.sqrt(2 - 2 * sp.cos(x)),
+    "x - log(1 + x)": sp.sqrt(x - sp.log(1 + x)),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_roots_of_what_vanishes_like_a_square(name: str) -> None:
+    """The second derivative of acos(sin(x)/x) was wrong by 1e7 ulp at 1e-3, and had no digit and no sign at 1e-9."""
+    expr = ROOTS[name]
+    oracle = Oracle(read_model(expr, [x], None, None, ()).graph)
+    gradient, hessian = (mode(expr, x, backend="numpy") for mode in (compile_grad, compile_hessian))
+    for at in (1e-9, -1e-5, 1e-3, 0.3, -0.4):
+        value, slope = gradient.value_and_grad(at)
+        wants = oracle.value({"x": at}), oracle.derivative({"x": at}, ("x", ())).middle
+        for got, want in zip((value, slope), wants, strict=True):
+            assert ulps(float(got), want) <= 8, (at, got, want)
+        want = oracle.second({"x": at}, ("x", ()), ("x", ()))
+        assert math.isclose(hessian(at), want, rel_tol=1e-14, abs_tol=1e-15 if want == 0 else 0.0), at

@@ -1,0 +1,151 @@
+"""Quotients of gamma functions and differences of their logarithms: all overflow from 171.6 on, the quotient need not.
+
+gamma(x + a)/gamma(x) is a row in x and a, gamma(x)*gamma(y)/gamma(x + y) is the beta function, among other factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY
+from symbackprop.passes.factors import all_factors
+from symbackprop.passes.offsets import minus, square_of
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_ADD, _LOG, _GAMMA, _LOGGAMMA, _RISING, _LOG_RISING = (
+    REGISTRY[name] for name in ("add", "log", "gamma", "loggamma", "rising", "log_rising")
+)
+_MOST_STEPS = 4
+"""gamma(x + n)/gamma(x) is a product of n factors up to so many."""
+
+
+def _quotient(r: Rewriter, x: int, y: int) -> int | None:
+    above, below = (list(_factors(r, operand)) for operand in (x, y))
+    over, under = ([factor for factor in side if r.is_op(factor, _GAMMA)] for side in (above, below))
+    for one, (numerator, divisor) in ((False, (over, under)), (True, (under, over))):
+        for p, q, total in _betas(r, numerator, divisor):
+            for factor in (p, q):
+                (below if one else above).remove(factor)
+            (above if one else below).remove(total)
+            beta = r.f.beta(*(r.f.wrap(r.operands(factor)[0]) for factor in (p, q)))
+            return _joined(r, above, below, 1 / beta if one else beta)
+    for first in over:
+        for second in under:
+            ratio = _ratio(r, r.operands(first)[0], r.operands(second)[0])
+            if ratio is not None:
+                above.remove(first)
+                below.remove(second)
+                return _joined(r, above, below, ratio)
+    return None
+
+
+def _factors(r: Rewriter, index: int) -> Iterator[int]:
+    """The factors, a square of a gamma function twice."""
+    for factor in all_factors(r, index):
+        root = square_of(r, factor)
+        yield from (factor,) if root is None or not r.is_op(root, _GAMMA) else (root, root)
+
+
+def _betas(r: Rewriter, over: list[int], under: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Two gamma functions above and that of the sum of their arguments below."""
+    for place, p in enumerate(over):
+        for q in over[place + 1 :]:
+            total = r.add(_ADD, (r.operands(p)[0], r.operands(q)[0]))
+            for divisor in under:
+                if r.operands(divisor)[0] == total:
+                    yield p, q, divisor
+
+
+def _joined(r: Rewriter, above: list[int], below: list[int], quotient: Value) -> int:
+    total = math.prod(map(r.f.wrap, above), start=quotient)
+    for factor in below:
+        total = total / r.f.wrap(factor)
+    return total.index
+
+
+def _ratio(r: Rewriter, u: int, v: int) -> Value | None:
+    """gamma(u)/gamma(v)"""
+    apart = minus(r, u, v)
+    if apart is None:
+        return None
+    f, number = r.f, r.number(apart)
+    if number is not None and number.denominator == 1 and abs(number) <= _MOST_STEPS:
+        low = f.wrap(v if number > 0 else u)
+        product = math.prod((low + k for k in range(1, abs(number.numerator))), start=low)
+        return product if number > 0 else 1 / product
+    return f.rising(f.wrap(v), f.wrap(apart))
+
+
+def _difference(r: Rewriter, x: int, y: int) -> int | None:
+    """loggamma(u) - loggamma(v)"""
+    if not (r.is_op(x, _LOGGAMMA) and r.is_op(y, _LOGGAMMA)):
+        return None
+    u, v = r.operands(x)[0], r.operands(y)[0]
+    apart = minus(r, u, v)
+    if apart is None or r.number(apart) in (-1, 1):
+        return None
+    return r.add(_LOG_RISING, (v, apart))
+
+
+def _logarithm(r: Rewriter, x: int) -> int | None:
+    """log(gamma(u)/gamma(v)), which may have a value below 0."""
+    return r.add(REGISTRY["log_of_rising"], r.operands(x)) if r.is_op(x, _RISING) else None
+
+
+def _exponential(r: Rewriter, x: int) -> int | None:
+    """exp(loggamma(u) - loggamma(v)), and exp(log(v)), which is that where u is v + 1."""
+    if r.is_op(x, _LOG):
+        v = r.f.wrap(r.operands(x)[0])
+        return r.f.select(r.f.ge(v, 0), v, r.f.const("nan")).index
+    if not r.is_op(x, _LOG_RISING):
+        return None
+    f, (u, apart) = r.f, (r.f.wrap(operand) for operand in r.operands(x))
+    return f.select(f.gt(f.minimum(u, u + apart), 0), f.rising(u, apart), f.const("nan")).index
+
+
+_LARGE, _APART = (20.0, 3000.0), (0.1, 3.0)
+
+RULES = (
+    Rule(
+        "gamma(x + y)/gamma(x) -> rising(x, y), and beta functions among factors",
+        "div",
+        _quotient,
+        lambda f, x, y, c: f.gamma(x + y) / f.gamma(x),
+        needs=("gamma",),
+        domain=(_LARGE, _APART),
+        before=math.inf,
+        after=14,
+    ),
+    Rule(
+        "loggamma(x + y) - loggamma(x) -> log_rising(x, y)",
+        "sub",
+        _difference,
+        lambda f, x, y, c: f.loggamma(x + y) - f.loggamma(x),
+        among=("loggamma",),
+        domain=(_LARGE, _APART),
+        before=900,
+        after=10,
+    ),
+    Rule(
+        "log(rising(x, y)) -> log_rising(x, y)",
+        "log",
+        _logarithm,
+        lambda f, x, y, c: f.log(f.rising(x, y)),
+        among=("rising",),
+        domain=(_LARGE, (1e-6, 0.1)),
+        before=2e5,
+        after=60,
+    ),
+    Rule(
+        "exp(log_rising(x, y)) -> rising(x, y)",
+        "exp",
+        _exponential,
+        lambda f, x, y, c: f.exp(f.log_rising(x, y)),
+        among=("log_rising", "log"),
+        domain=((20.0, 1e12), _APART),
+        before=60,
+        after=10,
+    ),
+)
