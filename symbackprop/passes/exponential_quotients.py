@@ -120,9 +120,10 @@ def _grows(r: Rewriter, index: int) -> bool:
 
 
 def _difference(below: list[Term]) -> tuple[Term, Term] | None:
+    """The positive term first: over 1 - exp(u) as over exp(u) - 1."""
     if len(below) != 2 or below[0].number is None or below[1].number is None or below[0].number != -below[1].number:
         return None
-    return below[0], below[1]
+    return (below[0], below[1]) if below[0].number > 0 else (below[1], below[0])
 
 
 def _over_difference(r: Rewriter, x: int, plus: Term, minus: Term) -> Value | None:
