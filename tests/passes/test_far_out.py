@@ -1,0 +1,49 @@
+"""Quotients and products of exponentials far out, where value and slope have digits and what is written has none."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import sympy as sp
+from sympy import cosh, csch, exp, log, sech
+
+_path = Path(__file__).with_name("accuracy.py")
+_spec = importlib.util.spec_from_file_location("accuracy", _path)
+assert _spec is not None and _spec.loader is not None
+accuracy = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(accuracy)
+
+x, y, z = sp.symbols("x y z", real=True)
+a, b, c, r, t = sp.symbols("a b c r t", real=True)
+softplus = log(1 + exp(x))
+
+
+def assert_right(expr: sp.Expr, places: Iterable[float], beside: dict[sp.Symbol, float], backend: str) -> None:
+    for at in places:
+        given = {x: at, **beside}
+        accuracy.assert_right(expr, {s: given[s] for s in sorted(expr.free_symbols, key=str)}, backend)
+
+
+HALVED = [
+    x**3 / (exp(x) - 1),
+    x / (exp(x) - 1),
+    a * x**3 / (exp(b * x) - 1),
+    x**2 * exp(x) / (exp(x) - 1) ** 2,
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "python"])
+@pytest.mark.parametrize("expr", HALVED, ids=str)
+def test_planck_where_the_occupation_is_denormal(expr: sp.Expr, backend: str) -> None:
+    """x**3/(exp(x) - 1) was 0 from 745 on, where it is 1e-315; from 709 on digits were lost, 4e-3 of it at 742."""
+    far = () if expr.has(b) else (750.0, 760.0)
+    assert_right(expr, (-710.0, 1e-3, 3.0, 709.0, 715.0, 730.0, 742.0, *far), {a: 2.0, b: 1.0}, backend)
+
+
+@pytest.mark.parametrize("expr", [y * csch(x) ** 2, y * sech(x) ** 2, y / cosh(x) ** 2], ids=str)
+def test_squares_that_vanish_before_their_product(expr: sp.Expr) -> None:
+    for at, size in ((340.0, 1e200), (372.0, 1e300), (400.0, 1e300), (700.0, 1e300), (2.0, 3.0)):
+        assert_right(expr, (at,), {y: size}, "numpy")
