@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-from sympy import cosh, csch, exp, log, sech
+from sympy import cosh, csch, erfc, exp, log, sech
+from sympy.codegen.numpy_nodes import logaddexp
 
 _path = Path(__file__).with_name("accuracy.py")
 _spec = importlib.util.spec_from_file_location("accuracy", _path)
@@ -25,6 +26,30 @@ def assert_right(expr: sp.Expr, places: Iterable[float], beside: dict[sp.Symbol,
     for at in places:
         given = {x: at, **beside}
         accuracy.assert_right(expr, {s: given[s] for s in sorted(expr.free_symbols, key=str)}, backend)
+
+
+# A common asymptote.
+
+ALIKE = [
+    softplus / (x + 1),
+    softplus / (x + y),
+    (x + 1) / softplus,
+    softplus / log(exp(x) + 2),
+    log(exp(x) + exp(y)) / (x + y + 1),
+    softplus / x,
+]
+
+
+@pytest.mark.parametrize("expr", ALIKE, ids=str)
+def test_quotients_with_a_common_asymptote(expr: sp.Expr) -> None:
+    """The slope of softplus(x)/(x + 1) lost 300 ulp at 700, that of softplus(x)/log(exp(x) + 2) was 0 from 37 on."""
+    assert_right(expr, (-340.0, -30.0, -0.3, 0.5, 3.0, 30.0, 690.0, 1e5), {y: 0.7}, "numpy")
+
+
+def test_logaddexp_over_the_larger() -> None:
+    """The slope of logaddexp(x, w)/w is that of softplus(x - w)/w."""
+    for at in (-1.0, 0.5, 3.0):
+        assert_right(logaddexp(x, erfc(y)) / erfc(y), (-690.0, -30.0, -3.0, 0.0, 30.0, 690.0), {y: at}, "numpy")
 
 
 HALVED = [
