@@ -52,6 +52,27 @@ def test_logaddexp_over_the_larger() -> None:
         assert_right(logaddexp(x, erfc(y)) / erfc(y), (-690.0, -30.0, -3.0, 0.0, 30.0, 690.0), {y: at}, "numpy")
 
 
+# Products.
+
+BESIDE_SOFTPLUS = [
+    exp(-x) * softplus,
+    y * exp(-2 * x) * softplus / x,
+    (exp(y) - exp(-x)) * softplus,
+]
+
+
+@pytest.mark.parametrize("expr", BESIDE_SOFTPLUS, ids=str)
+def test_exponential_beside_softplus(expr: sp.Expr) -> None:
+    assert_right(expr, (-345.0, -30.0, -1.0, 1.0, 30.0, 700.0), {y: 0.3}, "numpy")
+    if expr != BESIDE_SOFTPLUS[1]:
+        assert_right(expr, (-800.0, 800.0), {y: 0.3}, "numpy")
+
+
+def test_difference_of_exponentials_beside_softplus() -> None:
+    for first, second in ((1.0, 800.0), (-300.0, 300.0), (300.0, -300.0), (3.0, -700.0), (-20.0, 20.0), (1.0, 2.0)):
+        assert_right((-exp(2 * x) + exp(y - x)) * log(1 + exp(x - y)), (first,), {y: second}, "numpy")
+
+
 HALVED = [
     x**3 / (exp(x) - 1),
     x / (exp(x) - 1),
