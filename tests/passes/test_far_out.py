@@ -6,10 +6,13 @@ import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy as sp
-from sympy import cosh, csch, erfc, exp, log, sech
+from sympy import cos, cosh, csch, erfc, exp, log, sech, sinh
 from sympy.codegen.numpy_nodes import logaddexp
+
+from symbackprop import compile_function
 
 _path = Path(__file__).with_name("accuracy.py")
 _spec = importlib.util.spec_from_file_location("accuracy", _path)
@@ -26,6 +29,85 @@ def assert_right(expr: sp.Expr, places: Iterable[float], beside: dict[sp.Symbol,
     for at in places:
         given = {x: at, **beside}
         accuracy.assert_right(expr, {s: given[s] for s in sorted(expr.free_symbols, key=str)}, backend)
+
+
+# Sums whose weights have no known sign: nan from 355 or 710 on, and slopes of 0 where they are tiny.
+
+SIGNED = [
+    cosh(x) / (exp(x) + 3 - exp(-x)),
+    1 / (exp(x) + 3 - exp(-x)),
+    (exp(x) + 1) / (2 * exp(x) - 3 * exp(-x) + 1),
+    exp(-x) / (exp(x) - 2 * exp(y) + exp(-x)),
+    sinh(x) / (a * exp(x) + b * exp(-x)),
+    cosh(x) / (a * cosh(x) + b * sinh(x)),
+    exp(x) / (exp(x) + y + b * exp(-x)),
+    (a * exp(x) + b * exp(y)) / (c * exp(x) - z * exp(y)),
+    exp(x) / (a * exp(y) + b * exp(z) + c * exp(x)),
+    (a * exp(x) + b) / (a * exp(x) + c) ** 2,
+    x * (a * exp(x) + b * exp(-x)) / (exp(x) + c * exp(-x)) ** 2,
+    a * exp(x) / (b * exp(x) + y * (exp(x) - 1)),
+]
+BESIDE = {a: 2.0, b: -0.5, c: 3.0, y: 0.75, z: 1.5}
+
+
+@pytest.mark.parametrize("expr", SIGNED, ids=str)
+def test_weights_of_any_sign(expr: sp.Expr) -> None:
+    assert_right(expr, (-2000.0, -720.0, -700.0, -30.0, 0.3, 3.0, 360.0, 711.0, 2000.0), BESIDE, "numpy")
+
+
+@pytest.mark.parametrize("backend", ["python", "numba"])
+def test_weights_of_any_sign_elsewhere(backend: str) -> None:
+    assert_right(SIGNED[0], (-2000.0, -700.0, 0.3, 711.0), BESIDE, backend)
+
+
+def test_weights_of_any_sign_over_arrays() -> None:
+    u, n = sp.IndexedBase("u", shape=(5,), real=True), sp.symbols("n", integer=True)
+    total = sp.Sum(exp(u[n]) / (exp(u[n]) + a - exp(-u[n])), (n, 0, 4))
+    given = [-800.0, -3.0, 0.5, 30.0, 800.0]
+    one = compile_function(exp(x) / (exp(x) + a - exp(-x)), args=[x, a], backend="numpy")
+    whole = compile_function(total, args=[u, a], backend="numpy")(np.array(given), 3.0)
+    assert whole == pytest.approx(sum(float(one(at, 3.0)) for at in given), rel=1e-15)
+
+
+# Logistic growth from r*t = -1000 to 1000, as it is written: a share, over the number at first, and with exp(r*t) - 1.
+FIRST, LIMIT = b, a
+GROWTH = [
+    LIMIT / (1 + (LIMIT - FIRST) / FIRST * exp(-r * x)),
+    LIMIT * FIRST / (FIRST + (LIMIT - FIRST) * exp(-r * x)),
+    LIMIT * FIRST * exp(r * x) / (LIMIT - FIRST + FIRST * exp(r * x)),
+    LIMIT / (1 + (LIMIT / FIRST - 1) * exp(-r * x)),
+]
+BY_GROWTH = [
+    LIMIT * FIRST * exp(r * x) / (LIMIT + FIRST * (exp(r * x) - 1)),
+    FIRST * exp(r * x) / (1 + FIRST * (exp(r * x) - 1) / LIMIT),
+]
+
+
+@pytest.mark.parametrize("expr", GROWTH + BY_GROWTH, ids=str)
+def test_logistic_growth(expr: sp.Expr) -> None:
+    # Through exp(r*t) - 1 the slope in the number at first is what two terms of size 1 leave.
+    places = (-2000.0, -1380.0, -60.0, 0.5, 4.0) if expr in BY_GROWTH else (-2000.0, -60.0, 0.5, 60.0, 1380.0, 2000.0)
+    assert_right(expr, places, {a: 100.0, b: 10.0, r: 0.5}, "numpy")
+
+
+# A zero below, where the sum and the quotient have a series.
+
+WITH_ZEROS = [
+    x / (exp(x) - 1 - x),
+    (exp(x) - 1) / (exp(x) - 1 - x),
+    1 / (exp(x) - 1 - x),
+    x / (x * exp(x) - exp(x) + 1),
+    sp.sin(x) / (exp(2 * x) - 3 * exp(x) + 2),
+    x / (exp(x) - cos(x)),
+    (exp(x) - 1 - x) / (exp(x) - 1),
+    (exp(x) - 1 - x) / (exp(x) + 1),
+]
+
+
+@pytest.mark.parametrize("expr", WITH_ZEROS, ids=str)
+def test_near_a_zero_below_and_far_from_it(expr: sp.Expr) -> None:
+    """x/(exp(x) - 1 - x) was 9e6 at -1e-9 and not -2e9: exp(x) and -1 - x had been taken apart."""
+    assert_right(expr, (-800.0, -30.0, -1e-3, -1e-9, 1e-9, 0.5, 30.0, 800.0), {}, "numpy")
 
 
 # A common asymptote.
