@@ -80,12 +80,19 @@ def _over_largest(r: Rewriter, x: int, y: int, power: int) -> Value | None:
         total = f.select(is_largest, over[place], total)
         # As a choice it is no sum of exponentials, which would be taken apart once more.
         divisor = f.select(is_largest, under[place], divisor)
-    far = total / (divisor if power == 1 else f.pow(divisor, power))
+    below_it = divisor if power == 1 else f.pow(divisor, power)
+    if r.known(_DIV, (total.index, below_it.index)) is not None:
+        # Another sweep comes to what stands beside that: or to the same quotient once more.
+        known: Value | None = r.memo.get((f"over largest {y} {power}", x))
+        return known
+    far = total / below_it
     # Near each other they stay as they are written: what may vanish there, or is even, has its series and its rows.
     whole = y if power == 1 else r.add(_POW, (y, r.const(power)))
     near = [f.lt(f.abs(less(r, peak, peaks[0])), 2) for peak in peaks[1:]]
     is_near = reduce(f.logical_and, near, f.lt(f.abs(peaks[0]), _MODEST))
-    return f.select(is_near, f.wrap(r.plain(_DIV, (x, whole))), far)
+    found = f.select(is_near, f.wrap(r.plain(_DIV, (x, whole))), far)
+    r.memo[f"over largest {y} {power}", x] = found
+    return found
 
 
 def _is_share(r: Rewriter, x: int, y: int, above: list[_Part], exponents: Mapping[Key, int]) -> bool:
