@@ -19,6 +19,9 @@ _FAR_ALONE = 40
 # exp(-exp(8)) is 0: beyond, a factor of exp(x) must not be infinite.
 _ALL_GONE = 8
 _QUARTER = Fraction(1, 4)
+# exp(-x) is denormal from 708.4 on.
+_TAIL = 700
+_EXP_HALF_TAIL = Fraction("9.92959039626497929628111094196221355776047915e-153")
 
 
 def _in_two(number: str) -> tuple[Fraction, Fraction]:
@@ -65,8 +68,10 @@ def _log1mexp(f: Any, x: Any) -> Any:
 
 
 def _reciprocal_expm1(f: Any, x: Any) -> Any:
-    # exp(-x)/(1 - exp(-x)) to the right, denormal where exp(x) has overflowed.
-    return f.select(f.gt(x, 1), f.exp(-x) / -f.expm1(-x), 1 / f.expm1(x))
+    # exp(-x)/(1 - exp(-x)) to the right. Where that is denormal, in two factors that are not, see `passes.halves`.
+    tail = f.gt(x, _TAIL)
+    shrunk = f.exp(f.select(tail, _TAIL // 2, 0) - x) / -f.expm1(-x)
+    return f.select(tail, f.const(_EXP_HALF_TAIL), 1) * f.select(f.gt(x, 1), shrunk, 1 / f.expm1(x))
 
 
 def _sqrt_expm1(f: Any, x: Any) -> Any:
@@ -135,10 +140,10 @@ _REACH, _RIGHT = ((-5, 5),), ((0.1, 5),)
 _WEIGHTED = ((-5, 5), (0.2, 3), (0.2, 3))
 
 
-def _over_softplus_slope(f: Any, x: Any) -> Any:
+def _beside_share_of_softplus(f: Any, x: Any) -> Any:
     # softplus(x) - x*logistic(x), of which x cancels, is even in x.
     size = f.abs(x)
-    return (f.softplus(-size) + size * f.logistic(-size)) / f.softplus(x) / f.softplus(x)
+    return f.softplus(-size) + size * f.logistic(-size)
 
 
 ROWS = (
@@ -329,11 +334,21 @@ ROWS = (
     Op(
         name="over_softplus",
         doc="x/softplus(x)",
-        partials=(lambda f, z, x: _over_softplus_slope(f, x),),
+        partials=(lambda f, z, x: _beside_share_of_softplus(f, x) / f.softplus(x) / f.softplus(x),),
         define=lambda f, x: x / f.softplus(x),
         mpmath=lambda x: x / mp.log1p(mp.exp(x)),
         ball=lambda x: x / x.exp().log1p(),
         cost=2 * ELEMENTARY + DIVISION + 3,
         domain=((-6, 6),),
+    ),
+    Op(
+        name="softplus_share",
+        doc="softplus(x)/x",
+        partials=(lambda f, z, x: -(_beside_share_of_softplus(f, x) / x / x),),
+        define=lambda f, x: f.softplus(x) / x,
+        mpmath=lambda x: mp.log1p(mp.exp(x)) / x,
+        ball=lambda x: x.exp().log1p() / x,
+        cost=2 * ELEMENTARY + DIVISION + 3,
+        domain=_RIGHT,
     ),
 )

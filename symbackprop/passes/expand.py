@@ -9,6 +9,7 @@ from symbackprop.ir import Functions, Graph, Node
 from symbackprop.ops import Op
 from symbackprop.ops.contraction import CONTRACT
 from symbackprop.passes.fold import fold
+from symbackprop.passes.halves import by_halves
 from symbackprop.passes.rewrite import Rewriter, sweep
 from symbackprop.passes.simplify import RULES
 
@@ -45,7 +46,8 @@ def expand(graph: Graph, target: str) -> Graph:
         return graph
     # A product that has been settled stays so: a step of a training has gone through `settle` before its update.
     settled = [node.op is CONTRACT for node in graph.nodes]
-    return sweep(graph, _Expander(target), settled)
+    expander = _Expander(target)
+    return sweep(graph, expander, settled, by_halves(graph, expander))
 
 
 def _stays(node: Node, target: str) -> bool:

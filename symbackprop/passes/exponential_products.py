@@ -10,12 +10,13 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.exponential_sums import is_opposite, is_scalar, key_of
+from symbackprop.passes.exponential_sums import is_opposite, is_scalar, key_of, less
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_MUL, _POW, _EXP, _LOGISTIC, _OCCUPATION, _POWER_EXP = (
-    REGISTRY[name] for name in ("mul", "pow", "exp", "logistic", "reciprocal_expm1", "power_exp")
+_MUL, _POW, _EXP, _DIFFERENCE, _LOGISTIC, _SOFTPLUS = (
+    REGISTRY[name] for name in ("mul", "pow", "exp", "exp_difference", "logistic", "softplus")
 )
+_OCCUPATION, _POWER_EXP = REGISTRY["reciprocal_expm1"], REGISTRY["power_exp"]
 _SHORT_POWER = 3
 """x**2*exp(-x) is left as it is: 0*inf only from x = 1e154 on, where power_exp would cost four times as much."""
 
@@ -44,6 +45,8 @@ def _pair(r: Rewriter, a: int, b: int) -> Value | None:
         return f.logistic(f.wrap(first.operands[0]))
     if first.op is _EXP and second.op is _OCCUPATION and first.operands == second.operands:
         return -f.reciprocal_expm1(-f.wrap(first.operands[0]))
+    if second.op is _SOFTPLUS and first.op in (_EXP, _DIFFERENCE):
+        return _beside_softplus(r, a, second.operands[0])
     if first.op is _EXP and second.op is _POW and r.nodes[second.operands[0]].op in (_LOGISTIC, _OCCUPATION):
         return _slope_of_power(r, first.operands[0], *second.operands)
     saturates = r.nodes[second.operands[0]] if second.op is _POW else second
@@ -57,6 +60,30 @@ def _pair(r: Rewriter, a: int, b: int) -> Value | None:
         if power is None or abs(power) >= _SHORT_POWER:
             return f.power_exp(*(f.wrap(operand) for operand in second.operands), f.wrap(first.operands[0]))
     return None
+
+
+def _beside_softplus(r: Rewriter, index: int, inner: int) -> Value | None:
+    """exp(-k*v)*softplus(v) = exp((1 - k)*v)*s/(exp(s) - 1) with s = softplus(v), k > 0, which has a series in s; and
+    (exp(-k*v) - exp(u))*softplus(v), where v < 0.
+    """
+    f, (first, *second), v = r.f, r.operands(index), r.f.wrap(inner)
+    if not second:
+        times = _times(r, first, inner)
+        return None if times is None or times >= 0 else f.exp((times + 1) * v) * _bernoulli(v)
+    for own, other, sign in ((first, second[0], -1), (second[0], first, 1)):
+        times = _times(r, own, inner)
+        if times is not None and times < 0:
+            left = f.lt(v, 0)
+            # To the right it stands as it is, and sees nothing that is to the left: this rule finds it no more.
+            right = f.wrap(index) * f.softplus(f.select(left, 0, v))
+            apart = f.expm1(less(r, f.wrap(other), f.wrap(own)))
+            return f.select(left, sign * apart * (f.exp((times + 1) * v) * _bernoulli(v)), right)
+    return None
+
+
+def _bernoulli(v: Value) -> Value:
+    s = v.f.softplus(v)
+    return s * v.f.reciprocal_expm1(s)
 
 
 def _slope_of_power(r: Rewriter, exponent: int, inner: int, power: int) -> Value | None:
@@ -133,5 +160,16 @@ RULES = (
         domain=((-300.0, 700.0),),
         before=math.inf,
         after=5,
+    ),
+    Rule(
+        "exp(-x)*softplus(x) -> s/(exp(s) - 1) with s = softplus(x)",
+        "mul",
+        _product,
+        lambda f, x, y, c: f.exp(-x) * f.softplus(x),
+        needs=("exp", "softplus"),
+        # Further left the series of `passes.removable` stands beside it; as written 0*inf from -709 on.
+        domain=((-3.0, 700.0),),
+        before=37,
+        after=26,
     ),
 )

@@ -10,7 +10,7 @@ so that neither value nor slope cancels where u is near v, or where one of both 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter
 
 _ADD, _MUL, _POW, _EXP = (REGISTRY[name] for name in ("add", "mul", "pow", "exp"))
-_SHORT_POWERS = (2, 3, 4)
+SHORT_POWERS = (2, 3, 4)
 _DEEPEST = 3
 
 
@@ -48,7 +48,7 @@ class _Numbers(NamedTuple):
 
 def quotient_of_sums(r: Rewriter, x: int, below: list[Term]) -> Value | None:
     """A sum in which more than one exponential stands over one of positive weights, or over a difference of two."""
-    if len(below) < 2 or not _has_growing_sum(r, x):
+    if len(below) < 2 or not is_sum_of_exponentials(r, x):
         return None
     if is_positive(below):
         return _over(r, x, below)
@@ -82,8 +82,8 @@ def over_power(r: Rewriter, x: int, below: list[Term], times: int) -> Value | No
     left, f = times, r.f
     for factor in all_factors(r, x):
         power = r.number(r.operands(factor)[1]) if r.is_op(factor, _POW) else None
-        base, count = (r.operands(factor)[0], int(power)) if power in _SHORT_POWERS else (factor, 1)
-        own = _over(r, base, below) if count <= left and _grows_anywhere(r, base) else None
+        base, count = (r.operands(factor)[0], int(power)) if power in SHORT_POWERS else (factor, 1)
+        own = _over(r, base, below) if count <= left and grows_anywhere(r, base) else None
         if own is None:
             part = f.wrap(factor)
         else:
@@ -95,12 +95,12 @@ def over_power(r: Rewriter, x: int, below: list[Term], times: int) -> Value | No
     return total if not left else total * (one if left == 1 else f.pow(one, left))
 
 
-def _grows_anywhere(r: Rewriter, index: int) -> bool:
+def grows_anywhere(r: Rewriter, index: int) -> bool:
     found = terms(r, index)
     return found is not None and any(_grows(r, node) for node in found[1])
 
 
-def _has_growing_sum(r: Rewriter, index: int) -> bool:
+def is_sum_of_exponentials(r: Rewriter, index: int) -> bool:
     """Whether a factor is cosh, sinh or expm1, or a sum with an exponential and something beside it."""
     for factor in all_factors(r, index):
         found = terms(r, factor)
@@ -109,6 +109,21 @@ def _has_growing_sum(r: Rewriter, index: int) -> bool:
         if growing and (not alone or any(_is_sum(r, node) for node in growing)):
             return True
     return False
+
+
+def grow_alike(r: Rewriter, index: int, parts: list[Term]) -> bool:
+    """Whether a term grows in what the exponents of a sum are of."""
+    nodes = {node for term in parts for node, _ in term.key[1]}
+    rows = [row for factor in all_factors(r, index) for node in _terms(r, factor) for row in all_factors(r, node)]
+    # Of a product of sums, each sum.
+    rows += [row for node in rows for inner in _terms(r, node) for row in all_factors(r, inner)]
+    growing = [operand for row in rows if r.nodes[row].op in GROWING for operand in r.operands(row)]
+    return any(node in nodes for operand in growing for node, _ in key_of(r, operand)[1])
+
+
+def _terms(r: Rewriter, index: int) -> Iterable[int]:
+    found = terms(r, index)
+    return () if found is None else found[1]
 
 
 def _is_sum(r: Rewriter, index: int) -> bool:
@@ -120,16 +135,18 @@ def _grows(r: Rewriter, index: int) -> bool:
 
 
 def _difference(below: list[Term]) -> tuple[Term, Term] | None:
+    """The positive term first: over 1 - exp(u) as over exp(u) - 1."""
     if len(below) != 2 or below[0].number is None or below[1].number is None or below[0].number != -below[1].number:
         return None
-    return below[0], below[1]
+    return (below[0], below[1]) if below[0].number > 0 else (below[1], below[0])
 
 
 def _over_difference(r: Rewriter, x: int, plus: Term, minus: Term) -> Value | None:
     """x/(n*exp(u) - n*exp(v)) through n*exp(u) + n*exp(v), but for quotients that are rows."""
     assert plus.number is not None
     row = _over(r, x, [plus, minus])
-    if row is not None:
+    # What grows in something else alone is left to an occupation, where that is one as it is written.
+    if row is not None or (plus.key == ZERO and not grow_alike(r, x, [plus, minus])):
         return row
     positive = _over(r, x, [plus, minus._replace(number=plus.number, weight=plus.weight)])
     return None if positive is None else positive / r.f.tanh(halved(r, less(r, plus.exponent, minus.exponent)))
@@ -138,7 +155,7 @@ def _over_difference(r: Rewriter, x: int, plus: Term, minus: Term) -> Value | No
 def _over(r: Rewriter, x: int, below: list[Term], shift: int | None = None, depth: int = 0) -> Value | None:
     """x*exp(shift) over a sum, term by term."""
     found = terms(r, x)
-    if found is None or depth > _DEEPEST or _is_of_one(r, found[1]):
+    if found is None or depth > _DEEPEST or is_of_one(r, found[1]):
         return None
     numbers = _Numbers({}, {})
     pieces: list[Value] = []
@@ -163,7 +180,7 @@ def _over(r: Rewriter, x: int, below: list[Term], shift: int | None = None, dept
     return total
 
 
-def _is_of_one(r: Rewriter, parts: Mapping[int, Fraction]) -> bool:
+def is_of_one(r: Rewriter, parts: Mapping[int, Fraction]) -> bool:
     """sin(v) - v with v = exp(x), or expm1(x) - x: terms that may cancel have to stay together."""
     for node in parts:
         for operand in r.operands(node) if r.nodes[node].op.cost >= ELEMENTARY else ():

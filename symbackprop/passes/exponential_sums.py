@@ -100,25 +100,31 @@ def expanded(
 
 def split(r: Rewriter, index: int) -> tuple[int | None, int | None]:
     """The weight and the exponent of a product; without an exponential in it, all of it is weight."""
-    others: list[int] = []
+    above: list[int] = []
+    below: list[int] = []
     exponent: int | None = None
-    stack = [index]
+    stack = [(index, above)]
     for _ in range(2 * _MOST_FACTORS):
         if not stack:
             break
-        node = stack.pop()
-        own = r.operands(node)[0] if r.is_op(node, _EXP) else logarithm_of_positive(r, node)
-        if r.is_op(node, _MUL):
-            stack += r.operands(node)[::-1]
+        node, side = stack.pop()
+        op, operands = r.nodes[node].op, r.operands(node)
+        own = None if side is below else operands[0] if op is _EXP else logarithm_of_positive(r, node)
+        if op is _MUL:
+            stack += [(operand, side) for operand in operands[::-1]]
+        elif op is _DIV and side is above:
+            stack += [(operands[1], below), (operands[0], above)]
         elif own is not None:
             exponent = own if exponent is None else r.add(_ADD, (exponent, own))
         else:
-            others.append(node)
+            side.append(node)
     if stack or exponent is None:
         return index, None
     weight: int | None = None
-    for node in others:
+    for node in above:
         weight = node if weight is None else r.add(_MUL, (weight, node))
+    for node in below:
+        weight = r.add(_DIV, (r.const(1) if weight is None else weight, node))
     return weight, exponent
 
 
@@ -161,6 +167,11 @@ def halved(r: Rewriter, x: Value) -> Value:
 
 def is_positive(parts: list[Term]) -> bool:
     return all(term.number is not None and term.number > 0 for term in parts)
+
+
+def has_unknown(parts: list[Term]) -> bool:
+    """Whether a weight is no number, whose sign nothing tells."""
+    return any(term.number is None for term in parts)
 
 
 def is_scalar(r: Rewriter, *nodes: int) -> bool:

@@ -13,11 +13,18 @@ from fractions import Fraction
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.exponential_products import RULES as PRODUCT_RULES
-from symbackprop.passes.exponential_quotients import over_power, quotient_of_sums
+from symbackprop.passes.exponential_quotients import (
+    SHORT_POWERS,
+    grow_alike,
+    is_sum_of_exponentials,
+    over_power,
+    quotient_of_sums,
+)
 from symbackprop.passes.exponential_sums import (
     ZERO,
     Term,
     halved,
+    has_unknown,
     is_opposite,
     is_positive,
     is_scalar,
@@ -29,6 +36,9 @@ from symbackprop.passes.exponential_sums import (
     split,
     sum_of_exponentials,
 )
+from symbackprop.passes.factors import factors_and_others
+from symbackprop.passes.largest_exponential import RULES as LARGEST_RULES
+from symbackprop.passes.largest_exponential import may_vanish
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import has_weighted_sum, share_of_sum
@@ -100,6 +110,8 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if is_positive(parts) and has_weighted_sum(r, x):
         total = logarithm_of_sum(r, parts)
         return None if total is None else share_of_sum(r, x, total.index)
+    if is_sum_of_exponentials(r, x) and grow_alike(r, x, parts):
+        return None
     if len(parts) == 2:
         found = _over_two(r, x, *parts)
         if found is not None:
@@ -109,10 +121,12 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
 
 def _over_power_of(r: Rewriter, x: int, base: int, exponent: int) -> int | None:
     f, number = r.f, r.number(exponent)
+    parts = sum_of_exponentials(r, base) if number in SHORT_POWERS else None
+    if parts is not None and has_unknown(parts) and grow_alike(r, x, parts):
+        return None
     inner = _reciprocal(r, base)
     if inner is not None:
         return (f.wrap(x) * f.pow(inner, f.wrap(exponent))).index
-    parts = sum_of_exponentials(r, base) if number in (2, 3, 4) else None
     found = None if parts is None else over_power(r, x, parts, int(number or 0))
     return None if found is None else found.index
 
@@ -161,8 +175,14 @@ def _over_two(r: Rewriter, x: int, a: Term, b: Term) -> Value | None:
             return -1 / own.number * scale * f.reciprocal_expm1(d)
         if not is_scalar(r, x, own.weight.index, other.weight.index, d.index):
             return None
-        if own.number is None and scale.index == own.weight.index:
-            return f.exp_share(d, own.weight, other.weight)
+        weights = [(Fraction(1), (term.weight.index,)) for term in (own, other)]
+        if may_vanish(r, weights, (own.exponent.index, other.exponent.index)):
+            return None
+        if own.number is None:
+            for factor, others in factors_and_others(r, scale.index):
+                if factor == own.weight.index:
+                    share = f.exp_share(d, own.weight, other.weight)
+                    return share if others is None else f.wrap(others) * share
         return scale * f.exp_reciprocal(d, own.weight, other.weight)
     return None
 
@@ -220,6 +240,9 @@ def _exponential(r: Rewriter, x: int) -> int | None:
         return f.double_exponential(f.wrap(r.operands(node.operands[0])[0])).index
     if node.op is _NEG and r.is_op(node.operands[0], _SOFTPLUS):
         return f.logistic(-f.wrap(r.operands(node.operands[0])[0])).index
+    if node.op is _MUL and r.is_op(node.operands[1], _SOFTPLUS) and -(r.number(node.operands[0]) or 0) in SHORT_POWERS:
+        number, (inner,) = r.number(node.operands[0]), r.operands(node.operands[1])
+        return f.pow(f.logistic(-f.wrap(inner)), f.const(-(number or 0))).index
     if node.op is _NEG and r.is_op(node.operands[0], _ADD):
         # exp(-(u + exp(-u)))
         for a, b in (r.operands(node.operands[0]), r.operands(node.operands[0])[::-1]):
@@ -299,6 +322,7 @@ RULES = (
         before=9e15,
         after=390,
     ),
+    *LARGEST_RULES,
     Rule(
         "(1 + exp(x))**y -> exp(y*softplus(x))",
         "pow",

@@ -342,6 +342,9 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
     elif name == "logistic":
         yield _ONE, (-f.logistic(-u)).index
         yield Fraction(1, 2), (f.tanh(u / 2) / 2).index
+    elif name == "exp_share":
+        own, other = (f.wrap(operand) for operand in node.operands[1:])
+        yield _ONE, (-f.exp_share(-u, other, own)).index
     elif name == "erf":
         yield _ONE, (-f.erfc(u)).index
         yield Fraction(-1), f.erfc(-u).index

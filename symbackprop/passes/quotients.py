@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.passes.asymptotes import RULES as ASYMPTOTE_RULES
 from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.norms import BOTH, norm_over, over_norm, over_squares
 from symbackprop.passes.norms import RULES as NORM_RULES
@@ -161,8 +162,9 @@ def _one_near(r: Rewriter, x: int, y: int) -> Value | None:
         apart = minus(r, above, y)
         if apart is None or r.number(apart) == 0:
             continue
-        # (u - sin(u))/u vanishes, and is nowhere near 1.
-        if is_like(r, r.operands(apart)[0] if r.is_op(apart, _NEG) else apart, y):
+        # (u - sin(u))/u and (sin(u) - u)/sin(u) vanish, and are nowhere near 1.
+        inner = r.operands(apart)[0] if r.is_op(apart, _NEG) else apart
+        if is_like(r, inner, y) or is_like(r, y, inner):
             return None
         quotient = f.quotient_near(f.wrap(above), f.wrap(y), f.wrap(apart))
         return -quotient if turned else quotient
@@ -219,4 +221,5 @@ RULES = (
         before=8.8e15,
         after=2,
     ),
+    *ASYMPTOTE_RULES,
 )

@@ -18,7 +18,9 @@ _ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
     REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
 )
 _BESSELI = REGISTRY["besseli"]
-_SOFTPLUS, _OVER_SOFTPLUS = REGISTRY["softplus"], REGISTRY["over_softplus"]
+_SOFTPLUS, _OVER_SOFTPLUS, _SOFTPLUS_SHARE = (
+    REGISTRY[name] for name in ("softplus", "over_softplus", "softplus_share")
+)
 # A coefficient like 1/sqrt(2) has 40 digits.
 _SAME = Fraction(1, 10**35)
 _MOST_FACTORS = 6
@@ -122,7 +124,7 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
-    """u/softplus(u) and lambertw(u)/u, or one over them, u up to a number, among other factors."""
+    """u/softplus(u), softplus(u)/u, lambertw(u)/u and u/lambertw(u), u up to a number, among other factors."""
     for above, others in _along(r, x):
         for below, rest in _along(r, y):
             for function, factor in ((below, above), (above, below)):
@@ -130,10 +132,12 @@ def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
                 ratio = None if row is None else _ratio(r, factor, r.operands(function)[0])
                 if row is None or ratio is None:
                     continue
-                # The rows are u/softplus(u) and lambertw(u)/u.
+                # The rows are u/softplus(u), softplus(u)/u and lambertw(u)/u.
+                if row is _OVER_SOFTPLUS and function == above:
+                    row = _SOFTPLUS_SHARE
                 found = r.add(row, r.operands(function))
-                if (function == above) == (row is _OVER_SOFTPLUS):
-                    found = r.add(_DIV, (r.const(1 / ratio if function == above else ratio), found))
+                if function == below and row is not _OVER_SOFTPLUS:
+                    found = r.add(_DIV, (r.const(ratio), found))
                 elif ratio != 1:
                     found = r.add(_MUL, (r.const(1 / ratio if function == above else ratio), found))
                 for other in others:
@@ -242,11 +246,11 @@ RULES = (
         after=3,
     ),
     Rule(
-        "softplus(x)/x -> 1/over_softplus(x)",
+        "softplus(x)/x -> softplus_share(x)",
         "div",
         _over_argument,
         lambda f, x, y, c: f.softplus(x) / x,
-        domain=((-300.0, 600.0),),
+        domain=((-600.0, 600.0),),
         before=math.inf,
         after=4,
     ),

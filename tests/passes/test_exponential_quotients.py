@@ -77,6 +77,23 @@ def test_quotients_in_two_variables(expr: sp.Expr) -> None:
         accuracy.assert_right(expr, {x: first, y: second}, "numpy")
 
 
+# Currents through a membrane (Goldman, Hodgkin and Katz), whichever sign the exponential has.
+CURRENTS = [
+    x * (140 - y * exp(-x)) / (1 - exp(-x)),
+    x * (y - 5 * exp(x)) / (1 - exp(x)),
+    x * z**2 * (140 - y * exp(-x * z)) / (1 - exp(-x * z)),
+    (y * exp(x) - 5) / (exp(x) - 1),
+]
+
+
+@pytest.mark.parametrize("expr", CURRENTS, ids=str)
+def test_over_differences(expr: sp.Expr) -> None:
+    """Over 1 - exp(x) the weighted sum above it was left alone: nan from 710 on."""
+    for at in (-1000.0, -710.0, -3.0, -1e-9, 1e-300, 0.2, 30.0, 800.0):
+        given = {x: at, y: 5.5, z: 1.0}
+        accuracy.assert_right(expr, {symbol: given[symbol] for symbol in sorted(expr.free_symbols, key=str)}, "numpy")
+
+
 @pytest.mark.parametrize("backend", ["python", "numba"])
 @pytest.mark.parametrize("expr", [ONE[0], ONE[5], RATIOS[2], TWO[2]], ids=str)
 def test_other_targets(expr: sp.Expr, backend: str) -> None:
