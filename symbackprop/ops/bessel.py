@@ -59,6 +59,19 @@ def _log_besseli_slope(f: Any, n: Any, x: Any) -> Any:
 
 ROWS = (
     Op(
+        name="besselk_powered",
+        doc="x**order*besselk(order, x)",
+        arity=2,
+        # DLMF 10.29.4
+        partials=(None, lambda f, z, n, x: -(x * f.besselk_powered(n - 1, x))),
+        missing=no_order("besselk"),
+        define=lambda f, n, x: f.pow(x, n) * f.besselk(f.abs(n), x),
+        mpmath=lambda n, x: x**n * mp.besselk(n, x),
+        ball=lambda n, x: x**n * x.bessel_k(n),
+        cost=SPECIAL + ELEMENTARY,
+        domain=((1, 1), (0.5, 5)),
+    ),
+    Op(
         name="besseli_scaled",
         doc="besseli(order, x)*exp(-abs(x))",
         arity=2,

@@ -22,7 +22,9 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "log")
 )
-_SQUARES, _HYPOT = REGISTRY["difference_of_squares"], REGISTRY["hypot"]
+_SQUARES, _ONE_MINUS_SQUARE, _HYPOT = (
+    REGISTRY[name] for name in ("difference_of_squares", "one_minus_square", "hypot")
+)
 _ROOTS = frozenset({_SQRT, _HYPOT, REGISTRY["norm_root"]})
 _WITH_COMPLEMENTS = _ROOTS | {REGISTRY[name] for name in ("softplus", "logaddexp", "cosh")}
 Form = Callable[[Rewriter, Fraction, Parts], int | None]
@@ -282,7 +284,7 @@ def _over_conjugate(r: Rewriter, root: int, other: int, sign: int) -> Value | No
     """sqrt(u) - v = (u - v**2)/(sqrt(u) + v) for v > 0, where v**2 is a term of u; sqrt(u) + v for v < 0."""
     f = r.f
     v = f.wrap(other)
-    rest = _beside_square(r, root, r.operands(other)[0] if r.nodes[other].op.name == "abs" else other)
+    rest = beside_square(r, root, r.operands(other)[0] if r.nodes[other].op.name == "abs" else other)
     if rest is None:
         return None
     # Where the other form is taken v stands for itself, so that no sweep finds this difference again.
@@ -329,7 +331,7 @@ def _rest_of_conjugate(r: Rewriter, index: int) -> int | None:
     return rest if any(r.nodes[node].op in _ROOTS for node in roots) else None
 
 
-def _beside_square(r: Rewriter, root: int, u: int) -> int | None:
+def beside_square(r: Rewriter, root: int, u: int) -> int | None:
     """w, of sqrt(u**2 + w)."""
     if r.is_op(root, _HYPOT):
         for own, leg in (r.operands(root), r.operands(root)[::-1]):
@@ -340,6 +342,8 @@ def _beside_square(r: Rewriter, root: int, u: int) -> int | None:
     node = r.nodes[index]
     if node.op is _SQUARES and node.operands[0] == u:
         return r.add(_NEG, (r.add(_MUL, (node.operands[1], node.operands[1])),))
+    if node.op is _NEG and r.is_op(node.operands[0], _ONE_MINUS_SQUARE) and r.operands(node.operands[0]) == (u,):
+        return r.const(-1)
     constant, parts = terms(r, index) or (_NONE, {})
     for term, factor in parts.items():
         if factor == 1 and square_of(r, term) == u:

@@ -137,8 +137,12 @@ def key_of(r: Rewriter, exponent: int) -> Key:
     )
 
 
+def scaled(key: Key, number: int) -> Key:
+    return number * key[0], frozenset((node, number * factor) for node, factor in key[1])
+
+
 def opposite(key: Key) -> Key:
-    return -key[0], frozenset((node, -factor) for node, factor in key[1])
+    return scaled(key, -1)
 
 
 def is_opposite(r: Rewriter, x: int, y: int) -> bool:

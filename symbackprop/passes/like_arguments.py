@@ -44,7 +44,7 @@ def by_like_arguments(f: Functions, index: int, split: Split, through_one: bool)
         ratio = {base: exponent for base, exponent in over(own, others).items() if exponent}
         if len(ratio) >= len({*own, *others}) or (through_one and not ratio):
             continue
-        first, second = _over_argument(function), _over_argument(other)
+        first, second = over_argument(function), over_argument(other)
         if first is None or second is None:
             continue
         (p, small), (q, close) = near(f.wrap(u), first), near(f.wrap(v), second)
@@ -73,7 +73,7 @@ def _pairs(nodes: list[Node], index: int) -> Iterator[tuple[_Factor, _Factor, Po
                 yield (nodes[first].op, u, whole[first]), (nodes[second].op, v, whole[second]), rest
 
 
-def _over_argument(function: Op) -> Series | None:
+def over_argument(function: Op) -> Series | None:
     """The series of g(u)/u, of g(u)/u**2, or of g(u)*u."""
     order = ORDERS[function]
     steps: tuple[tuple[object, ...], ...] = ((function, None, -1), (_MUL if order < 0 else _DIV, None, 0, -1))

@@ -20,7 +20,7 @@ from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
-_BESSELI, _BESSELK = REGISTRY["besseli"], REGISTRY["besselk"]
+_BESSELI, _BESSELK, _ERF = REGISTRY["besseli"], REGISTRY["besselk"], REGISTRY["erf"]
 _MOST_FACTORS = 16
 
 _POSITIVE: dict[object, Callable[[Value], Value]] = {
@@ -237,7 +237,9 @@ def _of_product(r: Rewriter, x: int) -> int | None:
 
 
 def _of_one_plus(r: Rewriter, x: int) -> int | None:
-    """log1p of an exponential, or of a sum with one, and of sinh(u)**2."""
+    """log1p of an exponential, or of a sum with one, of sinh(u)**2, and of erf(u), which may be -1."""
+    if r.is_op(x, _ERF):
+        return r.f.log(r.f.erfc(-r.f.wrap(r.operands(x)[0]))).index
     found = terms(r, x)
     if found is not None and found[0] == -1 and found[1]:
         # log1p(u - 1) is log(u), whose u has not been rounded beside 1.

@@ -24,31 +24,50 @@ def _distance_from_one(r: Rewriter, index: int) -> int | None:
 
 
 def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
-    """log(v + sqrt(v**2 + 1)) = asinh(v), and acosh(v) with -1."""
-    parts = _root_and_other(r, x)
-    for root, v in () if parts is None else (parts, parts[::-1]):
-        if r.is_op(root, REGISTRY["hypot"]) and set(r.operands(root)) == {v, r.const(1)}:
-            return r.add(REGISTRY["asinh"], (v,))
-        if not r.is_op(root, _SQRT):
-            continue
-        under = r.operands(root)[0]
-        if r.is_op(under, _NEG) and r.nodes[r.operands(under)[0]].op is _ONE_MINUS_SQUARE:
-            return r.add(REGISTRY["acosh"], (v,)) if r.operands(r.operands(under)[0]) == (v,) else None
-        found = terms(r, under)
-        if found is not None and found[0] == 1 and len(found[1]) == 1:
-            ((square, factor),) = found[1].items()
-            if factor == 1 and square_of(r, square) == v:
-                return r.add(REGISTRY["asinh"], (v,))
+    """log(sqrt(v**2 + 1) + v) = asinh(v) = -log(sqrt(v**2 + 1) - v), and acosh(v) of v + sqrt(v**2 - 1)."""
+    parts, upside_down = _root_and_other(r, x), r.is_op(x, _NEG)
+    if parts is None:
+        return None
+    first, second, sign = parts
+    for root, v in ((first, second), (second, first)) if sign > 0 else ((first, second),):
+        name = _from_root(r, root, v)
+        # The sign of what has been turned round: root - v of asinh, v - root of acosh.
+        if name is not None and (sign > 0 or upside_down == (name == "acosh")):
+            return (sign * r.f.wrap(r.add(REGISTRY[name], (v,)))).index
     return None
 
 
-def _root_and_other(r: Rewriter, x: int) -> tuple[int, int] | None:
-    """The two terms of a sum, also of root + v as `passes.differences` has it where v < 0."""
+def _from_root(r: Rewriter, root: int, v: int) -> str | None:
+    """Which inverse function is the logarithm of v + root, of sqrt(v**2 + 1) or sqrt(v**2 - 1)."""
+    if r.is_op(root, REGISTRY["hypot"]) and set(r.operands(root)) == {v, r.const(1)}:
+        return "asinh"
+    if not r.is_op(root, _SQRT):
+        return None
+    under = r.operands(root)[0]
+    if r.is_op(under, _NEG) and r.nodes[r.operands(under)[0]].op is _ONE_MINUS_SQUARE:
+        return "acosh" if r.operands(r.operands(under)[0]) == (v,) else None
+    found = terms(r, under)
+    if found is not None and found[0] == 1 and len(found[1]) == 1:
+        ((square, factor),) = found[1].items()
+        return "asinh" if factor == 1 and square_of(r, square) == v else None
+    return None
+
+
+def _root_and_other(r: Rewriter, x: int) -> tuple[int, int, int] | None:
+    """The two terms of a sum and the sign of the second, also as `passes.differences` has root + v, where v < 0, and
+    root - v and v - root, where v > 0.
+    """
+    if r.is_op(x, _NEG):
+        found = _root_and_other(r, r.operands(x)[0]) if r.is_op(r.operands(x)[0], _SELECT) else None
+        return found if found is not None and found[2] < 0 else None
     if r.is_op(x, _SELECT):
         x = r.operands(x)[2]
-        root, v = r.operands(x) if r.is_op(x, _ADD) else (x, x)
-        return (root, r.operands(v)[2]) if r.is_op(v, _SELECT) and r.number(r.operands(v)[1]) == 0 else None
-    return (r.operands(x)[0], r.operands(x)[1]) if r.is_op(x, _ADD) else None
+        if r.nodes[x].op not in (_ADD, _SUB):
+            return None
+        root, v = r.operands(x)
+        guarded = r.is_op(v, _SELECT) and r.number(r.operands(v)[1]) == 0
+        return (root, r.operands(v)[2], 1 if r.is_op(x, _ADD) else -1) if guarded else None
+    return (r.operands(x)[0], r.operands(x)[1], 1) if r.is_op(x, _ADD) else None
 
 
 def _logarithm(r: Rewriter, x: int) -> int | None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.asymptotes import RULES as ASYMPTOTE_RULES
+from symbackprop.passes.differences import beside_square
 from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.norms import BOTH, norm_over, over_norm, over_squares
 from symbackprop.passes.norms import RULES as NORM_RULES
@@ -28,7 +29,17 @@ _SUMS = frozenset({_ADD, _SUB})
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if r.number(y) is not None:
         return None
-    for form in (over_squares, _reciprocals, _contrast, _share, _parallel, _near, norm_over, _reciprocal_power):
+    for form in (
+        over_squares,
+        _reciprocals,
+        _contrast,
+        _share,
+        _parallel,
+        _near,
+        norm_over,
+        _reciprocal_power,
+        _over_root,
+    ):
         if (found := form(r, x, y)) is not None:
             return found.index
     return over_norm(r, x, y)
@@ -133,6 +144,24 @@ def _parallel(r: Rewriter, x: int, y: int) -> Value | None:
         part = math.prod(map(r.f.wrap, rest[1:]), start=r.f.wrap(rest[0])) / factor
         total = part if total is None else r.f.harmonic(total, part)
     return total
+
+
+def _over_root(r: Rewriter, x: int, y: int) -> Value | None:
+    """u/sqrt(u**2 + w) = sign(u)/sqrt(1 + w/u**2) where w is small beside u**2: of the slope 1/s - u**2/s**3 little is
+    left there.
+    """
+    for factor, others in factors_and_others(r, x) if r.is_op(y, _SQRT) else ():
+        rest = beside_square(r, y, factor) if r.number(factor) is None else None
+        if rest is None:
+            continue
+        f, u = r.f, r.f.wrap(factor)
+        share = f.wrap(rest) / u / u
+        is_near = f.lt(f.abs(share), Fraction(1, 4))
+        # Elsewhere the quotient sees nothing that is near, nor does this rule see it once more.
+        far = r.plain(_DIV, (factor, f.select(is_near, 1, f.wrap(y)).index))
+        found = f.select(is_near, f.select(f.lt(u, 0), -1, 1) / f.sqrt(1 + share), f.wrap(far))
+        return found if others is None else f.wrap(others) * found
+    return None
 
 
 def _near(r: Rewriter, x: int, y: int) -> Value | None:

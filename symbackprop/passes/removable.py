@@ -53,7 +53,7 @@ def removable(graph: Graph, values: int = 0) -> Graph:
         looked_at = graph.nodes[site].operands[0] if is_root else site
         for argument, inner in regions_of(graph.nodes, looked_at, dominators):
             steps = steps_of(graph.nodes, argument, inner)
-            series = _under_root(steps) if is_root else series_of(steps)
+            series = _under_root(steps) if is_root else series_of(steps, values > 0)
             if series is not None:
                 found[site] = argument, series
                 inside.update(inner)

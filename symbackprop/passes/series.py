@@ -72,11 +72,15 @@ class Series:
 
 
 @lru_cache(maxsize=4096)
-def series_of(steps: tuple[Step, ...]) -> Series | None:
-    """The series of an expression where it cancels; None where it does not, or has none."""
+def series_of(steps: tuple[Step, ...], last: bool = False) -> Series | None:
+    """The series of an expression where it cancels; None where it does not, or has none.
+
+    The `last` derivative is not derived again: a product of what vanishes far out and what grows there has all digits,
+    and twenty terms for it would only be read.
+    """
     with mp.workdps(DIGITS):
         for centre in _centres(steps):
-            if not _cancels(steps, centre):
+            if (last and centre is None and steps[-1][0] is _MUL) or not _cancels(steps, centre):
                 continue
             for radius in CIRCLES:
                 found = _coefficients(steps, centre, None, radius)

@@ -25,6 +25,9 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _ABS, _SELECT, _NOT = (
 _TINY, _HUGE = Fraction(1, 10**290), Fraction(10**290)
 
 
+_NORMS = frozenset({REGISTRY["hypot"]})
+
+
 def _is(r: Rewriter, index: int, number: int) -> bool:
     # Comparing a Fraction with an int goes through three abstract classes, and takes ten times as long.
     found = r.number(index)
@@ -243,10 +246,25 @@ def _or_known(r: Rewriter, a: int, b: int) -> int | None:
     return a if a == b else None
 
 
+def _never_zero(r: Rewriter, x: int, y: int) -> int | None:
+    for norm, other in ((x, y), (y, x)):
+        if r.nodes[norm].op in _NORMS and _is(r, other, 0) and any(map(r.number, r.operands(norm))):
+            return r.const(False)
+    return None
+
+
 RULES: tuple[Rule, ...] = (
     *ARRAY_RULES,
     *GATHER_RULES,
     *ORIENTATION_RULES,
+    Rule(
+        "hypot(x, 1) == 0 -> False",
+        "eq",
+        _never_zero,
+        lambda f, x, y, c: f.select(f.eq(f.hypot(x, 1), 0), y, x),
+        needs=("hypot",),
+        among=("hypot",),
+    ),
     Rule("x + 0 -> x", "add", _add_zero, lambda f, x, y, c: x + 0, among=("const",)),
     Rule("x + -y -> x - y", "add", _add_negative, lambda f, x, y, c: x + -y, among=("neg", "const", "broadcast")),
     Rule("x + x -> 2*x", "add", _add_itself, lambda f, x, y, c: f.sin(x) + f.sin(x)),

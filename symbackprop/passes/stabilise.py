@@ -10,6 +10,7 @@ from symbackprop.ir import Graph
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
+from symbackprop.passes.bessels import RULES as BESSEL_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
@@ -21,6 +22,7 @@ from symbackprop.passes.guard import written
 from symbackprop.passes.largest_exponential import RULES as LARGEST_RULES
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
+from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
@@ -53,6 +55,7 @@ _MOST_SQUARES = 64
 FIRST_RULES = (
     *GAMMA_RULES,
     *TAIL_RULES,
+    *BESSEL_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
@@ -60,6 +63,7 @@ FIRST_RULES = (
     *DIFFERENCE_RULES,
     *NEAR_RULES,
     *DIVIDED_RULES,
+    *OVER_ITSELF_RULES,
 )
 
 

@@ -17,48 +17,12 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 _ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
     REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
 )
-_BESSELI = REGISTRY["besseli"]
 _SOFTPLUS, _OVER_SOFTPLUS, _SOFTPLUS_SHARE = (
     REGISTRY[name] for name in ("softplus", "over_softplus", "softplus_share")
 )
 # A coefficient like 1/sqrt(2) has 40 digits.
 _SAME = Fraction(1, 10**35)
 _MOST_FACTORS = 6
-
-
-def _of_bessel(r: Rewriter, x: int, y: int) -> int | None:
-    """A ratio of two that grow, or vanish, alike."""
-    for above, others in _along(r, x):
-        for below, rest in _along(r, y):
-            row = _WITHOUT_GROWTH.get(r.nodes[above].op)
-            if row is None or r.nodes[below].op is not r.nodes[above].op:
-                continue
-            (one, u), (other, v) = r.operands(above), r.operands(below)
-            if u == v and one != other:
-                found = _of_neighbours(r, r.nodes[above].op, one, other, u)
-                if found is None:
-                    found = r.add(_DIV, (r.add(row, (one, u)), r.add(row, (other, u))))
-                for other in others:
-                    found = r.add(_MUL, (other, found))
-                for other in rest:
-                    found = r.add(_DIV, (found, other))
-                return found
-    return None
-
-
-def _of_neighbours(r: Rewriter, row: object, one: int, other: int, u: int) -> int | None:
-    """besseli(n + 1, u)/besseli(n, u) as u times a row, whose slope is between terms of 1/u where both are near 1."""
-    above, below = r.number(one), r.number(other)
-    if row is not _BESSELI or above is None or below is None or abs(above - below) != 1 or min(above, below) < 0:
-        return None
-    quotient = r.f.wrap(u) * r.f.besseli_quotient(min(above, below), r.f.wrap(u))
-    return (quotient if above > below else 1 / quotient).index
-
-
-_WITHOUT_GROWTH = {
-    _BESSELI: REGISTRY["besseli_scaled"],
-    REGISTRY["besselk"]: REGISTRY["besselk_scaled"],
-}
 
 
 def _scaled(r: Rewriter, index: int) -> tuple[Fraction, int]:
@@ -104,7 +68,7 @@ def _product(r: Rewriter, x: int, y: int) -> int | None:
 def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
     """u*gamma(u), u*digamma(u) and u*beta(u, v), u up to a number, among other factors."""
     for a, b in ((x, y), (y, x)):
-        for own, others in _along(r, b):
+        for own, others in along(r, b):
             for function, factor in ((a, own), (own, a)):
                 row = _POLES.get(r.nodes[function].op)
                 if row is None:
@@ -125,8 +89,8 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
 
 def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
     """u/softplus(u), softplus(u)/u, lambertw(u)/u and u/lambertw(u), u up to a number, among other factors."""
-    for above, others in _along(r, x):
-        for below, rest in _along(r, y):
+    for above, others in along(r, x):
+        for below, rest in along(r, y):
             for function, factor in ((below, above), (above, below)):
                 row = _SHARES.get(r.nodes[function].op)
                 ratio = None if row is None else _ratio(r, factor, r.operands(function)[0])
@@ -154,7 +118,7 @@ def _ratio(r: Rewriter, x: int, y: int) -> Fraction | None:
     return number / scale if base == same and number and scale else None
 
 
-def _along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+def along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     """The factors of a product, which is built from the left, each with the others."""
     others: tuple[int, ...] = ()
     for _ in range(_MOST_FACTORS):
@@ -263,16 +227,5 @@ RULES = (
         domain=((-0.3, 0.3),),
         before=1e8,
         after=8,
-    ),
-    Rule(
-        "besseli(1, x)/besseli(0, x) -> besseli_scaled(1, x)/besseli_scaled(0, x)",
-        "div",
-        _of_bessel,
-        lambda f, x, y, c: f.besseli(1, x) / f.besseli(0, x),
-        needs=("besseli", "besselk"),
-        domain=((1.0, 900.0),),
-        before=math.inf,
-        # The slope is 1/(2*x*x), between terms near 1.
-        after=5e6,
     ),
 )

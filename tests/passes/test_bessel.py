@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import mpmath as mp
 import pytest
 import sympy as sp
 from sympy import besseli, besselj, besselk, log
+
+from symbackprop import compile_grad
 
 _path = Path(__file__).with_name("accuracy.py")
 _spec = importlib.util.spec_from_file_location("accuracy", _path)
@@ -25,6 +28,17 @@ FORMS = [
     (t * besseli(1, k) / (3 * besseli(0, k)), (1e-9, 0.3, 3.0)),
     (besselk(1, k) / besselk(0, k), (0.3, 3.0)),
     (besselj(0, k) * t, (1e-9, 0.3, 7.0)),
+    # Von Mises' and Rice's densities, and Matern's covariances.
+    (sp.exp(k * sp.cos(t)) / (2 * sp.pi * besseli(0, k)), (1e-9, 0.3, 40.0, 800.0)),
+    (sp.exp(-k) * besseli(0, k) / t, (1e-9, 0.3, 30.0, 800.0)),
+    (k / t**2 * sp.exp(-(k**2 + 4) / (2 * t**2)) * besseli(0, 2 * k / t**2), (0.3, 2.0, 400.0)),
+    # Their slopes are what two terms, 2*k times as large, differ by.
+    (sp.exp(k) * besselk(0, k), (1e-9, 0.3, 3.0)),
+    (besselk(1, k) / sp.exp(-k), (0.3, 3.0)),
+    (t * sp.exp(k) / (besseli(0, k) * besselk(1, k)), (0.3, 3.0)),
+    (k * besselk(1, k) * t, (1e-9, 1e-3, 0.3, 40.0)),
+    (2 * (k / t) ** 2 * besselk(2, sp.sqrt(3) * k / t), (1e-9, 1e-3, 0.3, 40.0)),
+    (k**3 * besselk(2, k), (1e-9, 1e-3, 0.3, 40.0)),
 ]
 
 
@@ -32,6 +46,17 @@ FORMS = [
 def test_value_and_slopes(expr: sp.Expr, points: tuple[float, ...]) -> None:
     for at in points:
         accuracy.assert_right(expr, {symbol: {k: at, t: 0.7}[symbol] for symbol in expr.free_symbols}, "numpy")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_far_out_neither_factor_is_a_number(backend: str) -> None:
+    for expr in (sp.exp(-k) * besseli(0, k), sp.exp(k) * besselk(0, k), sp.exp(k) / besseli(0, k)):
+        value, slope = compile_grad(expr, k, backend=backend).value_and_grad(800.0)
+        with mp.workdps(30):
+            function = sp.lambdify(k, expr, "mpmath")
+            assert value == pytest.approx(float(function(mp.mpf(800))), rel=1e-14)
+            # The terms of the slope are 1,600 times as large.
+            assert slope == pytest.approx(float(mp.diff(function, 800)), rel=1e-11)
 
 
 SMALL = [

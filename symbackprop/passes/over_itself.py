@@ -1,0 +1,113 @@
+"""A function over its own argument, where that is small far out: exp(x)*sin(exp(-x)), (1 + x**2)*atan(1/(1 + x**2)).
+
+The value has all its digits, and tends to 1; of the slope, a difference of two numbers of that size, nothing is left
+where the argument is small. Beside the product stands the series of the function over its argument.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY, Op
+from symbackprop.passes.exponential_sums import key_of, scaled
+from symbackprop.passes.factors import all_factors
+from symbackprop.passes.like_arguments import ORDERS, over_argument
+from symbackprop.passes.offsets import terms
+from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.series import near
+
+_MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG = (
+    REGISTRY[name] for name in ("mul", "div", "pow", "exp", "expm1", "logistic", "cloglog_inverse")
+)
+_UPSIDE_DOWN = {REGISTRY[one]: REGISTRY[other] for one, other in (("sech", "cosh"), ("csch", "sinh"))}
+_FUNCTIONS = {function: order for function, order in ORDERS.items() if order > 0}
+_NAMES = tuple(sorted(op.name for op in (*_FUNCTIONS, _CLOGLOG)))
+
+
+def _over_itself(r: Rewriter, x: int, y: int) -> int | None:
+    """g(u)*v among factors, where v is u**-n and g(u) is like u**n."""
+    factors = all_factors(r, x) + all_factors(r, y)
+    for function in factors:
+        op, order, u, sign = _read(r, function)
+        for other in factors if order else ():
+            size, series = _times_power(r, u, other, order), over_argument(op)
+            if size is None or series is None:
+                continue
+            f, rest = r.f, list(factors)
+            rest.remove(function)
+            rest.remove(other)
+            polynomial, is_near = near(f.wrap(u), series)
+            # The product itself sees nothing that is near: neither 0 times infinity, nor this rule once more.
+            far = r.plain(_MUL, (function, f.select(is_near, 1, f.wrap(other)).index))
+            found = f.select(is_near, size * (sign * polynomial), f.wrap(far))
+            return math.prod(map(f.wrap, rest), start=found).index
+    return None
+
+
+def _read(r: Rewriter, index: int) -> tuple[Op, int, int, int]:
+    """g, the power that it is like, u and a sign of a factor sign*g(u); the power is 0 where it is none."""
+    op = r.nodes[index].op
+    if op is _CLOGLOG:
+        return _EXPM1, 1, (-r.f.exp(r.f.wrap(r.operands(index)[0]))).index, -1
+    return op, _FUNCTIONS.get(op, 0), r.operands(index)[0] if op in _FUNCTIONS else index, 1
+
+
+def _times_power(r: Rewriter, u: int, v: int, order: int) -> Value | None:
+    """v*u**order, where u is a quotient by the root of v, or they are a number."""
+    (number, base), (factor, power) = _parts(r, u), _parts(r, v)
+    op = r.nodes[base].op
+    if op is _DIV:
+        above, divisor = r.operands(base)
+        if not _is_power(r, power, divisor, order):
+            return None
+        return factor * number**order * r.f.pow(r.f.wrap(above), order)
+    if op is _EXP:
+        inner = key_of(r, r.operands(base)[0])
+        reciprocal = r.is_op(power, _EXP) and key_of(r, r.operands(power)[0]) == scaled(inner, -order)
+    elif op is _LOGISTIC:
+        found = terms(r, power) or (Fraction(0), {})
+        inner = scaled(key_of(r, r.operands(base)[0]), -1)
+        alone = found[0] == 1 and list(found[1].values()) == [1]
+        reciprocal = (
+            alone and order == 1 and any(r.is_op(k, _EXP) and key_of(r, r.operands(k)[0]) == inner for k in found[1])
+        )
+    else:
+        other = _UPSIDE_DOWN.get(op)
+        reciprocal = (
+            order == 1 and other is not None and r.is_op(power, other) and r.operands(power) == r.operands(base)
+        )
+    return r.f.const(factor * number**order) if reciprocal else None
+
+
+def _parts(r: Rewriter, index: int) -> tuple[Fraction, int]:
+    """A number, and what it multiplies."""
+    found = terms(r, index)
+    if found is None or found[0] or len(found[1]) != 1:
+        return Fraction(1), index
+    ((node, number),) = found[1].items()
+    return number, node
+
+
+def _is_power(r: Rewriter, index: int, base: int, power: int) -> bool:
+    if power == 1:
+        return index == base
+    if r.is_op(index, _POW):
+        return r.operands(index)[0] == base and r.number(r.operands(index)[1]) == power
+    return r.is_op(index, _MUL) and power == 2 and r.operands(index) == (base, base)
+
+
+RULES = (
+    Rule(
+        "exp(x)*sin(exp(-x)) -> its series in exp(-x) beside it, and likewise of others over their own argument",
+        "mul",
+        _over_itself,
+        lambda f, x, y, c: f.exp(x) * f.sin(f.exp(-x)),
+        domain=((0.0, 40.0), (0.0, 1.0)),
+        needs=_NAMES,
+        among=(*_NAMES, "mul"),
+        before=math.inf,
+        after=4,
+    ),
+)

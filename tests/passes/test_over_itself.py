@@ -1,0 +1,78 @@
+"""What tends to a constant or vanishes far out: functions over their own argument, numbers over roots, roots less them.
+
+The values have their digits as they are written, or little more; the slopes are differences of what is much larger.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import sympy as sp
+from sympy import acosh, asinh, cosh, erf, exp, log, sech, sin, sqrt, tan, tanh
+from sympy.codegen.cfunctions import log1p
+
+from symbackprop import compile_grad
+
+_path = Path(__file__).with_name("accuracy.py")
+_spec = importlib.util.spec_from_file_location("accuracy", _path)
+assert _spec is not None and _spec.loader is not None
+accuracy = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(accuracy)
+
+x, y = sp.symbols("x y", real=True)
+FAR = (0.7, 5.0, 20.0, 40.0, 300.0)
+FORMS: list[tuple[sp.Expr, tuple[float, ...]]] = [
+    # Functions over their own argument, which is small far out.
+    (exp(x) * sin(exp(-x)), FAR),
+    (y * exp(x) * tan(3 * exp(-x)), FAR),
+    (exp(-x * y) * tanh(exp(x * y)), (-40.0, -5.0, 0.7, 3.0)),
+    ((1 - exp(-exp(-x))) * exp(x), FAR),
+    ((1 - sp.cos(exp(-x))) * exp(2 * x), (0.7, 5.0, 20.0)),
+    (tanh(sech(x)) * cosh(x), FAR),
+    ((x**2 + 1) * sin(1 / (x**2 + 1)), FAR),
+    ((x**2 + 2) * sin(y / (x**2 + 2)), FAR),
+    (x * asinh(1 / x), FAR),
+    # Numbers over roots of their squares and something beside.
+    (x / sqrt(x**2 - 1), (1.0001, 1.9, 2.1, 368.0, -1e5)),
+    (y * x / sqrt(x**2 - 9), (3.1, 7.0, 1e5)),
+    (x / sqrt(x**2 + x * y), (0.3, 1e5)),
+    (x / sqrt(x**2 + sin(x)), (0.3, 1e5)),
+    (exp(-y) / (x * sqrt(x**2 - 1)), (1.5, 1e5)),
+    # Roots less them, and the logarithms of both.
+    (x - sqrt(x**2 - 1), (1.0001, 300.0, 1e5)),
+    (sqrt(x**2 - 4) - x, (2.1, 1e6, -3.0)),
+    (log(sqrt(x**2 + 1) - x), (1e-9, 5.0, -5.0, 1e5)),
+    (log(x - sqrt(x**2 - 1)), (1.0001, 300.0, 1e5)),
+    (y * log(sqrt(x**2 + 1) + x), (1e-9, 5.0, -1e5)),
+    (log1p(erf(x)), (-9.0, -3.0, 1e-9, 2.0)),
+]
+
+
+@pytest.mark.parametrize(("expr", "points"), FORMS, ids=str)
+def test_value_and_slopes(expr: sp.Expr, points: tuple[float, ...]) -> None:
+    for at in points:
+        accuracy.assert_right(expr, {symbol: {x: at, y: 0.7}[symbol] for symbol in expr.free_symbols}, "python")
+
+
+def test_a_root_less_its_number_is_an_inverse_function() -> None:
+    assert "asinh" in accuracy.rows(log(sqrt(x**2 + 1) - x))
+    assert "acosh" in accuracy.rows(log(x - sqrt(x**2 - 1)))
+    assert accuracy.rows(acosh(x) + asinh(x)) == {"input", "add", "acosh", "asinh"}
+
+
+@pytest.mark.parametrize("expr", [expr for expr, _ in FORMS], ids=str)
+def test_once_is_enough(expr: sp.Expr) -> None:
+    """A second sweep finds nothing more."""
+    accuracy.rows(expr)
+
+
+def test_a_product_that_vanishes_far_out_is_no_series_where_nobody_derives_it() -> None:
+    for expr in (exp(1 / (2 + x**2)), exp(1 / (x**2 + x + 3))):
+        source = compile_grad(expr, x, backend="python").source
+        assert "series" not in source
+
+
+def test_a_norm_with_a_constant_is_never_0() -> None:
+    assert "0.0 if" not in compile_grad(exp(1 / (1 + x**2)), x, backend="python").source
