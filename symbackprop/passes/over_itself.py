@@ -22,18 +22,20 @@ _MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG = (
     REGISTRY[name] for name in ("mul", "div", "pow", "exp", "expm1", "logistic", "cloglog_inverse")
 )
 _UPSIDE_DOWN = {REGISTRY[one]: REGISTRY[other] for one, other in (("sech", "cosh"), ("csch", "sinh"))}
+_SMALL = frozenset({_DIV, _EXP, _LOGISTIC, *_UPSIDE_DOWN})
 _FUNCTIONS = {function: order for function, order in ORDERS.items() if order > 0}
 _NAMES = tuple(sorted(op.name for op in (*_FUNCTIONS, _CLOGLOG)))
 
 
 def _over_itself(r: Rewriter, x: int, y: int) -> int | None:
     """g(u)*v among factors, where v is u**-n and g(u) is like u**n."""
-    factors = all_factors(r, x) + all_factors(r, y)
-    for function in factors:
+    functions = _small_far_out(r, x) + _small_far_out(r, y)
+    factors = all_factors(r, x) + all_factors(r, y) if functions else []
+    for function in functions:
         op, order, u, sign = _read(r, function)
-        for other in factors if order else ():
+        for other in factors:
             size, series = _times_power(r, u, other, order), over_argument(op)
-            if size is None or series is None:
+            if size is None or series is None or function not in factors:
                 continue
             f, rest = r.f, list(factors)
             rest.remove(function)
@@ -46,12 +48,28 @@ def _over_itself(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+def _small_far_out(r: Rewriter, index: int) -> tuple[int, ...]:
+    """The factors that are such functions of what may be small far out. Most products have none, and few steps here."""
+    question = ("functions of what is small far out", index)
+    found: tuple[int, ...] | None = r.memo.get(question)
+    if found is None:
+        op, operands = r.nodes[index].op, r.operands(index)
+        if op is _MUL:
+            found = _small_far_out(r, operands[0]) + _small_far_out(r, operands[1])
+        elif op is _CLOGLOG:
+            found = (index,)
+        else:
+            found = (index,) if op in _FUNCTIONS and r.nodes[_parts(r, operands[0])[1]].op in _SMALL else ()
+        r.memo[question] = found
+    return found
+
+
 def _read(r: Rewriter, index: int) -> tuple[Op, int, int, int]:
-    """g, the power that it is like, u and a sign of a factor sign*g(u); the power is 0 where it is none."""
+    """g, the power that it is like, u and the sign of a factor sign*g(u)."""
     op = r.nodes[index].op
     if op is _CLOGLOG:
         return _EXPM1, 1, (-r.f.exp(r.f.wrap(r.operands(index)[0]))).index, -1
-    return op, _FUNCTIONS.get(op, 0), r.operands(index)[0] if op in _FUNCTIONS else index, 1
+    return op, _FUNCTIONS[op], r.operands(index)[0], 1
 
 
 def _times_power(r: Rewriter, u: int, v: int, order: int) -> Value | None:
