@@ -26,7 +26,7 @@ def _norm(*parts):
     total = parts[0] * parts[0]
     for part in parts[1:]:
         total += part * part
-    if 1e-280 < total < 1e300:
+    if 1e-30 < total < 1e30:
         return math.sqrt(total)
     total = abs(parts[0])
     for part in parts[1:]:

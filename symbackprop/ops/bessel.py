@@ -46,7 +46,9 @@ def _log_coefficients() -> tuple[Fraction, ...]:
 def _log_besseli(f: Any, n: Any, x: Any) -> Any:
     value = f.log(f.besseli_scaled(n, x)) + f.abs(x)
     if not (f.is_constant(n) and f.attributes(n) == 0):
-        series = n * f.log(x / 2) - f.loggamma(n + 1) + x * x / (4 * (n + 1))
+        # Of an even order it is that of -x.
+        even = f.is_constant(n) and f.attributes(n) % 2 == 0
+        series = n * f.log((f.abs(x) if even else x) / 2) - f.loggamma(n + 1) + x * x / (4 * (n + 1))
         return f.select(f.logical_and(f.lt(f.abs(x), NEAR_ZERO / 64), f.gt(n, 0)), series, value)
     return f.select(f.lt(f.abs(x), 1), f.polynomial(_log_coefficients(), x * x), value)
 

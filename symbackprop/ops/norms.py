@@ -21,7 +21,7 @@ def _norms(*parts: Any) -> Any:
     total = parts[0] * parts[0]
     for part in parts[1:]:
         total = total + part * part
-    if not np.count_nonzero((total < 1e-280) | (total > 1e300)):
+    if np.all((total > 1e-30) & (total < 1e30)):
         return np.sqrt(total)
     total = np.abs(parts[0])
     for part in parts[1:]:
@@ -34,7 +34,7 @@ def _norm(*parts: float) -> float:
     total = parts[0] * parts[0]
     for part in parts[1:]:
         total += part * part
-    if 1e-280 < total < 1e300:
+    if 1e-30 < total < 1e30:
         return math.sqrt(total)
     total = abs(parts[0])
     for part in parts[1:]:

@@ -31,11 +31,9 @@ def _of_bessel(r: Rewriter, x: int, y: int) -> int | None:
                 found = _of_neighbours(r, r.nodes[above].op, one, other, u)
                 if found is None:
                     found = r.add(_DIV, (r.add(row, (one, u)), r.add(row, (other, u))))
-                for other in others:
-                    found = r.add(_MUL, (other, found))
-                for other in rest:
-                    found = r.add(_DIV, (found, other))
-                return found
+                # The others by themselves: sin(u) and u have to meet.
+                beside = _product(r, list(others))
+                return (beside / _product(r, list(rest)) * r.f.wrap(found)).index
     return None
 
 
@@ -79,12 +77,12 @@ def _without_growth(r: Rewriter, above: list[int], below: list[int]) -> int | No
     growth = f.abs(u) if r.is_op(bessel, _BESSELI) else -u
     rest = f.exp(less(r, f.wrap(r.operands(exponential)[0]), -growth if upright else growth))
     scaled = f.wrap(r.add(_WITHOUT_GROWTH[r.nodes[bessel].op], (order.index, u.index)))
-    found = _product(r, above, rest * scaled if upright else rest / scaled)
-    return (found / _product(r, below, f.const(1)) if below else found).index
+    beside = _product(r, above) / _product(r, below)
+    return (beside * (rest * scaled if upright else rest / scaled)).index
 
 
-def _product(r: Rewriter, factors: list[int], last: Value) -> Value:
-    return math.prod(map(r.f.wrap, factors[1:]), start=r.f.wrap(factors[0])) * last if factors else last
+def _product(r: Rewriter, factors: list[int]) -> Value:
+    return math.prod(map(r.f.wrap, factors[1:]), start=r.f.wrap(factors[0])) if factors else r.f.const(1)
 
 
 def _powered(r: Rewriter, x: int, y: int) -> int | None:

@@ -22,6 +22,7 @@ _SUB, _MUL, _DIV, _NEG, _LOG, _LOG1P, _EXPM1, _DIFFERENCE = (
 )
 _SUMS = frozenset({REGISTRY["add"], _SUB})
 _MOST_FACTORS = 6
+_ROUNDING = Fraction(1, 2**51)
 
 
 def _divided(r: Rewriter, x: int, y: int) -> int | None:
@@ -71,7 +72,7 @@ def _of_exponentials(r: Rewriter, x: int, y: int) -> tuple[Value, Series, Value]
         u, v, common = f.wrap(first), f.wrap(second), f.const(1)
     else:
         (u, v), common = (rest.built(f) for rest in split[1]), split[0].built(f)
-    ratio = _multiple(r, y, r.add(_SUB, (u.index, v.index)))
+    ratio = multiple(r, y, r.add(_SUB, (u.index, v.index)))
     series = _series(_EXPM1, _DIV)
     if ratio is None or series is None:
         return None
@@ -85,7 +86,7 @@ def _of_logarithms(r: Rewriter, x: int, y: int) -> tuple[Value, Series, Value] |
     f = r.f
     for logarithm, other in ((y, x), (x, y)):
         for first, second in _ratio(r, logarithm):
-            ratio = _multiple(r, other, r.add(_SUB, (first, second))) if r.nodes[other].op in _SUMS else None
+            ratio = multiple(r, other, r.add(_SUB, (first, second))) if r.nodes[other].op in _SUMS else None
             series = _series(_LOG1P, _MUL if logarithm == y else _DIV)
             if ratio is not None and series is not None:
                 v = f.wrap(second)
@@ -105,15 +106,15 @@ def _ratio(r: Rewriter, index: int) -> Iterator[tuple[int, int]]:
         yield first, second
 
 
-def _multiple(r: Rewriter, x: int, y: int) -> Fraction | None:
-    """x/y, of two differences, where that is a number."""
+def multiple(r: Rewriter, x: int, y: int) -> Fraction | None:
+    """x/y, of two differences, where that is a number up to the rounding of coefficients like 0.01."""
     above, below = terms(r, x), terms(r, y)
     if above is None or below is None or len(below[1]) + bool(below[0]) < 2 or above[1].keys() != below[1].keys():
         return None
-    ratios = {above[1][node] / below[1][node] for node in below[1]}
+    ratios = [above[1][node] / below[1][node] for node in below[1]]
     if above[0] or below[0]:
-        ratios.add(above[0] / below[0] if below[0] else Fraction(0))
-    return ratios.pop() if len(ratios) == 1 else None
+        ratios.append(above[0] / below[0] if below[0] else Fraction(0))
+    return ratios[0] if all(abs(ratio - ratios[0]) <= _ROUNDING * abs(ratio) for ratio in ratios) else None
 
 
 def _series(function: Op, op: Op) -> Series | None:

@@ -37,11 +37,10 @@ from symbackprop.passes.exponential_sums import (
     sum_of_exponentials,
 )
 from symbackprop.passes.factors import factors_and_others
-from symbackprop.passes.largest_exponential import RULES as LARGEST_RULES
-from symbackprop.passes.largest_exponential import may_vanish
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import has_weighted_sum, share_of_sum
+from symbackprop.passes.vanishing import may_vanish
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _EXP, _EXPM1 = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "exp", "expm1")
@@ -322,7 +321,6 @@ RULES = (
         before=9e15,
         after=390,
     ),
-    *LARGEST_RULES,
     Rule(
         "(1 + exp(x))**y -> exp(y*softplus(x))",
         "pow",

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.factors import all_factors
-from symbackprop.passes.offsets import minus, square_of
+from symbackprop.passes.offsets import minus, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _LOG, _GAMMA, _LOGGAMMA, _RISING, _LOG_RISING = (
     REGISTRY[name] for name in ("add", "log", "gamma", "loggamma", "rising", "log_rising")
 )
+_NONE, _ONE = Fraction(0), Fraction(1)
 _MOST_STEPS = 4
 """gamma(x + n)/gamma(x) is a product of n factors up to so many."""
 
@@ -59,10 +61,9 @@ def _betas(r: Rewriter, over: list[int], under: list[int]) -> Iterator[tuple[int
 
 
 def _joined(r: Rewriter, above: list[int], below: list[int], quotient: Value) -> int:
-    total = math.prod(map(r.f.wrap, above), start=quotient)
-    for factor in below:
-        total = total / r.f.wrap(factor)
-    return total.index
+    # The others by themselves: sin(u) and u have to meet.
+    others = [math.prod(map(r.f.wrap, side), start=r.f.const(1)) for side in (above, below)]
+    return (others[0] / others[1] * quotient).index
 
 
 def _ratio(r: Rewriter, u: int, v: int) -> Value | None:
@@ -75,7 +76,15 @@ def _ratio(r: Rewriter, u: int, v: int) -> Value | None:
         low = f.wrap(v if number > 0 else u)
         product = math.prod((low + k for k in range(1, abs(number.numerator))), start=low)
         return product if number > 0 else 1 / product
+    if _is_sum_with(r, v, u):
+        return 1 / f.rising(f.wrap(u), -f.wrap(apart))
     return f.rising(f.wrap(v), f.wrap(apart))
+
+
+def _is_sum_with(r: Rewriter, v: int, u: int) -> bool:
+    """Whether v is what has more terms: u + a of a small u has lost digits that u has."""
+    (constant, parts), (other, others) = (terms(r, node) or (_NONE, {node: _ONE}) for node in (v, u))
+    return len(parts) + bool(constant) > len(others) + bool(other)
 
 
 def _difference(r: Rewriter, x: int, y: int) -> int | None:
@@ -86,6 +95,8 @@ def _difference(r: Rewriter, x: int, y: int) -> int | None:
     apart = minus(r, u, v)
     if apart is None or r.number(apart) in (-1, 1):
         return None
+    if _is_sum_with(r, v, u):
+        return (-r.f.log_rising(r.f.wrap(u), -r.f.wrap(apart))).index
     return r.add(_LOG_RISING, (v, apart))
 
 

@@ -14,13 +14,14 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
+from symbackprop.passes.log_products import log_beta, split
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
-_BESSELI, _BESSELK, _ERF = REGISTRY["besseli"], REGISTRY["besselk"], REGISTRY["erf"]
+_BESSELI, _BESSELK, _BETA, _ERF, _POW1P = (REGISTRY[name] for name in ("besseli", "besselk", "beta", "erf", "pow1p"))
 _MOST_FACTORS = 16
 
 _POSITIVE: dict[object, Callable[[Value], Value]] = {
@@ -71,6 +72,9 @@ def logarithm(r: Rewriter, index: int) -> int | None:
         known = _signed(r, node)
         if known is not None:
             total, rest = _plus(total, known, power), []
+    apart = split(r, rest, _joined(r, Fraction(1), rest)) if number > 0 else None
+    if apart is not None:
+        total, rest = apart if total is None else total + apart, []
     if total is None:
         return _of_plain_factors(r, index, rest, number)
     if rest and all(power < 0 for _, power in rest):
@@ -202,6 +206,11 @@ def _signed(r: Rewriter, index: int) -> Value | None:
         return f.log1mexp(-f.wrap(r.operands(node.operands[0])[0]))
     if node.op in _SIGNED:
         return _SIGNED[node.op](f.wrap(node.operands[0]))
+    if node.op is _BETA or node.op is _POW1P:
+        a, b = map(f.wrap, node.operands)
+        positive = f.gt(a, -1) if node.op is _POW1P else f.logical_and(f.gt(a, 0), f.gt(b, 0))
+        found = b * f.log1p(a) if node.op is _POW1P else log_beta(a, b)
+        return f.select(positive, found, f.log(f.select(positive, 1, f.wrap(index))))
     if node.op is _POW and not node.type.shape:
         base, exponent = (f.wrap(operand) for operand in node.operands)
         number = r.number(exponent.index)

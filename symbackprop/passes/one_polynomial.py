@@ -66,6 +66,9 @@ def _arms(f: Functions, index: int) -> tuple[Value, Value]:
     """What a product with one choice among its factors is where that holds, and elsewhere."""
     nodes = f.builder.nodes
     op, operands = nodes[index].op, nodes[index].operands
+    if _gate(nodes, index, _DEEPEST) is None:
+        # Further in than one looks for a choice, or without one: the same in both.
+        return f.wrap(index), f.wrap(index)
     if op is _SELECT:
         arms = f.wrap(operands[1]), f.wrap(operands[2])
         return arms[::-1] if nodes[operands[0]].op is _NOT else arms

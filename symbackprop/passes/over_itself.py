@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import reduce
 
-from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY, Op
+from symbackprop.passes.divided import multiple
 from symbackprop.passes.exponential_sums import key_of, scaled
 from symbackprop.passes.factors import all_factors
 from symbackprop.passes.like_arguments import ORDERS, over_argument
@@ -22,6 +23,8 @@ _MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG = (
     REGISTRY[name] for name in ("mul", "div", "pow", "exp", "expm1", "logistic", "cloglog_inverse")
 )
 _UPSIDE_DOWN = {REGISTRY[one]: REGISTRY[other] for one, other in (("sech", "cosh"), ("csch", "sinh"))}
+_SUMS = frozenset({REGISTRY["add"], REGISTRY["sub"]})
+_MULTIPLES = _SUMS | {REGISTRY["neg"], _MUL, _DIV}
 _SMALL = frozenset({_DIV, _EXP, _LOGISTIC, *_UPSIDE_DOWN})
 _FUNCTIONS = {function: order for function, order in ORDERS.items() if order > 0}
 _NAMES = tuple(sorted(op.name for op in (*_FUNCTIONS, _CLOGLOG)))
@@ -43,7 +46,7 @@ def _over_itself(r: Rewriter, x: int, y: int) -> int | None:
             polynomial, is_near = near(f.wrap(u), series)
             # The product itself sees nothing that is near: neither 0 times infinity, nor this rule once more.
             far = r.plain(_MUL, (function, f.select(is_near, 1, f.wrap(other)).index))
-            found = f.select(is_near, size * (sign * polynomial), f.wrap(far))
+            found = f.select(is_near, sign * size * polynomial, f.wrap(far))
             return math.prod(map(f.wrap, rest), start=found).index
     return None
 
@@ -72,15 +75,14 @@ def _read(r: Rewriter, index: int) -> tuple[Op, int, int, int]:
     return op, _FUNCTIONS[op], r.operands(index)[0], 1
 
 
-def _times_power(r: Rewriter, u: int, v: int, order: int) -> Value | None:
-    """v*u**order, where u is a quotient by the root of v, or they are a number."""
+def _times_power(r: Rewriter, u: int, v: int, order: int) -> Fraction | None:
+    """The number v*u**order, if it is one."""
     (number, base), (factor, power) = _parts(r, u), _parts(r, v)
     op = r.nodes[base].op
     if op is _DIV:
-        above, divisor = r.operands(base)
-        if not _is_power(r, power, divisor, order):
-            return None
-        return factor * number**order * r.f.pow(r.f.wrap(above), order)
+        # Over another variable it may be small near 0 as well, which is for `passes.removable`.
+        above, divisor = r.number(r.operands(base)[0]), r.operands(base)[1]
+        return factor * (number * above) ** order if above and _is_power(r, power, divisor, order) else None
     if op is _EXP:
         inner = key_of(r, r.operands(base)[0])
         reciprocal = r.is_op(power, _EXP) and key_of(r, r.operands(power)[0]) == scaled(inner, -order)
@@ -96,7 +98,7 @@ def _times_power(r: Rewriter, u: int, v: int, order: int) -> Value | None:
         reciprocal = (
             order == 1 and other is not None and r.is_op(power, other) and r.operands(power) == r.operands(base)
         )
-    return r.f.const(factor * number**order) if reciprocal else None
+    return factor * number**order if reciprocal else None
 
 
 def _parts(r: Rewriter, index: int) -> tuple[Fraction, int]:
@@ -116,6 +118,38 @@ def _is_power(r: Rewriter, index: int, base: int, power: int) -> bool:
     return r.is_op(index, _MUL) and power == 2 and r.operands(index) == (base, base)
 
 
+def _beside_its_argument(r: Rewriter, x: int, y: int) -> int | None:
+    """A product of g(u) and a multiple c*u of its argument that is another sum: 1/10 - v/100 beside expm1(1 - v/10), as
+    the rates of Hodgkin and Huxley come out of SymPy. Through u alone both vanish together.
+    """
+    return _through_argument(r, all_factors(r, x) + all_factors(r, y), [])
+
+
+def _over_its_argument(r: Rewriter, x: int, y: int) -> int | None:
+    return _through_argument(r, all_factors(r, x), all_factors(r, y))
+
+
+def _through_argument(r: Rewriter, above: list[int], below: list[int]) -> int | None:
+    f, factors = r.f, above + below
+    sums = [place for place, node in enumerate(factors) if r.nodes[node].op in _SUMS]
+    arguments = [r.operands(node)[0] for node in factors if r.nodes[node].op in ORDERS] if sums else []
+    for u in arguments:
+        for place in sums if r.nodes[u].op in _MULTIPLES else ():
+            ratio = None if factors[place] in arguments else multiple(r, factors[place], u)
+            if ratio:
+                # The number apart: -1 times a sum would be another sum. No rule sees parts of the product.
+                factors[place] = u
+                product = _plain_product(r, factors[: len(above)])
+                divisor = _plain_product(r, factors[len(above) :])
+                found = f.wrap(r.plain(_DIV, (product, divisor)) if below else product)
+                return ((ratio if place < len(above) else 1 / ratio) * found).index
+    return None
+
+
+def _plain_product(r: Rewriter, factors: list[int]) -> int:
+    return reduce(lambda a, b: r.plain(_MUL, (a, b)), factors) if factors else r.const(1)
+
+
 RULES = (
     Rule(
         "exp(x)*sin(exp(-x)) -> its series in exp(-x) beside it, and likewise of others over their own argument",
@@ -129,3 +163,24 @@ RULES = (
         after=4,
     ),
 )
+
+ARGUMENT_RULES = (
+    Rule(
+        "(2 - x/4)*reciprocal_expm1(8 - x) -> 1/4*((8 - x)*reciprocal_expm1(8 - x)), and likewise of others",
+        "mul",
+        _beside_its_argument,
+        lambda f, x, y, c: (2 - x / 4) * f.reciprocal_expm1(8 - x),
+        domain=((7.9, 8.1),),
+        needs=tuple(sorted(op.name for op in ORDERS)),
+        among=(*sorted(op.name for op in ORDERS), "mul"),
+    ),
+    Rule(
+        "(2 - x/4)/expm1(8 - x) -> 1/4*((8 - x)/expm1(8 - x)), and likewise of others",
+        "div",
+        _over_its_argument,
+        lambda f, x, y, c: (2 - x / 4) / f.expm1(8 - x),
+        domain=((7.9, 8.1),),
+        needs=tuple(sorted(op.name for op in ORDERS)),
+    ),
+)
+"""Alone they change nothing: that the two are functions of one node is for `passes.removable`."""

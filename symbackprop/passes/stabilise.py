@@ -19,9 +19,9 @@ from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
-from symbackprop.passes.largest_exponential import RULES as LARGEST_RULES
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
+from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
@@ -64,11 +64,10 @@ FIRST_RULES = (
     *NEAR_RULES,
     *DIVIDED_RULES,
     *OVER_ITSELF_RULES,
+    *ARGUMENT_RULES,
 )
 
 
-# What a derivative is divided by, its value has been: apart from it, its terms would not cancel.
-_ADJOINT_RULES = tuple(rule for rule in (*FIRST_RULES, *QUOTIENT_RULES) if rule not in LARGEST_RULES)
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
 
@@ -81,7 +80,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     """
     if values:
         # Norms and shares are no longer written out: one sweep does.
-        return sweep(graph, Rewriter(_ADJOINT_RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
+        return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
     if not concern(QUOTIENT_RULES, graph):
         return dead(graph)

@@ -85,3 +85,19 @@ def test_ratios_where_both_functions_overflow() -> None:
         value, slope = ratio.value_and_grad(at)
         assert abs(value - (1 - 1 / (2 * at) - 1 / (8 * at**2) - 1 / (8 * at**3))) < 4e-16 + at**-4
         assert abs(slope - 1 / (2 * at**2) - 1 / (4 * at**3)) < 4e-16 + at**-4
+
+
+def test_even_orders_are_even() -> None:
+    for order in (2, 4):
+        u = sp.Symbol("u", real=True)
+        function = compile_grad(log(besseli(order, u)), u, backend="numpy")
+        value, slope = function.value_and_grad(-1e-5)
+        assert (value, -slope) == function.value_and_grad(1e-5)
+
+
+def test_what_vanishes_beside_a_ratio_meets() -> None:
+    ratio = sp.sin(t) * besseli(1, k) / (t * besseli(2, k))
+    function = compile_grad(ratio, t, args=[k, t], backend="numpy")
+    value, slope = function.value_and_grad(0.5, 0.0)
+    assert value == pytest.approx(function.value_and_grad(0.5, 1e-30)[0], rel=1e-15)
+    assert slope == 0

@@ -54,3 +54,14 @@ def test_second_derivatives_of_a_norm() -> None:
     at, along = np.array([[3.0], [-4.0]]), np.array([[1.0], [2.0]])
     exact = along / 5 - at * (at.T @ along) / 125
     np.testing.assert_allclose(product(at, along), exact, rtol=1e-15)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("size", [1e25, 1e-22])
+def test_norms_of_three_in_float32(backend: str, size: float) -> None:
+    """The bounds of doubles are 0 and infinity in single precision: the norm was infinite, with slopes of 0."""
+    three = sp.symbols("u:3", real=True)
+    function = compile_grad(sp.sqrt(sum(u**2 for u in three)), [three], backend=backend, dtype="float32")
+    value, (slopes,) = function.value_and_grad(2 * size, 3 * size, 6 * size)
+    np.testing.assert_allclose(value, 7 * size, rtol=3e-7)
+    np.testing.assert_allclose(slopes, np.array([2, 3, 6]) / 7, rtol=3e-7)

@@ -32,7 +32,7 @@ FORMS: list[tuple[sp.Expr, tuple[float, ...]]] = [
     ((1 - sp.cos(exp(-x))) * exp(2 * x), (0.7, 5.0, 20.0)),
     (tanh(sech(x)) * cosh(x), FAR),
     ((x**2 + 1) * sin(1 / (x**2 + 1)), FAR),
-    ((x**2 + 2) * sin(y / (x**2 + 2)), FAR),
+    (y * (x**2 + 2) * sin(3 / (x**2 + 2)), FAR),
     (x * asinh(1 / x), FAR),
     # Numbers over roots of their squares and something beside.
     (x / sqrt(x**2 - 1), (1.0001, 1.9, 2.1, 368.0, -1e5)),
@@ -47,13 +47,46 @@ FORMS: list[tuple[sp.Expr, tuple[float, ...]]] = [
     (log(x - sqrt(x**2 - 1)), (1.0001, 300.0, 1e5)),
     (y * log(sqrt(x**2 + 1) + x), (1e-9, 5.0, -1e5)),
     (log1p(erf(x)), (-9.0, -3.0, 1e-9, 2.0)),
+    # A multiple of what a function is of, as another sum.
+    ((10 - x) / 100 / (exp((10 - x) / 10) - 1), (10 + 1e-9, 10 + 1e-5, 30.0, -300.0)),
+    ((x / 8 + 3) / (1 - exp(-(x + 24) / 16)), (-24.0 - 2.0**-20, 30.0)),
+    (y * sin(2 * x - 6) / (3 - x), (3 + 1e-8, 7.0)),
+    ((x - y) * sp.coth(3 * x - 3 * y), (0.7 + 1e-8, 7.0)),
+    # Densities, whose logarithms are sums.
+    (log(x**171 * exp(-x) / sp.factorial(171)), (150.0, 3.0)),
+    (log(y**x * exp(-y) / sp.gamma(x + 1)), (171.0, 0.3, 1000.0)),
+    (log(y**x * 3 ** (x - 1) * exp(-3 * y) / sp.gamma(x)), (180.0, 0.3)),
+    (log(exp(-x) * x**3 / (1 + x)), (1000.0, 0.3)),
+    (log((1 + exp(-x)) ** -200), (-10.0, 3.0)),
+    (log(sp.beta(x, 900)), (600.0, 0.3)),
+    (log(sp.binomial(2000, x)), (800.0, 40.0)),
+    (log((x * y) ** 300 / (x * y + 1) ** 299), (12.0, 0.02)),
+    (log((x / 12) ** 2 * exp(-((x / 12) ** 3))), (144.0, -3.0)),
 ]
 
 
 @pytest.mark.parametrize(("expr", "points"), FORMS, ids=str)
 def test_value_and_slopes(expr: sp.Expr, points: tuple[float, ...]) -> None:
     for at in points:
-        accuracy.assert_right(expr, {symbol: {x: at, y: 0.7}[symbol] for symbol in expr.free_symbols}, "python")
+        accuracy.assert_right(expr, {symbol: {x: at, y: 0.7}[symbol] for symbol in expr.free_symbols}, "numpy")
+
+
+@pytest.mark.parametrize(
+    ("expr", "at", "value", "slope"),
+    [
+        ((10 - x) / 100 / (exp((10 - x) / 10) - 1), 10.0, 0.1, 0.005),
+        (0.01 * (x + 55) / (1 - exp(-(x + 55) / 10)), -55.0, 0.1, 0.005),
+        (0.1 * (x + 40) / (1 - exp(-(x + 40) / 10)), -40.0, 1.0, 0.05),
+        (sin(2 * x - 6) / (3 - x), 3.0, -2.0, 0.0),
+        ((x - 2) * sp.coth(3 * x - 6), 2.0, 1 / 3, 0.0),
+    ],
+    ids=str,
+)
+def test_where_both_vanish(expr: sp.Expr, at: float, value: float, slope: float) -> None:
+    """Rates of Hodgkin and Huxley were nan there, since SymPy multiplies a number into a sum."""
+    for backend in ("numpy", "numba", "python"):
+        found = compile_grad(expr, x, backend=backend).value_and_grad(at)
+        assert found == pytest.approx((value, slope), rel=1e-15, abs=1e-16)
 
 
 def test_a_root_less_its_number_is_an_inverse_function() -> None:
