@@ -25,23 +25,6 @@ def formula(text: str, tex: str = "") -> Cell:
     return Cell(text, True, tex)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A title, one word above each column, and rows."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[Cell, ...]]
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    @property
-    def left_out(self) -> str:
-        more = len(self.rows) - LONGEST
-        return f"... and {more} more" if more > 0 else ""
-
-
 class Tabled:
     """What is shown as a table, or as several: on a terminal, in a notebook, in a text."""
 
@@ -74,6 +57,24 @@ class Tabled:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Table(Tabled):
+    """A title, one word above each column, and rows."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+
+    @property
+    def table(self) -> Table:
+        return self
+
+    @property
+    def left_out(self) -> str:
+        more = len(self.rows) - LONGEST
+        return f"... and {more} more" if more > 0 else ""
 
 
 def as_text(table: Table) -> str:

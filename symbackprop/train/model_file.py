@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from symbackprop.errors import ModelError, OptionError
@@ -25,6 +27,10 @@ from symbackprop.train.run import Run
 from symbackprop.train.training import Training
 
 _OPTIONS = ("batch", "optimizer", "schedule", "metrics", "averages")
+_NAMES = ("loss", "params", "data", *_OPTIONS, "frozen", "options", "fit")
+_OF_FIT = ("epochs", "batch_size", "patience")
+_ALIKE = 0.85
+"""How close a name has to be to one of these to be meant for it: optimiser and metric are."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ def load_training(
             f"{path} does not define {', '.join(missing)}: a training needs loss, params and data (for a file of data"
             " its symbols alone: data = [x, y]); one expression is MODEL.py:NAME"
         )
+    _check_names(scope, path)
     params, frozen = _dict(scope, "params", path), _dict(scope, "frozen", path)
     given = scope["data"]
     symbols = list(given)
@@ -90,6 +97,18 @@ def load_training(
     named = {name_of(symbol): value for symbol, value in found.items()} if isinstance(found, Mapping) else None
     start = {name_of(symbol): value for symbol, value in {**params, **frozen}.items()}
     return TrainingFile(training, start, named, _dict(scope, "fit", path))
+
+
+def _check_names(scope: Mapping[str, Any], path: Any) -> None:
+    """Raise ModelError for a name that looks like one that is read, and is not: training would go on without it."""
+    for name in scope:
+        meant = get_close_matches(name, [known for known in _NAMES if known not in scope], 1, _ALIKE)
+        if meant and not name.startswith("_") and not isinstance(scope[name], ModuleType):
+            raise ModelError(
+                f"{path} defines {name}, which no training reads: did you mean {meant[0]}? (If not, call it _{name}.)"
+            )
+        if name in _OF_FIT and name not in _dict(scope, "fit", path):
+            raise ModelError(f'{path} defines {name}, which is read from fit alone: fit = {{"{name}": {name}}}')
 
 
 def _check(options: Mapping[str, Any], function: Callable[..., Any], whose: str) -> None:

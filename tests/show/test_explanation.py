@@ -287,3 +287,11 @@ def test_what_cannot_be_explained_says_so() -> None:
     with pytest.raises(CallError, match="unpickled"):
         pickle.loads(pickle.dumps(compile_grad(a * b, backend="numpy"))).explain(1, 2)
     assert isinstance(explain(a, at={"a": 1}), Explanation)
+
+
+def test_a_table_shows_itself() -> None:
+    """One of several, too, as the last line of a notebook's cell."""
+    forward = compile_grad(a * b, [a, b]).explain(2, 3).forward
+    assert repr(forward) == str(forward)
+    assert "<table" in forward._repr_html_()
+    assert "|" in forward.markdown()

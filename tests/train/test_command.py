@@ -146,6 +146,8 @@ def test_the_loop_is_emitted_and_checked(model: Path, capsys: pytest.CaptureFixt
         (["line.py", "--lr", "-1"], "lr=-1.0"),
         (["line.py:loss"], "a training is a whole file: line.py, without loss"),
         (["empty.py"], "does not define loss, params, data"),
+        (["british.py"], "british.py defines frozzen, which no training reads: did you mean frozen?"),
+        (["apart.py"], 'apart.py defines epochs, which is read from fit alone: fit = {"epochs": epochs}'),
     ],
 )
 def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
@@ -163,6 +165,8 @@ def test_trouble_is_one_line(model: Path, capsys: pytest.CaptureFixture[str], wo
     Path("full.py").write_text(FULL)
     Path("misspelt.py").write_text(f"{MODEL}\nfit = {{'epoch': 3}}\n")
     Path("options.py").write_text(f"{MODEL}\noptions = {{'clipnorm': 3}}\n")
+    Path("british.py").write_text(f"{MODEL}\nfrozzen = {{}}\n")
+    Path("apart.py").write_text(f"{MODEL}\nepochs = 10\nfit = {{'seed': 1}}\n")
     Path("symbols.py").write_text(f"{MODEL}\ndata = [X, y]\noptimizer = None\n")
     assert main(["fit", *words, "--backend", "numpy"]) == 2
     error = capsys.readouterr().err
