@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from symbackprop.ops import REGISTRY
-from symbackprop.ops.contraction import CONTRACT, RESHAPE, TRANSPOSE
+from symbackprop.ops.contraction import CONTRACT, DIAGONAL, RESHAPE, TRANSPOSE
 from symbackprop.passes.arrays import product_of
 from symbackprop.passes.rewrite import Rewriter, Rule
 
@@ -109,6 +109,18 @@ def _without(labels: Any, gone: set[int]) -> list[int]:
     return [-1 if label in gone else label for label in labels]
 
 
+def _trace(r: Rewriter, axes: Any, x: int) -> int | None:
+    """tr(a b), of which the other entries of a b are not needed; tr(a^T a) is a sum of squares."""
+    product = r.operands(x)[0] if r.is_op(x, DIAGONAL) and r.nodes[x].attributes == (0, 0) else x
+    if product == x or axes != (0,) or not r.is_op(product, CONTRACT):
+        return None
+    left, right, (first, second) = r.nodes[product].attributes
+    if len({first, second} & set(left)) != 1 or len({first, second} & set(right)) != 1:
+        return None
+    labels = [tuple(first if label == second else label for label in own) for own in (left, right)]
+    return product_of(r, (*labels, ()), r.operands(product))
+
+
 _LABELS = ((0, 1), (0, 2), (1, 2))
 
 RULES = (
@@ -129,6 +141,12 @@ RULES = (
         "reduce_sum",
         _summed,
         lambda f, x, y, c: f.reduce_sum(f.contract(((0, 1), (0, 2), (0, 1, 2)), x, y), (0,)),
+    ),
+    Rule(
+        "trace of a product -> sum of products",
+        "reduce_sum",
+        _trace,
+        lambda f, x, y, c: f.reduce_sum(f.diagonal(f.contract(((0, 1), (0, 2), (1, 2)), x, y), (0, 0)), (0,)),
     ),
     Rule(
         "product with axes of length 1 -> product without",

@@ -14,8 +14,11 @@ n, i = sp.symbols("n i", integer=True)
 x, y = sp.symbols("x y")
 v = sp.MatrixSymbol("v", n, 1)
 u = sp.IndexedBase("u", shape=(n,))
+M = sp.MatrixSymbol("M", n, 2)
 NORMS: dict[str, tuple[Any, Any]] = {
     "trace": (sp.sqrt(sp.Trace(v.T * v)), v),
+    "Frobenius": (sp.sqrt(sp.Trace(M.T * M)), M),
+    "Frobenius, the other way": (sp.sqrt(sp.Trace(M * M.T)), M),
     "product": (sp.sqrt((v.T * v)[0, 0]), v),
     "total": (sp.sqrt(Total(sp.HadamardPower(v, 2))), v),
     "sum": (sp.sqrt(sp.Sum(u[i] ** 2, (i, 0, n - 1))), u),
@@ -27,6 +30,8 @@ NORMS: dict[str, tuple[Any, Any]] = {
 def points(name: str, at: np.ndarray) -> dict[str, Any]:
     if name in ("scalars", "explicit"):
         return {"x": float(at[0]), "y": float(at[1])}
+    if name.startswith("Frobenius"):
+        return {"M": at[None, :]}
     return {"u": at} if name == "sum" else {"v": at[:, None]}
 
 
