@@ -1,4 +1,4 @@
-"""Importing this, before other libraries, keeps a benchmark and the processes that it starts on one core each, in one thread.
+"""Importing this, before other libraries, keeps a benchmark, and what it starts, on one core and in one thread.
 
 Asking is not enough: with ``--xla_cpu_multi_thread_eigen=false`` JAX 0.10 still takes two cores for 128 x 784 by
 784 x 128 (125 us, in which the process was at work for 233). Who imports a benchmark and runs something else, as the
