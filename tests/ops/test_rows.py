@@ -81,6 +81,7 @@ TOLERANCES = {
     # SciPy's, 3 ulp, kve 8 around 2. Where growth is divided off, slopes are differences of terms of this size.
     "besseli_scaled": Tolerance(value=6.0, first=12.0, floor=0.3),
     "besselk_scaled": Tolerance(value=6.0, first=32.0, second=64.0, floor=0.3),
+    "besselk_powered": Tolerance(value=8.0, first=16.0, second=32.0),
     "besseli_scaled_beyond": Tolerance(value=6.0, first=12.0, second=40.0, floor=0.3),
     # The second derivative crosses zero.
     "besseli_quotient": Tolerance(value=6.0, first=24.0, floor=0.01),
