@@ -52,9 +52,17 @@ def split(r: Rewriter, factors: Sequence[tuple[int, int]], whole: Value) -> Valu
         logarithm = logarithm if power > 0 else -logarithm
         total = logarithm if total is None else total + logarithm
     assert total is not None
-    is_split = reduce(f.logical_and, conditions)
-    # Two negative factors have a product with a logarithm. Where it is not taken, it is of 1.
-    return f.select(is_split, total, f.log(f.select(is_split, 1, whole)))
+    # Two negative factors have a product with a logarithm.
+    return where(r, reduce(f.logical_and, conditions), total, whole)
+
+
+def where(r: Rewriter, condition: Value, logarithm: Value, whole: Value) -> Value | None:
+    """A logarithm where a condition holds, elsewhere that of `whole` as it is; None where it is known not to hold."""
+    if r.nodes[condition.index].attributes is False:
+        # The choice would be gone, and the logarithm be looked at for ever.
+        return None
+    # Where the other is not taken, it is of 1.
+    return r.f.select(condition, logarithm, r.f.log(r.f.select(condition, 1, whole)))
 
 
 def _is_long(r: Rewriter, index: int) -> bool:

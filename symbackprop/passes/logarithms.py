@@ -14,7 +14,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
-from symbackprop.passes.log_products import log_beta, split
+from symbackprop.passes.log_products import log_beta, split, where
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
@@ -210,7 +210,7 @@ def _signed(r: Rewriter, index: int) -> Value | None:
         a, b = map(f.wrap, node.operands)
         positive = f.gt(a, -1) if node.op is _POW1P else f.logical_and(f.gt(a, 0), f.gt(b, 0))
         found = b * f.log1p(a) if node.op is _POW1P else log_beta(a, b)
-        return f.select(positive, found, f.log(f.select(positive, 1, f.wrap(index))))
+        return where(r, positive, found, f.wrap(index))
     if node.op is _POW and not node.type.shape:
         base, exponent = (f.wrap(operand) for operand in node.operands)
         number = r.number(exponent.index)

@@ -109,3 +109,19 @@ def test_a_product_that_vanishes_far_out_is_no_series_where_nobody_derives_it() 
 
 def test_a_norm_with_a_constant_is_never_0() -> None:
     assert "0.0 if" not in compile_grad(exp(1 / (1 + x**2)), x, backend="python").source
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        log(sp.Float(-3.5) ** x * y**5),
+        log((-5) ** y * (x + 1) ** 9),
+        log(sp.beta(x, -sp.Rational(5, 2))),
+        log(sp.gamma(-sp.Rational(5, 2)) * x**7 / y),
+        log(-(x**5) * y**3),
+    ],
+    ids=str,
+)
+def test_products_with_what_is_known_to_be_negative(expr: sp.Expr) -> None:
+    """Their logarithms are not taken apart, once and for all: it was asked for ever."""
+    compile_grad(expr, [x, y], args=[x, y], backend="numpy").value_and_grad(1.5, -2.5)
