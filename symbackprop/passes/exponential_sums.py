@@ -5,7 +5,7 @@ cosh, sinh, expm1 and differences of exponentials are two terms each; terms with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -30,6 +30,10 @@ Key = tuple[Fraction, frozenset[tuple[int, Fraction]]]
 ZERO: Key = (Fraction(0), frozenset())
 
 
+Expanded = tuple[Fraction, int | None, int | None]
+"""A term as factor, node of the weight and node of the exponent."""
+
+
 class Term(NamedTuple):
     """weight*exp(exponent)."""
 
@@ -46,23 +50,28 @@ def sum_of_exponentials(r: Rewriter, index: int, more: int = 0) -> list[Term] | 
     found = None if r.nodes[index].op in SUMS and not more else terms(r, index)
     if found is None or not any(_grows(r, node) for node in found[1]):
         return None
+    return joined(r, expanded(r, found[0] + more, found[1]))
+
+
+def joined(r: Rewriter, parts: Iterable[Expanded]) -> list[Term] | None:
+    """The terms with equal exponents as one each; None where no exponential is left, or too many."""
     weights: dict[Key, dict[int | None, Fraction]] = {}
     exponents: dict[Key, int] = {ZERO: r.const(0)}
-    for factor, weight, exponent in expanded(r, found[0] + more, found[1]):
+    for factor, weight, exponent in parts:
         key = ZERO if exponent is None else key_of(r, exponent)
         if exponent is not None:
             exponents.setdefault(key, exponent)
         group = weights.setdefault(key, {})
         group[weight] = group.get(weight, Fraction(0)) + factor
-    joined = []
+    found = []
     for key, group in weights.items():
         number = group.pop(None, Fraction(0))
-        parts = {node: factor for node, factor in group.items() if factor and node is not None}
-        if number or parts:
-            total = r.f.wrap(built(r, number, parts))
-            joined.append(Term(None if parts else number, total, key, r.f.wrap(exponents[key])))
-    exponential = any(term.key[1] for term in joined)
-    return joined if exponential and len(joined) <= MOST_TERMS else None
+        others = {node: factor for node, factor in group.items() if factor and node is not None}
+        if number or others:
+            total = r.f.wrap(built(r, number, others))
+            found.append(Term(None if others else number, total, key, r.f.wrap(exponents[key])))
+    exponential = any(term.key[1] for term in found)
+    return found if exponential and len(found) <= MOST_TERMS else None
 
 
 def _grows(r: Rewriter, index: int) -> bool:
@@ -77,25 +86,25 @@ def _grows_alone(r: Rewriter, index: int) -> bool:
     return op in GROWING or (op in SUMS and logarithm_of_positive(r, index) is not None)
 
 
-def expanded(
-    r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]
-) -> list[tuple[Fraction, int | None, int | None]]:
-    """Terms as factor, node of the weight and node of the exponent."""
-    half = Fraction(1, 2)
-    expanded: list[tuple[Fraction, int | None, int | None]] = [(constant, None, None)] if constant else []
+def expanded(r: Rewriter, constant: Fraction, parts: Mapping[int, Fraction]) -> list[Expanded]:
+    found: list[Expanded] = [(constant, None, None)] if constant else []
     for node, factor in parts.items():
-        op, operands = r.nodes[node].op, r.operands(node)
-        if op is _COSH or op is _SINH:
-            sign = 1 if op is _COSH else -1
-            opposite = r.add(_NEG, operands)
-            expanded += [(half * factor, None, operands[0]), (sign * half * factor, None, opposite)]
-        elif op is _EXPM1:
-            expanded += [(factor, None, operands[0]), (-factor, None, None)]
-        elif op is _DIFFERENCE:
-            expanded += [(factor, None, operands[0]), (-factor, None, operands[1])]
+        if r.nodes[node].op in GROWING:
+            found += [(factor * number, None, exponent) for number, exponent in exponentials(r, node)]
         else:
-            expanded.append((factor, *split(r, node)))
-    return expanded
+            found.append((factor, *split(r, node)))
+    return found
+
+
+def exponentials(r: Rewriter, index: int) -> list[tuple[Fraction, int | None]]:
+    """The numbers and the exponents of the one or two exponentials that a row is."""
+    one, half, (u, *others) = Fraction(1), Fraction(1, 2), r.operands(index)
+    op = r.nodes[index].op
+    if op is _EXP:
+        return [(one, u)]
+    if op is _COSH or op is _SINH:
+        return [(half, u), (half if op is _COSH else -half, r.add(_NEG, (u,)))]
+    return [(one, u), (-one, others[0] if others else None)]
 
 
 def split(r: Rewriter, index: int) -> tuple[int | None, int | None]:

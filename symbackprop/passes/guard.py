@@ -19,6 +19,7 @@ from symbackprop.ops.control import attached
 from symbackprop.ops.indexing import PAD, SCATTER_ADD, SLICE
 from symbackprop.ops.nonsmooth import CHECKS
 from symbackprop.ops.reduction import REDUCE_MAX, REDUCE_SUM
+from symbackprop.passes.choices import sum_of_choices
 from symbackprop.passes.finite import is_finite
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Apply, Rewriter, Rule, sweep
@@ -195,24 +196,10 @@ def _combine(op: Op) -> object:
         left, right = _gate(r, x), _gate(r, y)
         if not left or not right:
             return None
-        (c, a), (d, b) = left, right
-        if c == d:
-            return _gated(r, c, r.add(op, (a, b)))
         # The raw sum stays inside: it is nan-free by itself, but a partial that multiplies it need not be.
-        return _gated(r, r.add(_OR, (c, d)), r.plain(op, (x, y)))
+        return _gated(r, r.add(_OR, (left[0], right[0])), r.plain(op, (x, y)))
 
     return combine
-
-
-def _complementary_sum(r: Rewriter, x: int, y: int) -> int | None:
-    left, right = _gate(r, x), _gate(r, y)
-    if left and right:
-        (c, a), (d, b) = left, right
-        if r.is_op(d, _NOT) and r.operands(d)[0] == c:
-            return r.add(_SELECT, (c, a, b))
-        if r.is_op(c, _NOT) and r.operands(c)[0] == d:
-            return r.add(_SELECT, (d, b, a))
-    return None
 
 
 # Contractions.
@@ -300,10 +287,17 @@ RULES = (
     Rule("(c ? x : 0)/y -> c ? x/y : 0", "div", _into_quotient, lambda f, x, y, c: f.select(c, x, 0) / y),
     Rule("-(c ? x : 0) -> c ? -x : 0", "neg", _into_negation, lambda f, x, y, c: -f.select(c, x, 0), among=("select",)),
     Rule(
-        "(c ? x : 0) + (not c ? y : 0) -> c ? x : y",
+        "(c ? x : 0) + (not c ? y : 0) -> c ? x : y, and other sums of choices",
         "add",
-        _complementary_sum,
+        sum_of_choices(_ADD),
         lambda f, x, y, c: f.select(c, x, 0) + f.select(f.logical_not(c), y, 0),
+        among=("select",),
+    ),
+    Rule(
+        "(c ? x : y) - (c ? y : 0) -> c ? x - y : y",
+        "sub",
+        sum_of_choices(_SUB),
+        lambda f, x, y, c: f.select(c, x, y) - f.select(c, y, 0),
         among=("select",),
     ),
     Rule(

@@ -15,6 +15,7 @@ from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
+from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
@@ -81,7 +82,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     if values:
         # Norms and shares are no longer written out: one sweep does.
         return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
-    graph = sweep(graph, Rewriter(FIRST_RULES + SIMPLIFY_RULES, fold))
+    graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
     if not concern(QUOTIENT_RULES, graph):
         return dead(graph)
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))

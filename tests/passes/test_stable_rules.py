@@ -21,13 +21,18 @@ from symbackprop.check.oracle import Oracle
 from symbackprop.check.rounding import ulps
 from symbackprop.ir import Functions, Graph, GraphBuilder, interpret, verify
 from symbackprop.passes import Rule, guard
+from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.rewrite import Rewriter, sweep
 from symbackprop.passes.stabilise import RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 
 # A norm is a rule about the subgradient at the origin, and no more accurate elsewhere; see test_norms.
-SCALAR = [rule for rule in RULES if not rule.is_structural and rule not in SUM_RULES and "-> norm" not in rule.name]
+SCALAR = [
+    rule
+    for rule in RULES + DOMINANT_RULES
+    if not rule.is_structural and rule not in SUM_RULES and "-> norm" not in rule.name
+]
 POINTS = 1000
 MEASURED = 150
 # Measured figures are rounded up and of another sample; what a rule promises may be passed by half.
