@@ -83,6 +83,20 @@ def _log_cloglog(f: Any, x: Any) -> Any:
     return f.select(f.lt(x, -_FAR_ALONE), x, f.log1mexp(f.exp(x)))
 
 
+def _exp_mp(x: Any) -> Any:
+    """exp(x) of mpmath, of which the exponential is taken: that of exp(10**6) would need 10**6 bits of log(2)."""
+    if mp.mag(x) <= 12 or mp.re(x) < 0:
+        return mp.exp(x)
+    if mp.im(x):
+        raise OverflowError
+    return mp.inf
+
+
+def _log_cloglog_slope_mp(x: Any) -> Any:
+    t = _exp_mp(x)
+    return t / mp.expm1(t) if t != mp.inf else mp.zero
+
+
 def _log_cloglog_slope(f: Any, x: Any) -> Any:
     grown = f.exp(f.select(f.lt(x, _ALL_GONE), x, _ALL_GONE))
     return f.select(f.lt(x, -_FAR_ALONE), 1, grown * f.reciprocal_expm1(grown))
@@ -224,7 +238,7 @@ ROWS = (
         doc="exp(-exp(x)), the curve of Gompertz",
         partials=(lambda f, z, x: -f.double_exponential_slope(x),),
         define=lambda f, x: f.exp(-f.exp(x)),
-        mpmath=lambda x: mp.exp(-mp.exp(x)),
+        mpmath=lambda x: mp.exp(-_exp_mp(x)),
         ball=lambda x: (-x.exp()).exp(),
         cost=2 * ELEMENTARY + 1,
         domain=((-5, 3),),
@@ -235,7 +249,7 @@ ROWS = (
         # z*(1 - exp(x)), whose factor is held where z is 0 anyway: inf*0 would be nan from 709.8 on.
         partials=(lambda f, z, x: -(z * f.expm1(f.select(f.lt(x, _ALL_GONE), x, _ALL_GONE))),),
         define=_double_exponential_slope,
-        mpmath=lambda x: mp.exp(x - mp.exp(x)),
+        mpmath=lambda x: mp.exp(x - _exp_mp(x)),
         ball=lambda x: (x - x.exp()).exp(),
         cost=2 * ELEMENTARY + 3,
         domain=((-5, 3),),
@@ -245,7 +259,7 @@ ROWS = (
         doc="1 - exp(-exp(x)), the inverse of the complementary log-log link",
         partials=(lambda f, z, x: f.double_exponential_slope(x),),
         define=lambda f, x: -f.expm1(-f.exp(x)),
-        mpmath=lambda x: -mp.expm1(-mp.exp(x)),
+        mpmath=lambda x: -mp.expm1(-_exp_mp(x)),
         ball=lambda x: -(-x.exp()).expm1(),
         cost=2 * ELEMENTARY + 2,
         domain=((-5, 3),),
@@ -255,7 +269,7 @@ ROWS = (
         doc="log(1 - exp(-exp(x)))",
         partials=(lambda f, z, x: f.log_cloglog_slope(x),),
         define=_log_cloglog,
-        mpmath=lambda x: mp.log(-mp.expm1(-mp.exp(x))),
+        mpmath=lambda x: mp.log(-mp.expm1(-_exp_mp(x))),
         ball=lambda x: (-(-x.exp()).expm1()).log(),
         cost=5 * ELEMENTARY + 5,
         domain=((-5, 3),),
@@ -265,7 +279,7 @@ ROWS = (
         doc="t/(exp(t) - 1) at t = exp(x), the derivative of log(1 - exp(-exp(x)))",
         partials=(_log_cloglog_curvature,),
         define=_log_cloglog_slope,
-        mpmath=lambda x: mp.exp(x) / mp.expm1(mp.exp(x)),
+        mpmath=_log_cloglog_slope_mp,
         ball=lambda x: x.exp() / x.exp().expm1(),
         cost=4 * ELEMENTARY + 2 * DIVISION + 5,
         domain=((-5, 3),),
