@@ -94,7 +94,7 @@ def _exp_mp(x: Any) -> Any:
 
 def _log_cloglog_slope_mp(x: Any) -> Any:
     t = _exp_mp(x)
-    return t / mp.expm1(t) if t != mp.inf else mp.zero
+    return t / mp.expm1(t) if t != mp.inf else mp.mpf(0)
 
 
 def _log_cloglog_slope(f: Any, x: Any) -> Any:
