@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symbackprop.ad import scan
+from symbackprop.ad.zeros import beside_zero, under_roots
 from symbackprop.errors import MissingDerivative
 from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked, Value, infix
 from symbackprop.ops import REGISTRY
@@ -33,6 +34,7 @@ def vjp(
     f = Functions(builder, kinks)
     depends = graph.depending(wrt)
     reaches = graph.reaching(seeds, min(wrt, default=0))
+    products = under_roots(graph, reaches)
     adjoint: dict[int, int] = dict(seeds)
     for index in range(max(seeds, default=-1), -1, -1):
         bar = adjoint.get(index)
@@ -46,7 +48,10 @@ def vjp(
         for position, operand in enumerate(operands):
             if not depends[operand]:
                 continue
-            contribution = _contribution(graph, f, index, position, bar) if received is None else received[position]
+            if received is None:
+                contribution = _contribution(graph, f, index, position, bar, index in products)
+            else:
+                contribution = received[position]
             if contribution is None:
                 continue
             if builder.origins:
@@ -62,7 +67,9 @@ def vjp(
     return [adjoint[node] if node in adjoint else builder.broadcast(zero, graph.nodes[node].type.shape) for node in wrt]
 
 
-def _contribution(graph: Graph, f: Functions, index: int, position: int, bar: int) -> int | None:
+def _contribution(
+    graph: Graph, f: Functions, index: int, position: int, bar: int, under_root: bool = False
+) -> int | None:
     """What operand `position` of a node receives from the node's adjoint; None where it is nothing by nature."""
     node = graph.nodes[index]
     builder = f.builder
@@ -72,6 +79,8 @@ def _contribution(graph: Graph, f: Functions, index: int, position: int, bar: in
     else:
         partial = partial_of(graph, f, index, position)
         contribution = None if partial is None else times_partial(builder, bar, partial)
+        if under_root and contribution is not None:
+            contribution = beside_zero(graph, f, index, position, contribution)
     if contribution is None:
         return None
     # A scalar that met an array was repeated; an adjoint that is the same everywhere may be a scalar so far.

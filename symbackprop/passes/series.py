@@ -43,6 +43,11 @@ POINTS = 128
 MOST_POWERS = 80
 MOST_TERMS = 40
 _NEGATIVE_POWERS = 8
+_NEXT_TO = Fraction(1, 2**30)
+"""Within this of a point the fourth term of a series is nothing beside the first, if its coefficient is not large."""
+_AT_ONE = frozenset(REGISTRY[name] for name in ("asin", "acos", "asin_slope", "acosh"))
+"""Rows that end like a root at 1 or -1."""
+_ONE_SIDED = _AT_ONE | {REGISTRY[name] for name in ("sqrt", "sqrt_slope", "pow")}
 _LARGEST = 1000
 _CHECKS = 32
 _NOISE = mp.mpf(10) ** -40
@@ -69,6 +74,8 @@ class Series:
     singularity: Fraction | None
     coefficients: tuple[Fraction, ...]
     radius: Fraction
+    side: int = 0
+    """1 where the expression has values for t >= 0 alone, as cos(sqrt(u)), -1 where it has them for t <= 0."""
 
 
 @lru_cache(maxsize=4096)
@@ -76,17 +83,30 @@ def series_of(steps: tuple[Step, ...], last: bool = False) -> Series | None:
     """The series of an expression where it cancels; None where it does not, or has none.
 
     The `last` derivative is not derived again: a product of what vanishes far out and what grows there has all digits,
-    and twenty terms for it would only be read.
+    and twenty terms for it would only be read. So has one of roots, sin(sqrt(u))/sqrt(u), but at 0.
     """
     with mp.workdps(DIGITS):
         for centre in _centres(steps):
-            if (last and centre is None and steps[-1][0] is _MUL) or not _cancels(steps, centre):
+            if last and centre is None and steps[-1][0] is _MUL:
+                continue
+            orders = _orders(steps, centre)
+            if orders is None:
                 continue
             for radius in CIRCLES:
                 found = _coefficients(steps, centre, None, radius)
                 if found is not None:
+                    of_roots = any(order != int(order) for order in orders)
+                    if of_roots and last and steps[-1][0] not in (_ADD, _SUB):
+                        return _checked(steps, _at_the_point(centre, found))
                     return _best(steps, centre, found)
     return None
+
+
+def _at_the_point(centre: Fraction | None, coefficients: list[Any]) -> Series | None:
+    """Three terms, as far as these serve a Hessian, too."""
+    if not coefficients[0] or mp.mag(coefficients[3]) > mp.mag(coefficients[0]) + 8:
+        return None
+    return Series(centre, None, tuple(_rational(value) for value in coefficients[:3]), _NEXT_TO)
 
 
 def _best(steps: tuple[Step, ...], centre: Fraction | None, coefficients: list[Any]) -> Series | None:
@@ -105,6 +125,15 @@ def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
     """
     if series is None:
         return None
+    found = _reaching(steps, series, (1, -1))
+    if found is None and series.singularity is None and any(step[0] in _ONE_SIDED for step in steps):
+        for side in (1, -1):
+            found = found or _reaching(steps, replace(series, side=side), (side,))
+    return found
+
+
+def _reaching(steps: tuple[Step, ...], series: Series, sides: tuple[int, ...]) -> Series | None:
+    """The series with the radius in which it is the expression on these sides."""
     reach = series.radius
     with mp.workdps(40):
         size = mp.fsum(
@@ -112,8 +141,8 @@ def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
         )
         for k in range(1, _CHECKS + 1):
             w = number_to_mpmath(reach) * k / _CHECKS
-            for side in (w, -w):
-                if not _is_value(steps, series, side, size * _TRUNCATION * 16):
+            for side in sides:
+                if not _is_value(steps, series, side * w, size * _TRUNCATION * 16):
                     smaller = [radius for radius in _REACHES if number_to_mpmath(radius) <= w * (k - 1) / k]
                     return replace(series, radius=smaller[0]) if k > 1 and smaller else None
     return series
@@ -155,6 +184,9 @@ def _centres(steps: tuple[Step, ...]) -> Iterator[Fraction | None]:
                 if centre not in seen:
                     seen.add(centre)
                     yield centre
+        if op in _AT_ONE and operands == [-1]:
+            yield from {Fraction(1), Fraction(-1)} - seen
+            seen |= {Fraction(1), Fraction(-1)}
     # Quotients of polynomials have shares of their own at infinity, see `passes.quotients`.
     if any(step[0] not in RATIONAL for step in steps):
         yield None
@@ -184,31 +216,32 @@ def _point(centre: Fraction | None, t: Any, singularity: Fraction | None = None)
     return 1 / t if centre is None else number_to_mpmath(centre) + t
 
 
-def _cancels(steps: tuple[Step, ...], centre: Fraction | None) -> bool:
-    """Whether the last step is 0/0, 0*inf or 1**inf there, or a sum that vanishes faster than its terms.
+def _orders(steps: tuple[Step, ...], centre: Fraction | None) -> list[Any] | None:
+    """The orders to which the last step and its operands vanish where it is 0/0, 0*inf or 1**inf, or a sum that
+    vanishes faster than its terms; None where it is neither.
 
-    The power of t with which a value goes to 0 is read off two points; one that is no whole number is no power.
+    The power of t with which a value goes to 0 is read off two points; one that is no half of a whole number is none.
     """
     near, nearer = (_values(steps, _point(centre, mp.mpf(10) ** -digits)) for digits in (8, 12))
     if near is None or nearer is None:
-        return False
+        return None
     op, _, *operands = steps[-1]
     orders = []
     for place in (len(steps) - 1, *operands):
         if near[place] == 0 or nearer[place] == 0:
-            return False
+            return None
         order = mp.log(abs(nearer[place] / near[place])) / mp.log(mp.mpf(10) ** -4)
-        orders.append(mp.nint(order))
+        # sin(sqrt(x))/sqrt(x) has a series, of factors that have none.
+        orders.append(mp.nint(2 * order) / 2)
         if abs(order - orders[-1]) > 1e-3:
-            return False
+            return None
     own, a, b = orders
     if own < 0:
-        return False
-    if op is _DIV:
-        return bool(a * b > 0)
+        return None
     if op is _POW1P:
-        return bool(a > 0 > b)
-    return bool(a * b < 0) if op is _MUL else bool(own > min(a, b))
+        return orders if a > 0 > b else None
+    cancels = a * b > 0 if op is _DIV else a * b < 0 if op is _MUL else own > min(a, b)
+    return orders if cancels else None
 
 
 @cache
@@ -326,4 +359,7 @@ def near(u: Value, series: Series) -> tuple[Value, Value]:
         t = t / (t + 2 * series.singularity)
     polynomial = f.polynomial(series.coefficients, t)
     f.builder.label(polynomial.index, "series")
-    return polynomial, f.lt(f.abs(t), f.const(series.radius))
+    is_near = f.lt(f.abs(t), f.const(series.radius))
+    if not series.side:
+        return polynomial, is_near
+    return polynomial, f.logical_and(f.ge(t, 0) if series.side > 0 else f.le(t, 0), is_near)

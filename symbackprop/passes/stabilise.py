@@ -26,6 +26,7 @@ from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
+from symbackprop.passes.roots import RULES as ROOT_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
@@ -71,6 +72,7 @@ FIRST_RULES = (
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
+DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
 
 def stabilise(graph: Graph, values: int = 0) -> Graph:
@@ -81,7 +83,9 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     """
     if values:
         # Norms and shares are no longer written out: one sweep does.
-        return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
+        return sweep(
+            graph, Rewriter(RULES + CANCELLING_RULES + ROOT_RULES + SIMPLIFY_RULES, fold), written(graph, values)
+        )
     graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
     if not concern(QUOTIENT_RULES, graph):
         return dead(graph)
