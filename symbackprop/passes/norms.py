@@ -65,6 +65,12 @@ def _root(r: Rewriter, number: Fraction) -> Value:
     return r.f.const(root) if root * root == number else r.f.sqrt(r.f.const(number))
 
 
+def norm_of_squares(r: Rewriter, index: int) -> Value | None:
+    """hypot(u, v), or a norm of more, of u**2 + v**2 + ..."""
+    components = _components(r, index, of_powers=False, most=_MOST_COMPONENTS)
+    return None if components is None or len(components) < 2 else _norm(r, components)
+
+
 def _norm(r: Rewriter, components: list[Value]) -> Value:
     if len(components) > 2:
         return r.f.apply(norm_of(len(components)), *components)

@@ -17,6 +17,7 @@ from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.norms import BOTH, norm_over, over_norm, over_squares
 from symbackprop.passes.norms import RULES as NORM_RULES
 from symbackprop.passes.offsets import built, is_like, minus, terms
+from symbackprop.passes.radial import radial
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.strength import LONGEST_CHAIN
 
@@ -30,6 +31,7 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if r.number(y) is not None:
         return None
     for form in (
+        radial,
         over_squares,
         _reciprocals,
         _contrast,

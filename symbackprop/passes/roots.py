@@ -79,7 +79,5 @@ RULES = (
         lambda f, x, y, c: y * x * f.sqrt_slope(x),
         domain=((0.0, 4.0),),
         among=("sqrt_slope", "power_slope", "pow", "mul"),
-        before=math.inf,
-        after=2,
     ),
 )

@@ -19,7 +19,7 @@ from mpmath.libmp import NoConvergence
 
 from symbackprop.ir import Value
 from symbackprop.ir.interpret import number_to_mpmath
-from symbackprop.ops import REGISTRY
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
 
 _ADD, _SUB, _MUL, _DIV, _POW1P = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
@@ -196,17 +196,23 @@ def _values(steps: tuple[Step, ...], u: Any) -> list[Any] | None:
     """The value of each step at u, and of u last; None where one has none."""
     values: list[Any] = []
     for op, attributes, *operands in steps:
-        try:
-            if op is CONST:
-                values.append(number_to_mpmath(attributes))
-            else:
-                values.append(op.mpmath(*[u if operand < 0 else values[operand] for operand in operands]))
-        except _NO_VALUE:
+        value = value_of(op, attributes, [u if operand < 0 else values[operand] for operand in operands])
+        if value is None:
             return None
-        # Of a number with a thousand digits before the point mpmath would compute the sine, with as many digits of pi.
-        if not mp.isfinite(values[-1]) or mp.mag(values[-1]) > _LARGEST:
-            return None
+        values.append(value)
     return [*values, u]
+
+
+def value_of(op: Op, attributes: Any, operands: list[Any]) -> Any:
+    """A row over numbers of mpmath; None where it has no value."""
+    if op.mpmath is None and op is not CONST:
+        return None
+    try:
+        value = op.mpmath(*operands) if op.mpmath is not None else number_to_mpmath(attributes)
+    except _NO_VALUE:
+        return None
+    # Of a number with a thousand digits before the point mpmath would compute the sine, with as many digits of pi.
+    return value if mp.isfinite(value) and mp.mag(value) <= _LARGEST else None
 
 
 def _point(centre: Fraction | None, t: Any, singularity: Fraction | None = None) -> Any:

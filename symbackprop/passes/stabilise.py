@@ -12,6 +12,7 @@ from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
+from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
@@ -72,6 +73,8 @@ FIRST_RULES = (
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
+# What users write: of derivatives nothing has these forms but what these rules left as it was written.
+WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
 
@@ -86,7 +89,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
         return sweep(
             graph, Rewriter(RULES + CANCELLING_RULES + ROOT_RULES + SIMPLIFY_RULES, fold), written(graph, values)
         )
-    graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
+    graph = sweep(graph, Rewriter(FIRST_RULES + WRITTEN_RULES + SIMPLIFY_RULES, fold))
     if not concern(QUOTIENT_RULES, graph):
         return dead(graph)
     return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))

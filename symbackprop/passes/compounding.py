@@ -1,0 +1,112 @@
+"""Powers of 1 + u whose exponent grows as u vanishes: (1 + k*x)**(-1/k), the compound interest (1 + r/n)**(n*t).
+
+Generalised Pareto and extreme values, Student's t, Arps' decline and the exponentials of Tsallis are 1**inf where their
+shape is 0. With what the exponent v and u have in common taken away from v*u,
+
+    (1 + u)**v = exp((v*u)*(log1p(u)/u)),
+
+whose quotient has a series in u; so has v*log1p(u), as the logarithms of densities have it. From |u| = 1/2 on the power
+stays as it is written.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY
+from symbackprop.passes.divided import multiple
+from symbackprop.passes.offsets import terms
+from symbackprop.passes.powers import Powers, number_and_powers, raised
+from symbackprop.passes.rewrite import Rewriter, Rule
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW1P, _LOG1P = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow1p", "log1p")
+)
+_NEAR = Fraction(1, 2)
+
+
+def _power(r: Rewriter, u: int, v: int) -> int | None:
+    f, product = r.f, _without_common(r, v, u)
+    if product is None:
+        return None
+    is_near = _is_near(r, u)
+    # Where u is near, the power sees 1, and has no infinite slopes.
+    far = f.wrap(r.plain(_POW1P, (f.select(is_near, 1, f.wrap(u)).index, v)))
+    return f.select(is_near, f.exp(product * _over_itself(r, u)), far).index
+
+
+def _product(r: Rewriter, x: int, y: int) -> int | None:
+    """A sum times log1p(u): that of a single quotient has its series already."""
+    for logarithm, v in ((x, y), (y, x)):
+        if not r.is_op(logarithm, _LOG1P) or not (r.is_op(v, _ADD) or r.is_op(v, _SUB)):
+            continue
+        (u,) = r.operands(logarithm)
+        product = _without_common(r, v, u)
+        if product is not None:
+            f, is_near = r.f, _is_near(r, u)
+            apart = f.log1p(f.select(is_near, 1, f.wrap(u)))
+            far = f.wrap(r.plain(_MUL, (v, apart.index)))
+            return f.select(is_near, product * _over_itself(r, u), far).index
+    return None
+
+
+def _is_near(r: Rewriter, u: int) -> Value:
+    return r.f.lt(r.f.abs(r.f.wrap(u)), _NEAR)
+
+
+def _over_itself(r: Rewriter, u: int) -> Value:
+    """log1p(u)/u, past the rules: it is `passes.removable` that knows it."""
+    return r.f.wrap(r.plain(_DIV, (r.plain(_LOG1P, (u,)), u)))
+
+
+def _without_common(r: Rewriter, v: int, u: int) -> Value | None:
+    """v*u, where a term of v is divided by a factor of u, or u by one of the term; None where no term is."""
+    found = terms(r, v)
+    if found is None or r.number(u) is not None:
+        return None
+    number, own = number_and_powers(r.nodes, u)
+    pieces = [found[0] * r.f.wrap(u)] if found[0] else []
+    shared = False
+    for node, factor in found[1].items():
+        coefficient, powers = number_and_powers(r.nodes, node)
+        ratio, powers, meets = _joined(r, powers, own)
+        shared = shared or meets
+        pieces.append(raised(r.f, powers, factor * coefficient * number * ratio))
+    return sum(pieces[1:], pieces[0]) if shared else None
+
+
+def _joined(r: Rewriter, powers: Powers, own: Powers) -> tuple[Fraction, Powers, bool]:
+    """The product of both, where g - 1 and (g - 1)/2 are one factor; whether something of both is gone."""
+    ratio, joined, meets = Fraction(1), dict(own), False
+    for base, power in powers.items():
+        same, number = base, Fraction(1)
+        for other in own:
+            known = multiple(r, base, other) if base not in own else None
+            if known:
+                same, number = other, known
+        before = joined.get(same, 0)
+        meets = meets or before * power < 0
+        joined[same] = before + power
+        ratio *= number**power
+    return ratio, {base: power for base, power in joined.items() if power}, meets
+
+
+RULES = (
+    Rule(
+        "(1 + x*y)**(1/x) -> exp(y*(log1p(x*y)/(x*y))) where abs(x*y) < 1/2",
+        "pow1p",
+        _power,
+        lambda f, x, y, c: f.pow1p(x * y, 1 / x),
+        domain=((-1e-3, 1e-3), (0.1, 3.0)),
+    ),
+    Rule(
+        "(1 + 1/x)*log1p(x*y) -> (x*y + y)*(log1p(x*y)/(x*y)) where abs(x*y) < 1/2",
+        "mul",
+        _product,
+        lambda f, x, y, c: (1 + 1 / x) * f.log1p(x * y),
+        domain=((-1e-3, 1e-3), (0.1, 3.0)),
+        among=("log1p",),
+    ),
+)
+"""Alone they change no digit of slopes: the series is found by `passes.removable`."""
