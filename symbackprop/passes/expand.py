@@ -33,8 +33,8 @@ class _Expander(Rewriter):
         return super().plain(op, operands, attributes)
 
     def structural(self, op: Op, operands: tuple[int, ...], attributes: Any = None) -> int:
-        # Rows on whole arrays are lowered as they are, but for those that are made of others; no target spells these.
-        if op.define is None:
+        # Rows on whole arrays are lowered as they are, but for those that are made of others.
+        if op.define is None or getattr(op, self.target) is not None:
             return super().structural(op, operands, attributes)
         f = Functions(self)
         return int(op.define(f, attributes, *[f.wrap(operand) for operand in operands]).index)
@@ -52,5 +52,5 @@ def expand(graph: Graph, target: str) -> Graph:
 
 def _stays(node: Node, target: str) -> bool:
     if not node.op.elementwise:
-        return node.op.define is None
+        return node.op.define is None or getattr(node.op, target) is not None
     return getattr(node.op, target) is not None or not node.operands
