@@ -93,7 +93,7 @@ class Body(LaneLoops):
                 raise NotLoweredError(f"a statement {type(statement).__name__}")
 
     def _seldom(self, loop: For) -> None:
-        """A loop that is passed by as a rule. In lanes it is run if one of them needs it: the others get what they had."""
+        """A loop that is passed by as a rule; in lanes it is run if one needs it, and does no harm to the others."""
         assert isinstance(loop.extent, Apply)
         asm, total = self.asm, self.value(loop.extent.operands[0])
         taken = is_outside(asm, total, self.mask, min(asm.width, self.unit.width))

@@ -111,7 +111,9 @@ class Values(Memory):
         if op is IN_RANGE:
             return self._in_range(*words)
         if op is SUM_OR_ROOT:
-            return sum_or_root(self.asm, *words, self.mask, min(self.asm.width, self.unit.width), self.unit.seldom())
+            total, scaled = words
+            width, seldom = min(self.asm.width, self.unit.width), self.unit.seldom()
+            return sum_or_root(self.asm, total, scaled, mask=self.mask, width=width, seldom=seldom)
         if op.name in KINK_CHECKS:
             return self._off_kink(op, *words)
         spelling = op.numba

@@ -15,33 +15,30 @@ def _range(b: Assembler) -> tuple[float, float, float]:
 
 
 def is_outside(b: Assembler, total: Word, mask: str, width: int) -> str:
-    """Whether a sum of squares is near an end of its range, in any lane that has a turn to do; or is no number.
+    """Whether a sum of squares is near an end of its range, or no number, in any lane that has a turn to do.
 
-    Positive numbers are ordered as their bits: what is below the range is the furthest above it without a sign. Of
-    several registers the largest is asked for, of `width` numbers each.
+    Positive numbers are ordered as their bits. When the least of the range is taken away, those below it are above it,
+    without a sign: one comparison. Several registers, of `width` numbers each, are compared at once. By two comparisons
+    a lane, and the flags of all lanes together, sums over pairs of points took 1.25 times as long.
     """
     low, high, _ = _range(b)
-    first, beyond = (_bits(b, bound) for bound in (low, high))
+    first, length = _bits(b, low), _bits(b, high) - _bits(b, low)
     scalar = "i64" if b.dtype == "float64" else "i32"
-    own = f"<{b.width} x {scalar}>" if total.lanes else scalar
-    spread = (lambda number, kind: f"splat ({scalar} {number})") if total.lanes else (lambda number, kind: str(number))
-    bits = b.emit(f"bitcast {b.type('real', total.lanes)} {total.text} to {own}")
-    above = b.emit(f"sub {own} {bits}, {spread(first, own)}")
     if not total.lanes:
-        return b.emit(f"icmp uge {own} {above}, {beyond - first}")
+        bits = b.emit(f"bitcast {b.scalar['real']} {total.text} to {scalar}")
+        return b.emit(f"icmp uge {scalar} {b.emit(f'sub {scalar} {bits}, {first}')}, {length}")
+    own, part = f"<{b.width} x {scalar}>", f"<{width} x {scalar}>"
+    bits = b.emit(f"bitcast {b.type('real', True)} {total.text} to {own}")
+    above = b.emit(f"sub {own} {bits}, splat ({scalar} {first})")
     above = b.emit(f"select {b.type('bool', True)} {mask}, {own} {above}, {own} zeroinitializer")
-    part = f"<{width} x {scalar}>"
-    name = f"llvm.umax.v{width}{scalar}"
-    b.declared[name] = f"declare {part} @{name}({part}, {part})"
+    larger = f"llvm.umax.v{width}{scalar}"
+    b.declared[larger] = f"declare {part} @{larger}({part}, {part})"
     largest = ""
     for start in range(0, b.width, width):
         lanes = ", ".join(f"i32 {lane}" for lane in range(start, start + width))
         one = b.emit(f"shufflevector {own} {above}, {own} poison, <{width} x i32> <{lanes}>")
-        largest = b.emit(f"call {part} @{name}({part} {largest}, {part} {one})") if largest else one
-    flags = b.emit(f"icmp uge {part} {largest}, splat ({scalar} {beyond - first})")
-    name = f"llvm.vector.reduce.or.v{width}i1"
-    b.declared[name] = f"declare i1 @{name}(<{width} x i1>)"
-    return b.emit(f"call i1 @{name}(<{width} x i1> {flags})")
+        largest = b.emit(f"call {part} @{larger}({part} {largest}, {part} {one})") if largest else one
+    return b.any(b.emit(f"icmp uge {part} {largest}, splat ({scalar} {length})"), width)
 
 
 def _bits(b: Assembler, number: float) -> int:
@@ -62,7 +59,7 @@ def _scale(b: Assembler, total: Word) -> Word:
     return b.choose(b.compare("ole", total, b.real(low)), b.real(1.0 / down), other)
 
 
-def sum_or_root(b: Assembler, total: Word, scaled: Word, mask: str, width: int, seldom: str) -> Word:
+def sum_or_root(b: Assembler, total: Word, scaled: Word, *, mask: str, width: int, seldom: str) -> Word:
     """A sum of squares, or minus the root of the scaled ones."""
     low, _, down = _range(b)
     flag, names = is_outside(b, total, mask, width), [b.fresh(stem) for stem in ("inside", "outside", "on")]

@@ -46,15 +46,15 @@ def _norm_values(axes: Any, x: Any) -> Any:
 
 
 # How loops take a norm: the sum of squares; as many turns as it needs to be added up once more, scaled; and the root,
-# which is left to a loop of its own, in lanes: what was added up once more is handed on as minus its root. With tiny and
-# eps the least normal number and what 1 is rounded by, no square that counts has vanished or overflowed from tiny/eps**2
-# to max*eps; eps*sqrt(tiny), a power of two, takes the largest number into that range, its reciprocal the smallest.
+# which is left to a loop of its own, in lanes: what was added up once more is handed on as minus its root. With tiny
+# and eps the least normal number and what 1 is rounded by, no square that counts has vanished or overflowed from
+# tiny/eps**2 to max*eps; eps*sqrt(tiny), a power of two, takes the largest number there, its reciprocal the smallest.
 # Machine code has instructions of its own for these functions, see `emit.maths_norms`.
 
 
 def _turns_again(total: float, length: int) -> int:
     """As many turns as are to be done once more: all, if a sum of squares is near the ends of its range, else none."""
-    return 0 if 2.0**-918 < total < 2.0**972 or total != total else length
+    return 0 if 2.0**-918 < total < 2.0**972 else length
 
 
 def _norm_scale(total: float) -> float:
@@ -64,7 +64,7 @@ def _norm_scale(total: float) -> float:
 
 def _sum_or_root(total: float, scaled: float) -> float:
     """A sum of squares, or minus its root where the scaled squares were added up, too."""
-    if 2.0**-918 < total < 2.0**972 or total != total:
+    if 2.0**-918 < total < 2.0**972:
         return total
     return -math.sqrt(scaled) * (2.0**-563 if total < 1.0 else 2.0**563)
 
@@ -72,7 +72,7 @@ def _sum_or_root(total: float, scaled: float) -> float:
 def _turns(total: Any, length: int) -> int:
     """As many turns as are to be done once more: all, if a sum of squares is near the ends of its range, else none."""
     limits = np.finfo(total)
-    return 0 if limits.tiny / limits.eps**2 < total < limits.max * limits.eps or total != total else length
+    return 0 if limits.tiny / limits.eps**2 < total < limits.max * limits.eps else length
 
 
 def _scale_of(total: Any) -> Any:
@@ -85,7 +85,7 @@ def _scale_of(total: Any) -> Any:
 def _squares(total: Any, scaled: Any) -> Any:
     """A sum of squares, or minus its root where the scaled squares were added up, too."""
     limits = np.finfo(total)
-    if limits.tiny / limits.eps**2 < total < limits.max * limits.eps or total != total:
+    if limits.tiny / limits.eps**2 < total < limits.max * limits.eps:
         return total
     down = limits.eps * math.sqrt(limits.tiny)
     return -math.sqrt(scaled) * (down if total < 1.0 else 1.0 / down)
@@ -94,6 +94,11 @@ def _squares(total: Any, scaled: Any) -> Any:
 def _root_of_squares(squares: float) -> float:
     """The root of a sum of squares; of what is below zero, which is minus a root, its size."""
     return math.sqrt(squares) if squares > 0.0 else abs(squares)
+
+
+def _roots_of_squares(squares: Any) -> Any:
+    """The root of a sum of squares; of what is below zero, which is minus a root, its size."""
+    return np.where(squares > 0.0, np.sqrt(abs(squares)), abs(squares))
 
 
 def _inverse(norm: float) -> float:
@@ -158,6 +163,7 @@ ROWS = (
         name="root_of_squares",
         doc="the root of a sum of squares; of what is below zero its size",
         partials=(lambda f, z, x: f.select(f.gt(x, 0), 0.5 / z, -1),),
+        numpy=helper(_roots_of_squares),
         python=helper(_root_of_squares, _sum_or_root, _turns_again, _norm_scale),
         numba=helper(_root_of_squares, _squares, _turns, _scale_of),
         mpmath=lambda x: mp.sqrt(x) if x > 0 else -x,
