@@ -13,7 +13,8 @@ from fractions import Fraction
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.array_norms import REDUCE_NORM
-from symbackprop.ops.contraction import CONTRACT
+from symbackprop.ops.contraction import CONTRACT, RESHAPE, TRANSPOSE
+from symbackprop.ops.indexing import SLICE
 from symbackprop.ops.leaves import LENGTH
 from symbackprop.ops.norms import norm_of
 from symbackprop.ops.reduction import REDUCE_SUM
@@ -23,6 +24,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 
 _MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
 _ALONG, _HYPOT, _SQUARES = (REGISTRY[name] for name in ("along_norm", "hypot", "difference_of_squares"))
+_VIEWS = frozenset({RESHAPE, SLICE, TRANSPOSE})
 _MOST_COMPONENTS = 64
 
 
@@ -90,11 +92,20 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
     return None if norm is None else (2 * r.f.log(norm)).index
 
 
+def _root_of_view(r: Rewriter, index: int) -> Value | None:
+    """The root of an array of squares, or of what shows one."""
+    node = r.nodes[index]
+    if node.op not in _VIEWS:
+        return _square_root_of(r, index, of_powers=False)
+    root = _root_of_view(r, node.operands[0])
+    return None if root is None else r.f.wrap(r.structural(node.op, (root.index,), node.attributes))
+
+
 def _over_axes(r: Rewriter, x: int) -> Value | None:
     """The root of a sum of squares over axes, and of it times or over a number that is not negative."""
     node = r.nodes[x]
     if node.op is REDUCE_SUM:
-        root = _square_root_of(r, node.operands[0], of_powers=False)
+        root = _root_of_view(r, node.operands[0])
         return None if root is None else r.f.wrap(r.structural(REDUCE_NORM, (root.index,), node.attributes))
     if node.op is CONTRACT and node.operands[0] == node.operands[1]:
         left, right, out = node.attributes
