@@ -83,10 +83,9 @@ def _term(graph: Graph, f: Functions, index: int, position: int, dot: int, taken
         tangent = tangent_of(graph, f, index, position, _where_taken(builder, dot, taken))
         if node.op is REDUCE_NORM and tangent is not None and f.kinks == "raise":
             # At the origin the tangent is 0 in every direction, as above.
-            checked = f.wrap(tangent)
-            one = f.wrap(_where_taken(builder, f.fill(1, f.shape(checked)).index, taken))
             norm = f.wrap(index)
-            tangent = (checked + (f.unless_kink(one, f.eq(norm, 0), norm, "it is 0") - one)).index
+            unit = f.wrap(_where_taken(builder, f.fill(1, f.shape(norm)).index, taken))
+            tangent = (f.wrap(tangent) + (f.unless_kink(unit, f.eq(norm, 0), norm, "it is 0") - unit)).index
         return tangent
     operands = list(node.operands)
     operands[position] = builder.broadcast(dot, graph.nodes[node.operands[position]].type.shape)
