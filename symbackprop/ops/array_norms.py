@@ -1,6 +1,6 @@
 """Norms over axes, right where the squares overflow or vanish.
 
-Squares of doubles overflow from 1e154 on and have no digits left below 1e-162. The sum is added up as it is, and once
+Squares of doubles overflow from 1e154 on and lose digits from 1e-154 down. The sum is added up as it is, and once
 more, scaled by a power of two, only where it comes near the ends of the range. The slope is the unit vector, a row of
 its own: through the sum of squares there is 1/norm**2 on the way.
 """

@@ -1,7 +1,6 @@
 """Norms: sqrt(x**2 + y**2), x/sqrt(x**2 + y**2), log(x**2 + y**2).
 
-A square overflows from 1e154 on and vanishes below 1e-162; hypot does not, nor does a norm of more. Norms of scalars
-alone: over arrays hypot would cost three times a root.
+A square overflows from 1e154 on and vanishes below 1e-162; hypot does not, nor does a norm of more, or over axes.
 """
 
 from __future__ import annotations
