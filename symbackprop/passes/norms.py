@@ -270,7 +270,7 @@ RULES = (
         after=1,
     ),
     Rule(
-        "norm of scalars -> hypot",
+        "root of a sum of squares -> hypot, norm",
         "norm_root",
         _root_of_squares,
         lambda f, x, y, c: f.norm_root(x * x + y * y),
