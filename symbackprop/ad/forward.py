@@ -14,6 +14,7 @@ from symbackprop.ad.reverse import partial_of, tangent_of, times_partial
 from symbackprop.ad.zeros import is_steep, of_moving, under_roots
 from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.array_norms import REDUCE_NORM
 from symbackprop.ops.control import SCAN
 
 _ADD, _SUB, _SELECT, _NORM_ROOT = (REGISTRY[name] for name in ("add", "sub", "select", "norm_root"))
@@ -83,7 +84,13 @@ def _term(graph: Graph, f: Functions, index: int, position: int, dot: int, taken
                 dot = builder.add(_ADD, (dot, nothing))
         return None if partial is None else times_partial(builder, dot, partial)
     if not node.op.is_linear(position):
-        return tangent_of(graph, f, index, position, _where_taken(builder, dot, taken))
+        tangent = tangent_of(graph, f, index, position, _where_taken(builder, dot, taken))
+        if node.op is REDUCE_NORM and tangent is not None and f.kinks == "raise":
+            # At the origin the tangent is 0 in every direction, as above.
+            norm = f.wrap(index)
+            unit = f.wrap(_where_taken(builder, f.fill(1, f.shape(norm)).index, taken))
+            tangent = (f.wrap(tangent) + (f.unless_kink(unit, f.eq(norm, 0), norm, "it is 0") - unit)).index
+        return tangent
     operands = list(node.operands)
     operands[position] = builder.broadcast(dot, graph.nodes[node.operands[position]].type.shape)
     return builder.copy(node, tuple(operands))

@@ -204,11 +204,12 @@ class Assembler:
         self.declare(symbol, "double", 1)
         return self.emit(f"call double @{symbol}(double {x}) #1")
 
-    def any(self, flags: str) -> str:
-        """Whether a flag is set in any lane."""
-        name = f"llvm.vector.reduce.or.v{self.width}i1"
-        self.declared[name] = f"declare i1 @{name}(<{self.width} x i1>)"
-        return self.emit(f"call i1 @{name}(<{self.width} x i1> {flags})")
+    def any(self, flags: str, width: int = 0) -> str:
+        """Whether a flag is set in any lane, or any of so many."""
+        width = width or self.width
+        name = f"llvm.vector.reduce.or.v{width}i1"
+        self.declared[name] = f"declare i1 @{name}(<{width} x i1>)"
+        return self.emit(f"call i1 @{name}(<{width} x i1> {flags})")
 
 
 # What has neither an instruction nor a C function.

@@ -14,6 +14,7 @@ from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_lanes import LaneLoops, combined, statements_in
 from symbackprop.emit.llvm_memory import Array, NotLoweredError, Slot
 from symbackprop.emit.maths import sine_and_cosine
+from symbackprop.emit.maths_norms import is_outside
 from symbackprop.lower.pairs import COS, SIN, pair
 from symbackprop.lower.program import (
     Accumulate,
@@ -30,7 +31,9 @@ from symbackprop.lower.program import (
     Ref,
     Section,
     Statement,
+    length_of,
     operands_of,
+    runs_seldom,
 )
 from symbackprop.ops import Op
 
@@ -69,6 +72,8 @@ class Body(LaneLoops):
         match statement:
             case Accumulate(target, value, _, symbol):
                 self._accumulate(target, self.value(value), symbol)
+            case For() if runs_seldom(statement):
+                self._seldom(statement)
             case For():
                 if statement.lanes and self.asm.width > 1 and self.lane is None:
                     self.for_lanes(statement)
@@ -86,6 +91,20 @@ class Body(LaneLoops):
                 self._break(self.value(condition))
             case _:
                 raise NotLoweredError(f"a statement {type(statement).__name__}")
+
+    def _seldom(self, loop: For) -> None:
+        """A loop that is passed by as a rule; in lanes it is run if one needs it, and does no harm to the others."""
+        assert isinstance(loop.extent, Apply)
+        asm, total = self.asm, self.value(loop.extent.operands[0])
+        taken = is_outside(asm, total, self.mask, min(asm.width, self.unit.width))
+        again, on = asm.fresh("again"), asm.fresh("on")
+        asm.do(f"br i1 {taken}, label %{again}, label %{on}{self.unit.seldom()}")
+        asm.label(again)
+        before, self.rare = self.rare, True
+        self.statement(loop._replace(extent=length_of(loop)))
+        self.rare = before
+        asm.do(f"br label %{on}")
+        asm.label(on)
 
     def _break(self, condition: Word) -> None:
         asm, on = self.asm, self.asm.fresh("on")

@@ -73,9 +73,22 @@ class Unit:
         stands around the loop in lanes.
         """
         known = self.metadata
-        known += [] if known else ['!0 = !{!"llvm.loop.unroll.disable"}']
-        known.append(f"!{len(known)} = distinct !{{!{len(known)}, !0}}")
+        plain = self._metadata('!{!"llvm.loop.unroll.disable"}')
+        known.append(f"!{len(known)} = distinct !{{!{len(known)}, !{plain}}}")
         return f", !llvm.loop !{len(known) - 1}"
+
+    def seldom(self) -> str:
+        """What tells LLVM that a branch goes to its first target once in a while."""
+        weights = self._metadata('!{!"branch_weights", i32 1, i32 10000}')
+        return f", !prof !{weights}"
+
+    def _metadata(self, text: str) -> int:
+        """The number of what is said so."""
+        for number, known in enumerate(self.metadata):
+            if known.endswith(f"= {text}"):
+                return number
+        self.metadata.append(f"!{len(self.metadata)} = {text}")
+        return len(self.metadata) - 1
 
     def error(self, kind: type[Exception], text: str) -> int:
         """The number of an error, from 1 on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from symbackprop.lower.program import Accumulate, Apply, Assign, Expr, For, Literal, Statement, operands_of
+from symbackprop.lower.program import Accumulate, Apply, Assign, Expr, For, Literal, Statement, operands_of, runs_seldom
 from symbackprop.ops import Op
 
 FEW, MANY = 2, 4
@@ -35,7 +35,7 @@ def registers(loop: For) -> int:
 def _operations(statements: Iterable[Statement], times: int) -> Iterator[tuple[Op, int]]:
     """The operations of a turn, and how often each is in its straight-line code: loops of known extent are unrolled."""
     for statement in statements:
-        if isinstance(statement, For):
+        if isinstance(statement, For) and not runs_seldom(statement):
             extent = statement.extent
             yield from _operations(statement.body, times * int(extent.number) if isinstance(extent, Literal) else times)
         elif isinstance(statement, Assign | Accumulate):

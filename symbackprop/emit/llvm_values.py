@@ -18,6 +18,7 @@ from symbackprop.emit.assembly import (
 from symbackprop.emit.llvm_blas import product
 from symbackprop.emit.llvm_memory import Array, Memory, NotLoweredError, Slot
 from symbackprop.emit.maths import FUNCTIONS, elementary
+from symbackprop.emit.maths_norms import NORMS, sum_or_root
 from symbackprop.ir.node import NAMED_NUMBERS, to_float
 from symbackprop.lower.program import (
     Apply,
@@ -28,6 +29,7 @@ from symbackprop.lower.program import (
     Ref,
 )
 from symbackprop.ops import REGISTRY, DType, Op, Spelling
+from symbackprop.ops.array_norms import SUM_OR_ROOT
 from symbackprop.ops.indexing import IN_RANGE, TO_REAL
 
 KINK_CHECKS = ("off_kink", "off_jump")
@@ -108,6 +110,10 @@ class Values(Memory):
             return words[0]
         if op is IN_RANGE:
             return self._in_range(*words)
+        if op is SUM_OR_ROOT:
+            total, scaled = words
+            width, seldom = min(self.asm.width, self.unit.width), self.unit.seldom()
+            return sum_or_root(self.asm, total, scaled, mask=self.mask, width=width, seldom=seldom)
         if op.name in KINK_CHECKS:
             return self._off_kink(op, *words)
         spelling = op.numba
@@ -125,7 +131,7 @@ class Values(Memory):
             return asm.compare(COMPARISONS[kind][callee], *words)
         if callee in INSTRUCTIONS[kind]:
             return asm.binary(self.unit.instruction(kind, callee), *words)
-        sequences = INT_SEQUENCES if kind == "int" else SEQUENCES
+        sequences = INT_SEQUENCES if kind == "int" else NORMS if callee in NORMS else SEQUENCES
         if callee in sequences:
             return sequences[callee](asm, *words)
         if callee in INTRINSICS:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.errors import ShapeMismatch
 from symbackprop.ir.graph import GraphBuilder
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.array_norms import REDUCE_SQUARES
 from symbackprop.ops.extents import Extent, Shape, plus, shape_text
 
 if TYPE_CHECKING:
@@ -119,6 +120,13 @@ class ArrayFunctions:
 
     def reduce_min(self, value: Any, axes: Sequence[int]) -> Value:
         return self._structural("reduce_min", (value,), tuple(sorted(axes)))
+
+    def reduce_norm(self, value: Any, axes: Sequence[int]) -> Value:
+        return self._structural("reduce_norm", (value,), tuple(sorted(axes)))
+
+    def reduce_squares(self, value: Any, axes: Sequence[int]) -> Value:
+        """The sum of squares, or minus its root: for loops, behind all derivatives."""
+        return self.wrap(self.builder.structural(REDUCE_SQUARES, (self._index(value),), tuple(sorted(axes))))
 
     def logsumexp(self, value: Any, axes: Sequence[int]) -> Value:
         return self._structural("logsumexp", (value,), tuple(sorted(axes)))

@@ -31,12 +31,14 @@ _INFIX = {
     "logical_or": ("or", 0),
 }
 # What only moves or repeats entries is left out of formulas.
-SILENT = frozenset({"broadcast", "reshape", "to_real", "in_range"})
+SILENT = frozenset({"broadcast", "reshape", "to_real", "in_range", "root_of_squares"})
 _SPOKEN = {
     "reduce_sum": "sum",
     "reduce_prod": "prod",
     "reduce_max": "max",
     "reduce_min": "min",
+    "reduce_norm": "norm",
+    "reduce_squares": "norm",
     "maximum": "Max",
     "minimum": "Min",
     "select": "where",

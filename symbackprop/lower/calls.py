@@ -86,7 +86,7 @@ class Calls:
         return Item(self.s.stored[index], prefix) if prefix else Ref(self.s.stored[index])
 
     def _new(self, index: int, fill: int | None = None) -> str:
-        _, name = self.s._own(index)
+        _, name = self.s.own(index)
         shape = self.s.graph.nodes[index].type.shape
         if shape:
             self.s.new_array(name, shape, fill)
@@ -200,7 +200,7 @@ class Calls:
         lead = self._shape(node.operands[0])[:-2]
         literals = tuple(Literal(item) for item in node.attributes or ())
         if not lead:
-            _, name = self.s._own(index)
+            _, name = self.s.own(index)
             value = Apply(node.op, (*[self.whole(operand) for operand in node.operands], *literals))
             body.append(Assign(Ref(name), value, self.s.note(index, value, Ref(name))))
             if node.type.shape:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from symbackprop.ir import Graph
 from symbackprop.ir.node import Node
 from symbackprop.lower.fuse import LEAVES, VIEWS
+from symbackprop.ops.array_norms import REDUCE_SQUARES
 from symbackprop.ops.contraction import ADD_DIAGONAL, DIAGONALIZE
 from symbackprop.ops.extents import Shape
 from symbackprop.ops.indexing import GATHER, PAD, SCATTER_ADD
 from symbackprop.ops.leaves import CONST
 
-REDUCTIONS = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min"})
+REDUCTIONS = frozenset({"reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_squares"})
 # Each entry of the operand goes to its own place of the result.
 _AT_ITS_PLACE = VIEWS | {ADD_DIAGONAL, GATHER}
 PLACED = frozenset({PAD, SCATTER_ADD, DIAGONALIZE})
@@ -112,7 +113,8 @@ def _kept(graph: Graph, assigned: list[bool], group: list[int]) -> list[bool]:
     for index in range(len(graph.nodes) - 1, -1, -1):
         reader = group[index] if assigned[index] else where[index]
         for operand in graph.nodes[index].operands:
-            seen = reader if _meets(graph, index, operand) else outside
+            # A norm may read its operand once more, behind its group.
+            seen = reader if _meets(graph, index, operand) and graph.nodes[index].op is not REDUCE_SQUARES else outside
             where[operand] = seen if where[operand] in (-1, seen) else outside
     return [
         bool(node.type.shape) and node.op is not CONST and where[index] != group[index]

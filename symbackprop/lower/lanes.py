@@ -26,6 +26,7 @@ from symbackprop.lower.program import (
     Ref,
     Section,
     Statement,
+    length_of,
     operands_of,
 )
 
@@ -77,7 +78,8 @@ def _marked(statement: Statement, readers: _Readers) -> Statement:
 
 
 def _fits(loop: For, readers: _Readers) -> bool:
-    if isinstance(loop.extent, Literal) and isinstance(loop.extent.number, int) and loop.extent.number < SHORTEST:
+    length = length_of(loop)
+    if isinstance(length, Literal) and isinstance(length.number, int) and length.number < SHORTEST:
         return False
     if not all(isinstance(s, Assign | Accumulate | Section) for s in loop.body):
         return False

@@ -13,6 +13,7 @@ from symbackprop.lower.entries import Entries, Place, stepped
 from symbackprop.lower.fuse import VIEWS
 from symbackprop.lower.groups import PLACED, grouped, is_reduction
 from symbackprop.lower.in_place import in_place, renamed
+from symbackprop.lower.norms import reduce_squares
 from symbackprop.lower.places import names_of
 from symbackprop.lower.powers import with_running_powers
 from symbackprop.lower.program import (
@@ -33,6 +34,7 @@ from symbackprop.lower.ranges import bounded
 from symbackprop.lower.samples import over_samples
 from symbackprop.lower.schedule import Scheduler
 from symbackprop.ops import REGISTRY, DType
+from symbackprop.ops.array_norms import REDUCE_SQUARES
 from symbackprop.ops.contraction import ADD_DIAGONAL, DIAGONALIZE
 from symbackprop.ops.extents import Shape
 from symbackprop.ops.indexing import PAD
@@ -130,7 +132,9 @@ class LoopScheduler(Scheduler):
                 self.expr[index] = self.applied(index) if node.op.elementwise else self._view(index, ())
             return
         nest = self.nests[self.groups.group[index]]
-        if is_reduction(node):
+        if node.op is REDUCE_SQUARES:
+            reduce_squares(self, index, nest)
+        elif is_reduction(node):
             self._reduce(index, nest)
         elif node.op in PLACED:
             self._put(index, nest)
@@ -139,7 +143,7 @@ class LoopScheduler(Scheduler):
         else:
             self.calls.write(index, nest.body)
 
-    def _own(self, index: int) -> tuple[Target, str]:
+    def own(self, index: int) -> tuple[Target, str]:
         target = self.pick(index)
         if isinstance(target, Item) and self.graph.nodes[index].type.shape:
             target = Ref(self.namer.temporary())
@@ -158,7 +162,7 @@ class LoopScheduler(Scheduler):
             value = Apply(node.op, tuple([self.entries.operand(operand, place) for operand in node.operands]))
         else:
             value = self._view(index, place)
-        target, name = self._own(index)
+        target, name = self.own(index)
         if not shape:
             self.expr[index] = target
         elif self.groups.kept[index]:
@@ -191,7 +195,7 @@ class LoopScheduler(Scheduler):
         value = self.entries.at(node.operands[0], place)
         left = [axis for axis in range(rank) if axis not in axes]
         first, symbol = Literal(_STARTS[node.op.name]), _SYMBOLS[node.op.name]
-        target, name = self._own(index)
+        target, name = self.own(index)
         own = tuple(place[axis] for axis in left)
         note = "" if self.primal[index] else self.note(index, value, target)
         inner = left == list(range(len(left)))
@@ -215,7 +219,7 @@ class LoopScheduler(Scheduler):
         node = self.graph.nodes[index]
         place = self.place(nest.space)
         value = self.entries.operand(node.operands[0], place)
-        _, name = self._own(index)
+        _, name = self.own(index)
         self.new_array(name, node.type.shape, 0)
         note = self.note(index, value, Ref(name))
         self.stored[index] = name

@@ -103,7 +103,8 @@ class Rows(NamedTuple):
     def rewritten(self, statement: Statement) -> Statement:
         """A statement over these rows."""
         if isinstance(statement, For):
-            return statement._replace(body=tuple(map(self.rewritten, statement.body)))
+            body = tuple(map(self.rewritten, statement.body))
+            return statement._replace(extent=self._expr(statement.extent), body=body)
         if isinstance(statement, Assign | Accumulate):
             target = self._expr(statement.target)
             assert isinstance(target, Ref | Item)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from symbackprop.ir import Number
 from symbackprop.ops import REGISTRY, DType, Op
+from symbackprop.ops.array_norms import TURNS_AGAIN
 from symbackprop.ops.extents import Shape
 
 
@@ -138,6 +139,17 @@ class For(NamedTuple):
     """Arrays that each turn has for itself."""
     start: Expr = Literal(0)
     """Where the counter starts; there is no turn where that is the extent or more."""
+
+
+def length_of(loop: For) -> Expr:
+    """The length that a loop runs over, if it runs."""
+    extent = loop.extent
+    return extent.operands[1] if isinstance(extent, Apply) and extent.op is TURNS_AGAIN else extent
+
+
+def runs_seldom(loop: For) -> bool:
+    """Whether a loop has no turn as a rule."""
+    return length_of(loop) is not loop.extent
 
 
 class Allocate(NamedTuple):

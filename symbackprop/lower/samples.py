@@ -28,6 +28,8 @@ from symbackprop.lower.program import (
     Ref,
     Section,
     Statement,
+    length_of,
+    runs_seldom,
 )
 
 FEWEST = 64
@@ -66,7 +68,8 @@ def _samples(statements: list[Statement]) -> Expr | None:
     """The length that the deepest loops of unknown length run over, or else most of them, if it is a dimension or a
     large number.
     """
-    loops = [s for s in statements if isinstance(s, For) and (number_of(s.extent) or FEWEST) >= FEWEST]
+    loops = [s for s in statements if isinstance(s, For) and not runs_seldom(s)]
+    loops = [loop for loop in loops if (number_of(loop.extent) or FEWEST) >= FEWEST]
     lengths = [loop.extent for loop in loops]
     depths: dict[Expr, int] = {}
     for loop in loops:
@@ -90,7 +93,7 @@ def _works_inside(statements: list[Statement], length: Expr, shapes: Shapes, own
 
 def _unknown_depth(statements: Iterable[Statement]) -> int:
     loops = [s for s in statements if isinstance(s, For)]
-    return max([_unknown_depth(s.body) + (number_of(s.extent) is None) for s in loops], default=0)
+    return max([_unknown_depth(s.body) + (number_of(length_of(s)) is None) for s in loops], default=0)
 
 
 def _is_unknown(loops: list[Statement]) -> bool:
@@ -198,8 +201,10 @@ class _Turn:
             case Section():
                 return True
             case For(_, extent, body):
-                inside = self.open or isinstance(extent, Literal)
-                return inside and self._is_shared((extent, statement.start)) and self.read(body)
+                self._look(extent)
+                length = length_of(statement)
+                inside = self.open or isinstance(length, Literal)
+                return inside and self._is_shared((length, statement.start)) and self.read(body)
             case Assign(_, value) | Accumulate(_, value, _, _) if calls_a_library(value):
                 return False
             case Assign(target, value):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from symbackprop.ops import (
     arithmetic,
+    array_norms,
     bessel,
     beta,
     compound,
@@ -64,6 +65,7 @@ FAMILIES = (
     logic,
     control,
     reduction,
+    array_norms,
     contraction,
     indexing,
     linalg,

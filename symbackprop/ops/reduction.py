@@ -15,16 +15,16 @@ from symbackprop.ops.extents import Shape, product
 from symbackprop.ops.row import ELEMENTARY, Op, helper
 
 
-def _remaining(axes: Any, x: Any) -> Any:
+def remaining(axes: Any, x: Any) -> Any:
     return x.dtype, tuple(extent for axis, extent in enumerate(x.shape) if axis not in axes)
 
 
-def _spread(f: Any, value: Any, shape: Shape, axes: Any) -> Any:
+def spread(f: Any, value: Any, shape: Shape, axes: Any) -> Any:
     """A reduced value beside what it was reduced from."""
     return f.broadcast(value, shape, tuple(axis for axis in range(len(shape)) if axis not in axes))
 
 
-def _every_entry(axes: Any, x: Any, *others: Any) -> Any:
+def every_entry(axes: Any, x: Any, *others: Any) -> Any:
     return product(x.shape)
 
 
@@ -32,7 +32,7 @@ def _kept(axes: Any, x: Any) -> bool:
     return not axes
 
 
-def _shifted_batch(name: str) -> Any:
+def shifted_batch(name: str) -> Any:
     def batch(f: Any, axes: Any, operands: Any, batched: Any) -> Any:
         return getattr(f, name)(*f.all_batched(operands, batched), tuple(axis + 1 for axis in axes))
 
@@ -50,13 +50,13 @@ REDUCE_SUM = Op(
     name="reduce_sum",
     doc="sum over axes",
     elementwise=False,
-    work=_every_entry,
-    infer=_remaining,
+    work=every_entry,
+    infer=remaining,
     trivial=_kept,
     linear="each",
-    transpose=lambda f, bar, position, axes, operands: _spread(f, bar, f.shape(operands[0]), axes),
+    transpose=lambda f, bar, position, axes, operands: spread(f, bar, f.shape(operands[0]), axes),
     evaluate=lambda axes, x: np.sum(np.asarray(x), axis=tuple(axes)),
-    batch=_shifted_batch("reduce_sum"),
+    batch=shifted_batch("reduce_sum"),
 )
 
 
@@ -72,19 +72,19 @@ REDUCE_PROD = Op(
     name="reduce_prod",
     doc="product over one axis",
     elementwise=False,
-    work=_every_entry,
-    infer=_remaining,
+    work=every_entry,
+    infer=remaining,
     trivial=_kept,
     tangent=_product_tangent,
     evaluate=lambda axes, x: np.multiply.reduce(np.asarray(x), axis=tuple(axes)),
-    batch=_shifted_batch("reduce_prod"),
+    batch=shifted_batch("reduce_prod"),
 )
 
 
 def _extreme_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operands: Any) -> Any:
     # A tie splits evenly between those that attain the extreme.
     (x,) = operands
-    attained = f.select(f.eq(x, _spread(f, z, f.shape(x), axes)), 1, 0)
+    attained = f.select(f.eq(x, spread(f, z, f.shape(x), axes)), 1, 0)
     count = f.reduce_sum(attained, axes)
     tangent = f.reduce_sum(dot * attained, axes) / count
     return f.unless_kink(tangent, f.gt(count, 1), z, "several entries attain it")
@@ -95,12 +95,12 @@ def _extreme(name: str, doc: str, ufunc: Any, start: float) -> Op:
         name=name,
         doc=doc,
         elementwise=False,
-        work=_every_entry,
-        infer=_remaining,
+        work=every_entry,
+        infer=remaining,
         trivial=_kept,
         tangent=_extreme_tangent,
         evaluate=_reduced(ufunc, start),
-        batch=_shifted_batch(name),
+        batch=shifted_batch(name),
         kink="a tie splits evenly",
     )
 
@@ -123,7 +123,7 @@ def _finite_or_zero(f: Any, largest: Any) -> Any:
 def _exponentials(f: Any, axes: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     """The shift, what is left of x, its exponentials, and their sum."""
     shift = _finite_or_zero(f, f.reduce_max(x, axes))
-    rest = x - _spread(f, shift, f.shape(x), axes)
+    rest = x - spread(f, shift, f.shape(x), axes)
     terms = f.exp(rest)
     return shift, rest, terms, f.reduce_sum(terms, axes)
 
@@ -135,12 +135,12 @@ def _logsumexp_define(f: Any, axes: Any, x: Any) -> Any:
 
 def _softmax_define(f: Any, axes: Any, x: Any) -> Any:
     _, _, terms, total = _exponentials(f, axes, x)
-    return terms / _spread(f, total, f.shape(x), axes)
+    return terms / spread(f, total, f.shape(x), axes)
 
 
 def _log_softmax_define(f: Any, axes: Any, x: Any) -> Any:
     _, rest, _, total = _exponentials(f, axes, x)
-    return rest - _spread(f, f.log(total), f.shape(x), axes)
+    return rest - spread(f, f.log(total), f.shape(x), axes)
 
 
 def _logsumexp_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operands: Any) -> Any:
@@ -148,12 +148,12 @@ def _logsumexp_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, opera
 
 
 def _softmax_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operands: Any) -> Any:
-    return z * (dot - _spread(f, f.reduce_sum(z * dot, axes), f.shape(z), axes))
+    return z * (dot - spread(f, f.reduce_sum(z * dot, axes), f.shape(z), axes))
 
 
 def _log_softmax_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operands: Any) -> Any:
     mean = f.reduce_sum(f.softmax(operands[0], axes) * dot, axes)
-    return dot - _spread(f, mean, f.shape(z), axes)
+    return dot - spread(f, mean, f.shape(z), axes)
 
 
 def _softmax_values(axes: Any, x: Any) -> Any:
@@ -206,12 +206,12 @@ LOGSUMEXP = Op(
     doc="log of the sum of exponentials over axes",
     elementwise=False,
     cost=2 * ELEMENTARY,
-    work=_every_entry,
-    infer=_remaining,
+    work=every_entry,
+    infer=remaining,
     tangent=_logsumexp_tangent,
     evaluate=_logsumexp_values,
     define=_logsumexp_define,
-    batch=_shifted_batch("logsumexp"),
+    batch=shifted_batch("logsumexp"),
 )
 SOFTMAX = Op(
     name="softmax",
@@ -222,7 +222,7 @@ SOFTMAX = Op(
     tangent=_softmax_tangent,
     evaluate=_softmax_values,
     define=_softmax_define,
-    batch=_shifted_batch("softmax"),
+    batch=shifted_batch("softmax"),
 )
 LOG_SOFTMAX = Op(
     name="log_softmax",
@@ -233,7 +233,7 @@ LOG_SOFTMAX = Op(
     tangent=_log_softmax_tangent,
     evaluate=_log_softmax_values,
     define=_log_softmax_define,
-    batch=_shifted_batch("log_softmax"),
+    batch=shifted_batch("log_softmax"),
 )
 
 
@@ -241,13 +241,13 @@ def _weighted_define(f: Any, axes: Any, w: Any, x: Any) -> Any:
     # The shift is the largest exponent that counts: a weight of 0 may stand beside an exponent that overflows.
     counts = f.ne(w, 0)
     shift = _finite_or_zero(f, f.reduce_max(f.select(counts, x, f.const("-inf")), axes))
-    terms = f.select(counts, w * f.exp(x - _spread(f, shift, f.shape(x), axes)), 0)
+    terms = f.select(counts, w * f.exp(x - spread(f, shift, f.shape(x), axes)), 0)
     return shift + f.log(f.reduce_sum(terms, axes))
 
 
 def _weighted_tangent(f: Any, z: Any, dot: Any, position: int, axes: Any, operands: Any) -> Any:
     w, x = operands
-    share = f.exp(x - _spread(f, z, f.shape(x), axes))
+    share = f.exp(x - spread(f, z, f.shape(x), axes))
     if position == 1:
         share = f.select(f.ne(w, 0), w * share, 0)
     return f.reduce_sum(dot * share, axes)
@@ -269,11 +269,11 @@ WEIGHTED_LOGSUMEXP = Op(
     arity=2,
     elementwise=False,
     cost=2 * ELEMENTARY,
-    infer=lambda axes, w, x: _remaining(axes, x),
+    infer=lambda axes, w, x: remaining(axes, x),
     tangent=_weighted_tangent,
     evaluate=_weighted_values,
     define=_weighted_define,
-    batch=_shifted_batch("weighted_logsumexp"),
+    batch=shifted_batch("weighted_logsumexp"),
 )
 
 

@@ -113,6 +113,12 @@ CASES = {
     "reduce_min": Case(
         lambda f, x: f.reduce_min(x, (0,)), lambda jax, np, x: np.min(x, 0), lambda torch, x: x.amin(0), ((4, 3),)
     ),
+    "reduce_norm": Case(
+        lambda f, x: f.reduce_norm(x, (1,)),
+        lambda jax, np, x: np.sqrt(np.sum(x * x, 1)),
+        lambda torch, x: torch.linalg.vector_norm(x, dim=1),
+        ((4, 3),),
+    ),
     "logsumexp": Case(
         lambda f, x: f.logsumexp(100 * x, (1,)),
         lambda jax, np, x: jax.scipy.special.logsumexp(100 * x, 1),

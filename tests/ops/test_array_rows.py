@@ -141,6 +141,7 @@ SAMPLES = [
     *reduction("reduce_prod", (0,), (1,)),
     *reduction("reduce_max", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("reduce_min", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
+    *reduction("reduce_norm", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("logsumexp", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("softmax", (0,), (1,), (0, 1)),
     *reduction("log_softmax", (0,), (1,), (0, 1)),
