@@ -137,6 +137,16 @@ def _stirling(f: Any, small: Any, large: Any, total: Any) -> Any:
     return small - (large - f.const((1, 2))) * f.log1p(small / large) + (rest(large) - rest(total))
 
 
+def _beta_regular(f: Any, x: Any, y: Any) -> Any:
+    # Where both are small beta is near the ends of the range, and where their sum is it vanishes.
+    size = f.maximum(f.abs(x), f.abs(y))
+    near = f.logical_or(f.lt(size, 1), f.logical_and(f.lt(f.abs(x + y), Fraction(1, 2)), f.lt(size, 80)))
+    near = f.logical_or(near, f.lt(f.minimum(f.abs(x), f.abs(y)), Fraction(1, 10**290)))
+    u, v = (f.select(near, 1, operand) for operand in (x, y))
+    product = f.gamma1p(x) * (f.gamma1p(y) / f.gamma1p(x + y))
+    return f.select(near, f.select(f.lt(size, 80), product, 1), f.beta(u, v) / (1 / u + 1 / v))
+
+
 def _beta_by(f: Any, z: Any, x: Any, y: Any) -> Any:
     return z * f.digamma_difference(x, y)
 
@@ -238,5 +248,19 @@ ROWS = (
         ball=lambda x, y: (1 + x).gamma() * y.gamma() * (x + y).rgamma(),
         cost=6 * SPECIAL + 5 * ELEMENTARY + 4,
         domain=((0.2, 5), (0.2, 5)),
+    ),
+    Op(
+        name="beta_regular",
+        doc="x*y/(x + y)*beta(x, y) = gamma(1 + x)*gamma(1 + y)/gamma(1 + x + y)",
+        arity=2,
+        partials=(
+            lambda f, z, x, y: z * f.digamma_difference(1 + x, y),
+            lambda f, z, x, y: z * f.digamma_difference(1 + y, x),
+        ),
+        define=_beta_regular,
+        mpmath=lambda x, y: mp.gamma(1 + x) * mp.gamma(1 + y) * mp.rgamma(1 + x + y),
+        ball=lambda x, y: (1 + x).gamma() * (1 + y).gamma() * (1 + x + y).rgamma(),
+        cost=9 * SPECIAL + 5 * ELEMENTARY + 4,
+        domain=((-0.4, 5), (-0.4, 5)),
     ),
 )

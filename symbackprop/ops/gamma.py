@@ -16,6 +16,9 @@ from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, call, helper
 from symbackprop.ops.scipy import special
 from symbackprop.ops.special import _over_integers, _zetas, callback, compiled_scalar, no_order
 
+LEFT = Fraction(-3, 4)
+"""Below, digamma and gamma functions are those of 1 - x, and what has the poles."""
+
 
 def _gamma(x: float) -> float:
     """The gamma function; nan at its poles -1, -2, ..., an infinity at 0 and where it overflows."""
@@ -70,11 +73,12 @@ def _log_gammas(x: Any) -> Any:
     return np.where((x > 0.5) & (x < 2.5), around, far)[()]
 
 
-def _digamma(f: Any, x: Any) -> Any:
+def digamma_by_distance(f: Any, x: Any, d: Any) -> Any:
+    """digamma(x), given d, which differs from x by a whole number."""
     # psi(1 - x) - pi*cot(pi*x) to the left (DLMF 5.5.4), the cotangent of what x differs from an integer, exactly:
     # SciPy has 1 digit at a distance of 1e-16 from a pole, but all at its zero -0.504. At the poles nan.
-    left = f.lt(x, -0.75)
-    rest = x - f.floor(x + 0.5)
+    left = f.lt(x, LEFT)
+    rest = d - f.floor(d + 0.5)
     pole = f.const("pi") / f.tan(f.const("pi") * f.select(f.eq(rest, 0), f.const("nan"), rest))
     return f.digamma_right(f.select(left, 1 - x, x)) - f.select(left, pole, 0)
 
@@ -97,26 +101,6 @@ def _x_digamma(f: Any, x: Any) -> Any:
 def _log_of_gamma(f: Any, x: Any) -> Any:
     return f.select(f.gt(x, 0), f.loggamma(x), f.log(f.gamma(x)))
 
-
-def _loggamma_by_distance(f: Any, x: Any, d: Any, c: Any) -> Any:
-    # Its series at 2, which at 1 has log(1 + d) taken off.
-    series = d * f.polynomial(_AT_2, d) - (2 - c) * f.log1p(d)
-    return f.select(f.lt(f.abs(d), Fraction(1, 2)), series, f.loggamma(x))
-
-
-# The coefficients of _log_gamma_near: 1 - gamma, and then (-1)**k*(zeta(k) - 1)/k (DLMF 5.7.3).
-_AT_2 = tuple(
-    Fraction(number)
-    for number in (
-        0.42278433509846713, 0.3224670334241132, -0.0673523010531981, 0.020580808427784546,
-        -0.007385551028673986, 0.0028905103307415234, -0.001192753911703261, 0.0005096695247430425,
-        -0.00022315475845357939, 9.945751278180853e-05, -4.492623673813314e-05, 2.050721277567069e-05,
-        -9.439488275268397e-06, 4.374866789907488e-06, -2.039215753801366e-06, 9.55141213040742e-07,
-        -4.492469198764566e-07, 2.1207184805554665e-07, -1.0043224823968099e-07, 4.7698101693639804e-08,
-        -2.2711094608943164e-08, 1.0838659214896955e-08, -5.183475041970047e-09, 2.4836745438024785e-09,
-        -1.1921401405860912e-09, 5.731367241678862e-10,
-    )
-)  # fmt: skip
 
 ROWS = (
     Op(
@@ -164,7 +148,7 @@ ROWS = (
         doc="derivative of loggamma",
         sympy=("digamma",),
         partials=(lambda f, z, x: f.polygamma(f.const(1), x),),
-        define=_digamma,
+        define=lambda f, x: digamma_by_distance(f, x, x),
         mpmath=mp.digamma,
         ball=lambda x: x.digamma(),
         cost=SPECIAL + 2 * ELEMENTARY,
@@ -225,17 +209,5 @@ ROWS = (
         ball=lambda x: x.gamma().log() if x < 1 else x.lgamma(),
         cost=2 * SPECIAL + ELEMENTARY,
         domain=((0.2, 9),),
-    ),
-    Op(
-        name="loggamma_near",
-        doc="log(gamma(x)), given d = x - c without cancellation, c being 1 or 2: loggamma_near(x, d, c)",
-        arity=3,
-        # The value of x is that of c + d: all of the derivative goes through x; c is a literal.
-        partials=(lambda f, z, x, d, c: f.digamma(x), 0, 0),
-        define=_loggamma_by_distance,
-        mpmath=lambda x, d, c: mp.loggamma(x),
-        ball=lambda x, d, c: x.lgamma(),
-        cost=SPECIAL + ELEMENTARY + 40,
-        domain=((0.2, 9), (2, 2), (1, 1)),
     ),
 )

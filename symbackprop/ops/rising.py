@@ -17,10 +17,10 @@ from symbackprop.ops.beta import _sum
 from symbackprop.ops.row import DIVISION, ELEMENTARY, SPECIAL, Op
 
 _SHIFT, _SMALL = 10, 20
-# B(2k)/(2k*(2k - 1)) from k = 2 on; the first omitted term is 2e-18 at 10.
+# B(2k)/(2k*(2k - 1)); the first omitted term is 2e-18 at 10.
 _STIRLING = tuple(
     Fraction(*ratio)
-    for ratio in ((-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360), (1, 156), (-3617, 122400))
+    for ratio in ((1, 12), (-1, 360), (1, 1260), (-1, 1680), (1, 1188), (-691, 360360), (1, 156), (-3617, 122400))
 )
 
 
@@ -33,10 +33,16 @@ def _shifted(f: Any, x: Any, a: Any) -> tuple[Any, Any, Any, Any]:
 
 def _rest(f: Any, x: Any, a: Any, total: Any, lost: Any) -> Any:
     """log(gamma(x + a)/gamma(x)/(x + a)**a)"""
-    # The first terms of both series apart, 1/(12*total) - 1/(12*x): of the others little is left to cancel.
-    first = -(a / x / total) / 12
-    series = (f.polynomial(_STIRLING, 1 / (u * u)) / (u * u * u) for u in (total, x))
-    return (x - Fraction(1, 2)) * f.log1p(a / x) - a + a * (lost / total) + first + (next(series) - next(series))
+    # The difference of both series, power by power of v = 1/total and w = 1/x: that of v**(n + 1) is v - w times the
+    # sum of all products of v and w of degree n.
+    v, w = 1 / total, 1 / x
+    products, power = f.const(1), w
+    series = f.const(_STIRLING[0])
+    for coefficient in _STIRLING[1:]:
+        for _ in range(2):
+            products, power = products * v + power, power * w
+        series = series + coefficient * products
+    return (x - Fraction(1, 2)) * f.log1p(a / x) - a + a * (lost / total) - a / x / total * series
 
 
 def _rising(f: Any, x: Any, a: Any) -> Any:
@@ -61,7 +67,9 @@ def _log_rising(f: Any, x: Any, a: Any) -> Any:
     product = a / (x + 1)
     for k in range(2, _SHIFT):
         product = product + a / (x + k) * (1 + product)
-    shift = f.select(near, f.log_ratio(x + a, x) + f.log1p(product), 0)
+    # 1 + a/x, of which x + a has lost a small a.
+    first = f.log_near_one((x + a) / x, a / x)
+    shift = f.select(near, first + f.log1p(product), 0)
     value = a * f.log(total) + _rest(f, far, a, total, lost) - shift
     return f.select(f.gt(f.minimum(x, x + a), 0), value, f.const("nan"))
 
@@ -92,6 +100,17 @@ ROWS = (
         mpmath=lambda x, a: mp.loggamma(x + a) - mp.loggamma(x),
         ball=lambda x, a: (x + a).lgamma() - x.lgamma(),
         cost=6 * ELEMENTARY + 12 * DIVISION + 60,
+        domain=_BOTH,
+    ),
+    Op(
+        name="log_beta",
+        doc="log(beta(x, y)), x > 0 and y > 0",
+        arity=2,
+        partials=(lambda f, z, x, y: f.digamma_difference(x, y), lambda f, z, x, y: f.digamma_difference(y, x)),
+        define=lambda f, x, y: f.loggamma(f.minimum(x, y)) - f.log_rising(f.maximum(x, y), f.minimum(x, y)),
+        mpmath=lambda x, y: mp.loggamma(x) + mp.loggamma(y) - mp.loggamma(x + y),
+        ball=lambda x, y: x.lgamma() + y.lgamma() - (x + y).lgamma(),
+        cost=SPECIAL + 6 * ELEMENTARY + 12 * DIVISION + 62,
         domain=_BOTH,
     ),
     Op(

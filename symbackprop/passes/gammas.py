@@ -14,9 +14,10 @@ from symbackprop.ops import REGISTRY
 from symbackprop.passes.factors import all_factors
 from symbackprop.passes.offsets import minus, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.whole_numbers import GAMMA_LIKE
 
-_ADD, _LOG, _GAMMA, _LOGGAMMA, _RISING, _LOG_RISING = (
-    REGISTRY[name] for name in ("add", "log", "gamma", "loggamma", "rising", "log_rising")
+_ADD, _LOG, _LOGGAMMA, _RISING, _LOG_RISING, _LOG_BETA = (
+    REGISTRY[name] for name in ("add", "log", "loggamma", "rising", "log_rising", "log_beta")
 )
 _NONE, _ONE = Fraction(0), Fraction(1)
 _MOST_STEPS = 4
@@ -25,7 +26,7 @@ _MOST_STEPS = 4
 
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     above, below = (list(_factors(r, operand)) for operand in (x, y))
-    over, under = ([factor for factor in side if r.is_op(factor, _GAMMA)] for side in (above, below))
+    over, under = ([factor for factor in side if r.nodes[factor].op in GAMMA_LIKE] for side in (above, below))
     for one, (numerator, divisor) in ((False, (over, under)), (True, (under, over))):
         for p, q, total in _betas(r, numerator, divisor):
             for factor in (p, q):
@@ -47,7 +48,7 @@ def _factors(r: Rewriter, index: int) -> Iterator[int]:
     """The factors, a square of a gamma function twice."""
     for factor in all_factors(r, index):
         root = square_of(r, factor)
-        yield from (factor,) if root is None or not r.is_op(root, _GAMMA) else (root, root)
+        yield from (factor,) if root is None or r.nodes[root].op not in GAMMA_LIKE else (root, root)
 
 
 def _betas(r: Rewriter, over: list[int], under: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -106,13 +107,15 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
 
 
 def _exponential(r: Rewriter, x: int) -> int | None:
-    """exp(loggamma(u) - loggamma(v)), and exp(log(v)), which is that where u is v + 1."""
+    """exp(loggamma(u) - loggamma(v)), also with + loggamma(v - u), and exp(log(v)), which is that where u is v + 1."""
     if r.is_op(x, _LOG):
         v = r.f.wrap(r.operands(x)[0])
         return r.f.select(r.f.ge(v, 0), v, r.f.const("nan")).index
-    if not r.is_op(x, _LOG_RISING):
+    if r.nodes[x].op not in (_LOG_RISING, _LOG_BETA):
         return None
     f, (u, apart) = r.f, (r.f.wrap(operand) for operand in r.operands(x))
+    if r.is_op(x, _LOG_BETA):
+        return f.select(f.gt(f.minimum(u, apart), 0), f.beta(u, apart), f.const("nan")).index
     return f.select(f.gt(f.minimum(u, u + apart), 0), f.rising(u, apart), f.const("nan")).index
 
 
@@ -124,7 +127,7 @@ RULES = (
         "div",
         _quotient,
         lambda f, x, y, c: f.gamma(x + y) / f.gamma(x),
-        needs=("gamma",),
+        needs=("gamma", "gamma_near"),
         domain=(_LARGE, _APART),
         before=math.inf,
         after=14,
@@ -154,7 +157,7 @@ RULES = (
         "exp",
         _exponential,
         lambda f, x, y, c: f.exp(f.log_rising(x, y)),
-        among=("log_rising", "log"),
+        among=("log_rising", "log_beta", "log"),
         domain=((20.0, 1e12), _APART),
         before=60,
         after=10,

@@ -11,14 +11,9 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.passes.rewrite import Rewriter
 
-_POW, _POWER_EXP = REGISTRY["pow"], REGISTRY["power_exp"]
+_POW, _POWER_EXP, _GAMMA_NEAR = (REGISTRY[name] for name in ("pow", "power_exp", "gamma_near"))
 _LONG_POWER = 3
 """From this power on a factor leaves the range of doubles long before its logarithm is large."""
-
-
-def log_beta(a: Value, b: Value) -> Value:
-    """log(beta(a, b)) for positive a and b."""
-    return a.f.loggamma(a) - a.f.log_rising(b, a)
 
 
 def _log_power_exp(x: Value, n: Value, u: Value) -> Value:
@@ -28,12 +23,13 @@ def _log_power_exp(x: Value, n: Value, u: Value) -> Value:
 _LOGARITHMS: dict[object, Callable[..., Value]] = {
     _POWER_EXP: _log_power_exp,
     REGISTRY["gamma"]: lambda u: u.f.loggamma(u),
-    REGISTRY["beta"]: log_beta,
+    _GAMMA_NEAR: lambda u, d: u.f.loggamma(u),
+    REGISTRY["beta"]: lambda a, b: a.f.log_beta(a, b),
     REGISTRY["sinh"]: lambda u: u.f.log_sinh(u),
     REGISTRY["expm1"]: lambda u: u.f.log_expm1(u),
     REGISTRY["reciprocal_expm1"]: lambda u: -u.f.log_expm1(u),
 }
-"""The logarithms of functions of what is positive; of power_exp the first alone has to be."""
+"""The logarithms of functions of what is positive; of power_exp and gamma_near the first alone has to be."""
 
 
 def split(r: Rewriter, factors: Sequence[tuple[int, int]], whole: Value) -> Value | None:
@@ -81,6 +77,6 @@ def _where_positive(r: Rewriter, index: int) -> tuple[list[Value], Value]:
         base, exponent = operands
         return [f.gt(base, 0)], exponent * f.log(base)
     if node.op in _LOGARITHMS:
-        needed = operands[:1] if node.op is _POWER_EXP else operands
+        needed = operands[:1] if node.op in (_POWER_EXP, _GAMMA_NEAR) else operands
         return [f.gt(operand, 0) for operand in needed], _LOGARITHMS[node.op](*operands)
     return [f.gt(f.wrap(index), 0)], f.log(f.wrap(index))

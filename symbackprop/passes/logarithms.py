@@ -14,7 +14,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
-from symbackprop.passes.log_products import log_beta, split, where
+from symbackprop.passes.log_products import split, where
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
@@ -42,6 +42,7 @@ _SIGNED: dict[object, Callable[[Value], Value]] = {
     REGISTRY["reciprocal_expm1"]: lambda u: -u.f.log_expm1(u),
     REGISTRY["tanh"]: lambda u: u.f.log1mexp(2 * u) - u.f.softplus(-2 * u),
     REGISTRY["gamma"]: lambda u: u.f.log_of_gamma(u),
+    REGISTRY["gamma_near"]: lambda u: u.f.log_of_gamma(u),
 }
 """The logarithms of rows that are nan where the row is negative: at most one of them, beside what is positive."""
 
@@ -209,7 +210,7 @@ def _signed(r: Rewriter, index: int) -> Value | None:
     if node.op is _BETA or node.op is _POW1P:
         a, b = map(f.wrap, node.operands)
         positive = f.gt(a, -1) if node.op is _POW1P else f.logical_and(f.gt(a, 0), f.gt(b, 0))
-        found = b * f.log1p(a) if node.op is _POW1P else log_beta(a, b)
+        found = b * f.log1p(a) if node.op is _POW1P else f.log_beta(a, b)
         return where(r, positive, found, f.wrap(index))
     if node.op is _POW and not node.type.shape:
         base, exponent = (f.wrap(operand) for operand in node.operands)

@@ -199,18 +199,6 @@ def _asech(r: Rewriter, x: int) -> int | None:
     return None if found is None or found[0] != 1 else (2 * r.f.asinh(r.f.sqrt(found[1] / r.f.wrap(x) / 2))).index
 
 
-def _loggamma(r: Rewriter, x: int) -> int | None:
-    """Of 1 + d and 2 + d, where it has a zero."""
-    own = terms(r, x)
-    if own is not None and own[0] in (1, 2) and own[1]:
-        found: tuple[Fraction, int] | None = own[0], built(r, Fraction(0), own[1])
-    else:
-        found = offset(r, x)
-    if found is None or found[0] not in (1, 2):
-        return None
-    return r.add(REGISTRY["loggamma_near"], (x, found[1], r.const(found[0])))
-
-
 def _power(r: Rewriter, x: int, y: int) -> int | None:
     number = r.number(y)
     # Up to the eighth power, which is a chain of products, the rounding of 1 + u is amplified by 4 ulp at most.
@@ -332,15 +320,6 @@ RULES = (
         domain=((1e-9, 300),),
         before=5.7e7,
         after=3,
-    ),
-    Rule(
-        "loggamma(1 + x) -> loggamma_near(1 + x, x, 1)",
-        "loggamma",
-        _loggamma,
-        lambda f, x, y, c: f.loggamma(x + 1),
-        domain=((-0.4, 0.4),),
-        before=1e7,
-        after=7,
     ),
     Rule(
         "(1 + x)**y -> pow1p(x, y)",

@@ -218,6 +218,9 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _of_root(r, index, depth)
     if node.op is _POW:
         return _of_power(r, index, depth)
+    if node.op is REGISTRY["gamma"]:
+        whole, rest = offset(r, operands[0], depth + 1) or (_NONE, -1)
+        return (_ONE, r.add(REGISTRY["gammam1"], (operands[0], rest, r.const(whole)))) if whole in (1, 2) else None
     if node.op is REGISTRY["sinc"]:
         u = r.f.wrap(operands[0])
         return _ONE, ((r.f.sin(u) - u) / u).index

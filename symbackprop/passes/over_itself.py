@@ -19,8 +19,8 @@ from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.series import near
 
-_MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG = (
-    REGISTRY[name] for name in ("mul", "div", "pow", "exp", "expm1", "logistic", "cloglog_inverse")
+_MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG, _SELECT = (
+    REGISTRY[name] for name in ("mul", "div", "pow", "exp", "expm1", "logistic", "cloglog_inverse", "select")
 )
 _UPSIDE_DOWN = {REGISTRY[one]: REGISTRY[other] for one, other in (("sech", "cosh"), ("csch", "sinh"))}
 _SUMS = frozenset({REGISTRY["add"], REGISTRY["sub"]})
@@ -62,17 +62,56 @@ def _small_far_out(r: Rewriter, index: int) -> tuple[int, ...]:
         elif op is _CLOGLOG:
             found = (index,)
         else:
-            found = (index,) if op in _FUNCTIONS and r.nodes[_parts(r, operands[0])[1]].op in _SMALL else ()
+            function = _function(r, index)
+            found = (index,) if function and r.nodes[_parts(r, function[1])[1]].op in _SMALL else ()
         r.memo[question] = found
     return found
 
 
+def _function(r: Rewriter, index: int) -> tuple[Op, int] | None:
+    """g and u of g(u), also where `passes.near` has put another form beside it for u near 1."""
+    op, operands = r.nodes[index].op, r.operands(index)
+    if op is _SELECT and r.nodes[operands[2]].op in _FUNCTIONS:
+        condition, _, direct = operands
+        inner = r.operands(direct)[0]
+        if r.is_op(inner, _SELECT) and r.operands(inner)[0] == condition and r.number(r.operands(inner)[1]) == 0:
+            return r.nodes[direct].op, r.operands(inner)[2]
+    return (op, operands[0]) if op in _FUNCTIONS else None
+
+
+def _by_argument(r: Rewriter, x: int, y: int) -> int | None:
+    """g(u)/u or u/g(u) among factors, where g(u) has another form beside it: `passes.removable` sees no function of u
+    alone.
+    """
+    f, above, below = r.f, all_factors(r, x), all_factors(r, y)
+    for functions, others in ((above, below), (below, above)):
+        for node in functions:
+            function = _function(r, node) if r.is_op(node, _SELECT) else None
+            if function is None or _FUNCTIONS[function[0]] != 1 or function[1] not in others:
+                continue
+            series = over_argument(function[0])
+            if series is None:
+                continue
+            g, u = f.wrap(node), f.wrap(function[1])
+            functions.remove(node)
+            others.remove(u.index)
+            polynomial, is_near = near(u, series)
+            # The quotient itself sees nothing that is near: neither 0/0, nor this rule once more.
+            one, other = (g, f.select(is_near, 1, u)) if functions is above else (f.select(is_near, 1, u), g)
+            far = f.wrap(r.plain(_DIV, (one.index, other.index)))
+            quotient = f.select(is_near, polynomial if functions is above else 1 / polynomial, far)
+            return (
+                math.prod(map(f.wrap, above), start=quotient) / math.prod(map(f.wrap, below), start=f.const(1))
+            ).index
+    return None
+
+
 def _read(r: Rewriter, index: int) -> tuple[Op, int, int, int]:
     """g, the power that it is like, u and the sign of a factor sign*g(u)."""
-    op = r.nodes[index].op
-    if op is _CLOGLOG:
+    function = _function(r, index)
+    if function is None:
         return _EXPM1, 1, (-r.f.exp(r.f.wrap(r.operands(index)[0]))).index, -1
-    return op, _FUNCTIONS[op], r.operands(index)[0], 1
+    return function[0], _FUNCTIONS[function[0]], function[1], 1
 
 
 def _times_power(r: Rewriter, u: int, v: int, order: int) -> Fraction | None:
@@ -158,9 +197,28 @@ RULES = (
         lambda f, x, y, c: f.exp(x) * f.sin(f.exp(-x)),
         domain=((0.0, 40.0), (0.0, 1.0)),
         needs=_NAMES,
-        among=(*_NAMES, "mul"),
+        among=(*_NAMES, "mul", "select"),
         before=math.inf,
         after=4,
+    ),
+    Rule(
+        "asin(erfc(x))/erfc(x) -> the series of asin(u)/u in u = erfc(x) beside it",
+        "div",
+        _by_argument,
+        # As `passes.near` has it.
+        lambda f, x, y, c: (
+            f.select(
+                f.lt(f.erf(x), Fraction(1, 2)),
+                f.acos(f.erf(x)),
+                f.asin(f.select(f.lt(f.erf(x), Fraction(1, 2)), 0, f.erfc(x))),
+            )
+            / f.erfc(x)
+        ),
+        domain=((0.5, 26.0),),
+        needs=("asin", "atanh"),
+        among=("select", "mul"),
+        before=math.inf,
+        after=40,
     ),
 )
 

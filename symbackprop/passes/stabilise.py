@@ -31,6 +31,7 @@ from symbackprop.passes.roots import RULES as ROOT_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
+from symbackprop.passes.whole_numbers import RULES as WHOLE_NUMBER_RULES
 
 _ADD, _MUL, _POW, _NORM_ROOT = (REGISTRY[name] for name in ("add", "mul", "pow", "norm_root"))
 
@@ -65,6 +66,7 @@ FIRST_RULES = (
     *SUM_RULES,
     *DIFFERENCE_RULES,
     *NEAR_RULES,
+    *WHOLE_NUMBER_RULES,
     *DIVIDED_RULES,
     *OVER_ITSELF_RULES,
     *ARGUMENT_RULES,

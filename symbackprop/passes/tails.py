@@ -7,15 +7,17 @@ have a pole at 0, which u takes away; of u/softplus(u) all but exp(-u) cancels i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import terms
+from symbackprop.passes.offsets import is_like, terms
+from symbackprop.passes.powers import number_and_powers, raised
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _GAMMA = (
-    REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "gamma")
+_ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _BETA = (
+    REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "beta")
 )
 _SOFTPLUS, _OVER_SOFTPLUS, _SOFTPLUS_SHARE = (
     REGISTRY[name] for name in ("softplus", "over_softplus", "softplus_share")
@@ -70,21 +72,65 @@ def _without_pole(r: Rewriter, x: int, y: int) -> int | None:
     for a, b in ((x, y), (y, x)):
         for own, others in along(r, b):
             for function, factor in ((a, own), (own, a)):
-                row = _POLES.get(r.nodes[function].op)
-                if row is None:
-                    continue
-                operands = r.operands(function)
-                # Of u*beta(u, u) both slopes have a pole.
-                alike = len(set(operands)) < len(operands)
-                for ordered in () if alike else (operands, operands[::-1]):
-                    ratio = _ratio(r, factor, ordered[0])
-                    if ratio is None:
-                        continue
-                    found = r.add(REGISTRY[row], ordered)
-                    for other in others if ratio == 1 else (*others, r.const(ratio)):
-                        found = r.add(_MUL, (other, found))
-                    return found
+                found = _times_function(r, factor, function)
+                if found is not None:
+                    number, product = found
+                    for other in others if number == 1 else (*others, r.const(number)):
+                        product = r.add(_MUL, (other, product))
+                    return product
     return None
+
+
+def _times_function(r: Rewriter, factor: int, function: int) -> tuple[Fraction, int] | None:
+    """A product with a function that has a pole where the factor is 0: a number, and what it multiplies."""
+    operands = tuple(map(r.f.wrap, r.operands(function)))
+    for position, without in _POLES.get(r.nodes[function].op, {}).items():
+        u = operands[position].index
+        ratio = _ratio(r, factor, u)
+        if ratio is not None:
+            return ratio, without(r, *operands).index
+        if r.is_op(function, _BETA) and _ratio(r, u, operands[1 - position].index) is not None:
+            # Of y*beta(x*y, x*y) it is one of the factors.
+            number, powers = number_and_powers(r.nodes, u)
+            if powers.get(factor, 0) > 0:
+                rest = raised(r.f, {**powers, factor: powers[factor] - 1})
+                return 1 / number, (without(r, *operands) / rest).index
+    return None
+
+
+def _beta_without_pole(r: Rewriter, u: Value, v: Value) -> Value:
+    """u*beta(u, v); where v vanishes with u both slopes of that have a pole."""
+    ratio = _ratio(r, u.index, v.index)
+    if ratio is not None:
+        return (1 + ratio) * u.f.beta_regular(u, v)
+    if is_like(r, u.index, v.index) or is_like(r, v.index, u.index):
+        return (1 + u / v) * u.f.beta_regular(u, v)
+    return u.f.beta1p(u, v)
+
+
+def _gamma_without_pole(r: Rewriter, x: Value, d: Value) -> Value:
+    """d*gamma(d - m) = (-1)**m*gamma(1 + d)*gamma(1 - d)/gamma(1 - d + m), a ratio, where d is small."""
+    f, steps = r.f, _steps(x, d)
+    odd = steps - 2 * f.floor(steps / 2)
+    return _near_pole(r, x, d, "gamma_near", (1 - 2 * odd) * f.gamma1p(d) / f.rising(1 - d, steps))
+
+
+def _digamma_without_pole(r: Rewriter, x: Value, d: Value) -> Value:
+    """d*digamma(d - m) = d*digamma(d) - d*(digamma(1 - d) - digamma(1 - d + m)), where d is small."""
+    f = r.f
+    return _near_pole(r, x, d, "digamma_near", f.x_digamma(d) - d * f.digamma_difference(1 - d, _steps(x, d)))
+
+
+def _steps(x: Value, d: Value) -> Value:
+    """m of x = d - m"""
+    return x.f.floor(d - x + Fraction(1, 2))
+
+
+def _near_pole(r: Rewriter, x: Value, d: Value, name: str, near: Value) -> Value:
+    f, is_near = r.f, r.f.lt(r.f.abs(d), Fraction(1, 2))
+    # The product itself sees nothing that is near: this rule would find it once more.
+    far = r.plain(_MUL, (f.select(is_near, 1, d).index, r.add(REGISTRY[name], (x.index, d.index))))
+    return f.select(is_near, near, f.wrap(far))
 
 
 def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
@@ -130,7 +176,15 @@ def along(r: Rewriter, index: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     yield index, others
 
 
-_POLES = {_GAMMA: "gamma1p", REGISTRY["digamma"]: "x_digamma", REGISTRY["beta"]: "beta1p"}
+_POLES: dict[object, dict[int, Callable[..., Value]]] = {
+    REGISTRY["gamma"]: {0: lambda r, u: u.f.gamma1p(u)},
+    REGISTRY["gamma_near"]: {0: lambda r, u, d: u.f.gamma(1 + u), 1: _gamma_without_pole},
+    REGISTRY["digamma"]: {0: lambda r, u: u.f.x_digamma(u)},
+    REGISTRY["digamma_near"]: {0: lambda r, u, d: u * u.f.digamma(1 + u) - 1, 1: _digamma_without_pole},
+    _BETA: {0: _beta_without_pole, 1: lambda r, u, v: _beta_without_pole(r, v, u)},
+    REGISTRY["beta1p"]: {1: lambda r, u, v: (u + v) * u.f.beta_regular(u, v)},
+}
+"""For the operands at 0 of which a function has a pole, its product with that operand, without the pole."""
 _SHARES = {_SOFTPLUS: _OVER_SOFTPLUS, REGISTRY["lambertw"]: REGISTRY["lambertw_share"]}
 
 
@@ -158,6 +212,7 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
+_WITH_POLES = ("gamma", "gamma_near", "digamma", "digamma_near", "beta", "beta1p")
 _TAIL, _ALONE, _AROUND = (-6.0, 40.0), (0.1, 300.0), (-0.4, 0.15)
 
 RULES = (
@@ -185,7 +240,7 @@ RULES = (
         "mul",
         _without_pole,
         lambda f, x, y, c: x * f.gamma(x),
-        needs=("gamma", "digamma", "beta"),
+        needs=_WITH_POLES,
         domain=(_AROUND,),
         before=4e9,
         after=10,
@@ -195,7 +250,7 @@ RULES = (
         "mul",
         _without_pole,
         lambda f, x, y, c: x * f.digamma(x),
-        needs=("gamma", "digamma", "beta"),
+        needs=_WITH_POLES,
         domain=(_AROUND,),
         before=4e10,
         after=10,

@@ -317,6 +317,7 @@ TOLERANCES: dict[str, Tolerance] = {
         lambda x, y: np.minimum(np.abs(x), np.abs(y)) < 1e-100,
     ),
     "beta1p": _library("SciPy's gamma, 6.5; digammas of both signs where y is near x, 39", 10.0, 60.0, 300.0),
+    "beta_regular": _library("as beta", 300.0, 300.0, 300.0),
     "beta_beyond": _library("SciPy: 111", 150.0, 150.0, 4.0),
     "besselj": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),
     "bessely": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),

@@ -85,3 +85,65 @@ def test_what_vanishes_beside_a_ratio_meets() -> None:
     near, _ = function.value_and_grad(2.5, 1.1, 1e-30)
     assert value == pytest.approx(near, rel=1e-15)
     assert slope == 0
+
+
+x, y = sp.symbols("x y", real=True)
+NEAR_ZERO = (1e-15, -1e-9, 1e-4, -0.03, 0.2)
+FAR = (1e-9, 0.3, 3.0, 20.0, 40.0)
+AT_WHOLE_NUMBERS: dict[str, tuple[sp.Expr, tuple[float, ...]]] = {
+    "beside a pole": (gamma(x - 9), (*NEAR_ZERO, 0.7, 9.5, -1.3)),
+    "beside the first pole": (3 * gamma(sp.sin(x) - 1), NEAR_ZERO),
+    "of an offset": (gamma(-sp.exp(x)), NEAR_ZERO),
+    "of a companion": (gamma(sp.tanh(x) - 2), (-20.0, -0.3, 0.3, 20.0)),
+    "upside down": (1 / gamma(x - 9), NEAR_ZERO),
+    "logarithm of a pole": (log(gamma(x - 10)), tuple(map(abs, NEAR_ZERO))),
+    "logarithm of its size": (log(sp.Abs(gamma(x - 9))), NEAR_ZERO),
+    "digamma": (sp.digamma(-x - 9), NEAR_ZERO),
+    "one over digamma": (1 / sp.digamma(x - 9), NEAR_ZERO),
+    "a pole that is taken away": (x * gamma(x - 9), (1e-15, 1e-9, -0.03, 0.2, 0.7, 10.5, 180.3)),
+    "one of digamma": (x * sp.digamma(x - 9), NEAR_ZERO),
+    "the same at another place": ((x - 9) * gamma(x - 9), (*NEAR_ZERO, 9 + 1e-9, 11.0)),
+    "logarithm near 1": (log(gamma(1 + x)), (*NEAR_ZERO, -0.7, 30.0)),
+    "less 1": (gamma(1 + x) - 1, NEAR_ZERO),
+    "loggamma of tanh": (loggamma(sp.tanh(x)), FAR),
+    "loggamma of erf": (loggamma(sp.erf(x)), (0.3, 5.0, 5.8)),
+    "loggamma of logistic": (loggamma(1 / (1 + exp(-x))), FAR),
+    "near both zeros": (loggamma(1 + exp(x)), (1e-9, -1e-4, -20.0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", AT_WHOLE_NUMBERS)
+def test_what_is_near_a_whole_number(name: str) -> None:
+    """gamma(x - 9) was wrong by 44 % at x = 1e-15, loggamma(tanh(x)) 0 from 20 on."""
+    expr, points = AT_WHOLE_NUMBERS[name]
+    for at in points:
+        assert_right(expr, {x: at}, "numpy")
+
+
+BETA_FORMS = {
+    "both vanish": y * sp.beta(y, y),
+    "as one factor": y * sp.beta(x * y, x * y),
+    "as a numerator": y * sp.beta(2 * y / x, y / x),
+    "like each other": y * sp.beta(y, sp.sin(y)),
+    "without either pole": x * y / (x + y) * sp.beta(x, y),
+    "logarithm": log(sp.beta(x, y)),
+    "of logarithms": loggamma(x) + loggamma(y) - loggamma(x + y),
+    "exponential of logarithms": exp(loggamma(x) + loggamma(y) - loggamma(x + y)),
+}
+
+
+@pytest.mark.parametrize("name", BETA_FORMS)
+def test_beta_of_small_numbers(name: str) -> None:
+    """The slope of y*beta(y, y) was -2.4e-4 for 6.6e-12 at -1e-12, that of log(beta(x, y)) had lost 4e7 ulp at 1e-9."""
+    expr = BETA_FORMS[name]
+    for first, second in ((0.7, 1e-9), (1e-9, 2e-7), (1e-8, 0.3), (2.5, 3.5)):
+        given = {x: first, y: second}
+        assert_right(expr, {symbol: given[symbol] for symbol in sorted(expr.free_symbols, key=str)}, "numpy")
+
+
+def test_small_steps() -> None:
+    """x + a has lost a small a: loggamma(x + a) - loggamma(x) had lost 2e7 ulp at a = 1e-8."""
+    for at in (1e-3, 0.3, 1.46, 2.5, 9.9, 30.0):
+        for step in (1e-12, -1e-6, 1e-3):
+            if at + step > 0:
+                assert_right(loggamma(x + y) - loggamma(x), {x: at, y: step}, "numpy")

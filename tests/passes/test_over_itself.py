@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
-from sympy import acosh, asinh, cosh, erf, exp, log, sech, sin, sqrt, tan, tanh
+from sympy import acosh, asin, asinh, atanh, cosh, erf, erfc, exp, log, sech, sin, sqrt, tan, tanh
 from sympy.codegen.cfunctions import log1p
 
 from symbackprop import compile_grad
@@ -35,6 +35,10 @@ FORMS: list[tuple[sp.Expr, tuple[float, ...]]] = [
     ((x**2 + 1) * sin(1 / (x**2 + 1)), FAR),
     (y * (x**2 + 2) * sin(3 / (x**2 + 2)), FAR),
     (x * asinh(1 / x), FAR),
+    # Functions that have another form beside them, for arguments near 1: the slopes were 0.
+    *((f(erfc(x)) * y / erfc(x), (0.1, 0.5, 3.0, 8.0, 20.0)) for f in (asin, atanh)),
+    (erfc(x) / asin(erfc(x)), (0.1, 0.5, 3.0, 8.0, 20.0)),
+    *((f(u) / u, (0.7, 5.0, 20.0, 300.0)) for f in (asin, atanh) for u in (exp(-x), sech(x), 1 / (1 + exp(x)))),
     # Numbers over roots of their squares and something beside.
     (x / sqrt(x**2 - 1), (1.0001, 1.9, 2.1, 368.0, -1e5)),
     (y * x / sqrt(x**2 - 9), (3.1, 7.0, 1e5)),

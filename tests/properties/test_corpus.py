@@ -29,7 +29,6 @@ FAR = 2.0**20
 ROUNDINGS = 64.0
 # Seeds of cases that lose more than their condition explains, and why.
 KNOWN = {
-    110000004: "y*beta(y*t, y*t) for small y, which does not depend on y but for rounding",
     110001726: "beta far below 1, under a polygamma function",
 }
 
