@@ -21,7 +21,8 @@ def under_roots(graph: Graph, needed: list[bool]) -> frozenset[int]:
     """The products and quotients that roots and powers are taken of, and those that are their factors."""
     nodes = graph.nodes
     found: set[int] = set()
-    for index in range(len(nodes) - 1, -1, -1):
+    # Sweeps add nodes behind those that they go through.
+    for index in range(len(needed) - 1, -1, -1):
         op, operands, *_ = nodes[index]
         if not needed[index]:
             continue
