@@ -7,7 +7,7 @@ from typing import Any
 
 import mpmath as mp
 
-from symbackprop.ops.row import SPECIAL, Op, call
+from symbackprop.ops.row import ELEMENTARY, SPECIAL, Op, call
 from symbackprop.ops.special import compiled_scalar, no_order
 
 NEAR_ZERO = Fraction(1, 2**8)
@@ -71,6 +71,19 @@ ROWS = (
         mpmath=mp.bessely,
         ball=lambda n, x: x.bessel_y(n),
         cost=SPECIAL,
+        domain=((1, 1), (0.5, 9)),
+    ),
+    Op(
+        name="bessely_powered",
+        doc="x**order*bessely(order, x)",
+        arity=2,
+        # DLMF 10.6.6
+        partials=(None, lambda f, z, n, x: x * f.bessely_powered(n - 1, x)),
+        missing=no_order("bessely"),
+        define=lambda f, n, x: f.pow(x, n) * f.bessely(n, x),
+        mpmath=lambda n, x: x**n * mp.bessely(n, x),
+        ball=lambda n, x: x**n * x.bessel_y(n),
+        cost=SPECIAL + ELEMENTARY,
         domain=((1, 1), (0.5, 9)),
     ),
     Op(

@@ -86,10 +86,10 @@ def _times_function(r: Rewriter, factor: int, function: int) -> tuple[Fraction, 
     operands = tuple(map(r.f.wrap, r.operands(function)))
     for position, without in _POLES.get(r.nodes[function].op, {}).items():
         u = operands[position].index
-        ratio = _ratio(r, factor, u)
+        ratio = ratio_of(r, factor, u)
         if ratio is not None:
             return ratio, without(r, *operands).index
-        if r.is_op(function, _BETA) and _ratio(r, u, operands[1 - position].index) is not None:
+        if r.is_op(function, _BETA) and ratio_of(r, u, operands[1 - position].index) is not None:
             # Of y*beta(x*y, x*y) it is one of the factors.
             number, powers = number_and_powers(r.nodes, u)
             if powers.get(factor, 0) > 0:
@@ -100,7 +100,7 @@ def _times_function(r: Rewriter, factor: int, function: int) -> tuple[Fraction, 
 
 def _beta_without_pole(r: Rewriter, u: Value, v: Value) -> Value:
     """u*beta(u, v); where v vanishes with u both slopes of that have a pole."""
-    ratio = _ratio(r, u.index, v.index)
+    ratio = ratio_of(r, u.index, v.index)
     if ratio is not None:
         return (1 + ratio) * u.f.beta_regular(u, v)
     if is_like(r, u.index, v.index) or is_like(r, v.index, u.index):
@@ -139,7 +139,7 @@ def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
         for below, rest in along(r, y):
             for function, factor in ((below, above), (above, below)):
                 row = _SHARES.get(r.nodes[function].op)
-                ratio = None if row is None else _ratio(r, factor, r.operands(function)[0])
+                ratio = None if row is None else ratio_of(r, factor, r.operands(function)[0])
                 if row is None or ratio is None:
                     continue
                 # The rows are u/softplus(u), softplus(u)/u and lambertw(u)/u.
@@ -158,7 +158,7 @@ def _over_argument(r: Rewriter, x: int, y: int) -> int | None:
     return None
 
 
-def _ratio(r: Rewriter, x: int, y: int) -> Fraction | None:
+def ratio_of(r: Rewriter, x: int, y: int) -> Fraction | None:
     """x/y, where that is a number."""
     (number, base), (scale, same) = _scaled(r, x), _scaled(r, y)
     return number / scale if base == same and number and scale else None

@@ -84,7 +84,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(("scaled_erfc", "erfc_hazard", "erfc_hazard_slope"), ((-26.0, 1e6),)),
     "scaled_integral": (INFINITE, (-26.0, 1e6)),
     "zeta": ((1.1, 30.0), (0.05, 50.0)),
-    **dict.fromkeys(("bessely", "besselk"), (INFINITE, (1e-2, 100.0))),
+    **dict.fromkeys(("bessely", "bessely_powered", "besselk"), (INFINITE, (1e-2, 100.0))),
     **dict.fromkeys(("besselj", "besseli"), (INFINITE, (1e-70, 100.0))),
 }
 # Thresholds of overflow and underflow, zeros and poles: points crowd near these, at relative distances down to an ulp.
@@ -121,7 +121,7 @@ ORDERS = {
     "polygamma": (1.0, 2.0, 3.0),
     "polygamma_difference": (0.0, 1.0),
     "scaled_integral": (0.0, 1.0, 2.0, 3.0),
-    **dict.fromkeys(("besselj", "bessely", "besseli", "besselk"), (0.0, 1.0, 2.0, 3.0)),
+    **dict.fromkeys(("besselj", "bessely", "bessely_powered", "besseli", "besselk"), (0.0, 1.0, 2.0, 3.0)),
 }
 
 

@@ -321,6 +321,9 @@ TOLERANCES: dict[str, Tolerance] = {
     "beta_beyond": _library("SciPy: 111", 150.0, 150.0, 4.0),
     "besselj": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),
     "bessely": _library("SciPy: of the amplitude", 30.0, 30.0, 30.0, **_WAVES),
+    "bessely_powered": _library(
+        "as bessely", 30.0, 30.0, 30.0, **dict.fromkeys(("value", "d1"), lambda n, x: x**n * _wave(n, x))
+    ),
     "besseli": _library("SciPy: 15", 16.0, 16.0, 16.0),
     "besselk": _library("SciPy: 24, 11, 7.6", 26.0, 13.0, 10.0),
     "lambertw": _library("1 + w has lost 2 bits at -0.3: 9.7", 4.0, 5.0, 12.0),

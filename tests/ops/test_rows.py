@@ -113,6 +113,11 @@ TOLERANCES = {
     # x**-n to the left for Y; the latter is steeper than its zero crossings are near.
     "besselj": Tolerance(value=8.0, first=8.0, floor=0.3),
     "bessely": Tolerance(value=8.0, first=12.0, floor=0.3),
+    "bessely_powered": Tolerance(value=8.0, first=12.0, floor=0.3),
+    # Differences of SciPy's, up to 24 of I and 4 of K: there 8 ulp around 2, ten times as many of the slope.
+    "besseli_decaying": Tolerance(value=8.0, first=24.0, second=96.0, floor=0.1),
+    "besseli_ratio": Tolerance(first=14.0, second=200.0),
+    "besselk_ratio": Tolerance(value=16.0, first=120.0, second=1000.0),
     "besselj_beyond": Tolerance(value=8.0, first=8.0, floor=0.3),
     "besseli": Tolerance(value=16.0, first=16.0),
     "besseli_beyond": Tolerance(value=16.0, first=16.0),

@@ -11,6 +11,8 @@ import sympy as sp
 from sympy import besseli, besselj, besselk, log
 
 from symbackprop import compile_grad
+from symbackprop.check.rounding import ulps
+from symbackprop.frontend import read_model
 
 _path = Path(__file__).with_name("accuracy.py")
 _spec = importlib.util.spec_from_file_location("accuracy", _path)
@@ -39,6 +41,10 @@ FORMS = [
     (k * besselk(1, k) * t, (1e-9, 1e-3, 0.3, 40.0)),
     (2 * (k / t) ** 2 * besselk(2, sp.sqrt(3) * k / t), (1e-9, 1e-3, 0.3, 40.0)),
     (k**3 * besselk(2, k), (1e-9, 1e-3, 0.3, 40.0)),
+    (k * besselk(2, k) / besselk(1, k), (1e-100, 1e-9, 0.3, 3.0)),
+    (besselk(2, k) / besselk(3, k) / k, (1e-100, 1e-9, 0.3, 3.0)),
+    (k * sp.bessely(1, k), (1e-9, 1e-3, 0.3, 3.0)),
+    (t * (k / t) ** 2 * sp.bessely(2, 3 * k / t), (1e-9, 1e-3, 0.3, 3.0)),
 ]
 
 
@@ -64,6 +70,8 @@ SMALL = [
     *(besseli(n, k) for n in (0, 1, 2, 5)),
     *(besseli(n + 1, k) / besseli(n, k) for n in (0, 1, 2, 5, 50)),
     besseli(2, k) / besseli(3, k),
+    k * besseli(1, k) / besseli(2, k),
+    besseli(2, k) / (k * besseli(1, k)),
     *(log(besseli(n, k)) for n in (0, 1, 3, 50)),
 ]
 
@@ -77,6 +85,44 @@ def test_small_arguments(expr: sp.Expr) -> None:
         except ZeroDivisionError:
             # What is no double has no unit in the last place.
             assert at < 1e-9
+
+
+N = 2**10
+FAR_OUT = [
+    *((sp.exp(-k) * besseli(n, k), N) for n in (0, 1, 2, 5)),
+    (sp.exp(k) * besseli(1, k), -N),
+    (sp.exp(t - 2 * k) * besseli(sp.Rational(1, 2), 2 * k), N),
+    *((sp.exp(k) * besselk(n, k), N) for n in (0, 1, 2, 5)),
+    *((besselk(n + 1, k) / besselk(n, k), N) for n in (0, 1, 2, 20)),
+    (besselk(1, k) / besselk(2, k), N),
+    *((besseli(n + 1, k) / besseli(n, k), N) for n in (0, 1, 2, 20)),
+    (k * besseli(1, k) / besseli(2, k), N),
+    (t * besseli(0, k) / (k * besseli(1, k)), N),
+]
+
+
+@pytest.mark.parametrize(("expr", "far"), FAR_OUT, ids=str)
+def test_slopes_far_out(expr: sp.Expr, far: int) -> None:
+    """Below 24 they are what is left of 2*k, or 2*k**2, roundings; they were so everywhere, 1e6 ulp at 1,000."""
+    symbols = sorted(expr.free_symbols, key=str)
+    oracle, compiled = (
+        accuracy.Oracle(read_model(expr, symbols, None, None, ()).graph),
+        compile_grad(expr, symbols, backend="numpy"),
+    )
+    for at in (sp.sign(far) * size for size in (12.0, 25.0, 300.0, abs(far), 1e6)):
+        given = {"k": float(at), "t": 0.7}
+        named = {symbol.name: given[symbol.name] for symbol in symbols}
+        slope = compiled(**named)[0]
+        want = oracle.derivative(named, ("k", ())).middle
+        allowed = 64 if abs(at) > 24 or expr.has(besselk) else 8 * at * at
+        assert ulps(float(slope), want) <= allowed, f"{slope!r} and not {want!r} at {at}"
+
+
+@pytest.mark.parametrize("order", [2, 5, 20])
+def test_ratios_near_zero(order: int) -> None:
+    ratio = compile_grad(besselk(order + 1, k) / besselk(order, k), k, backend="numpy")
+    value, slope = ratio.value_and_grad(1e-100)
+    assert (value, slope) == (pytest.approx(2e100 * order, rel=1e-15), pytest.approx(-2e200 * order, rel=1e-14))
 
 
 def test_ratios_where_both_functions_overflow() -> None:
