@@ -15,7 +15,9 @@ from symbackprop.passes.rewrite import Rewriter
 _ADD, _SELECT, _AND, _OR, _NOT, _NEG = (
     REGISTRY[name] for name in ("add", "select", "logical_and", "logical_or", "logical_not", "neg")
 )
+_POLYNOMIAL = REGISTRY["polynomial"]
 _MOST_CONDITIONS = 16
+_SERIES = ("conditions of series", 0)
 
 Choice = tuple[int, int, int]
 
@@ -27,6 +29,8 @@ def sum_of_choices(op: Op) -> Callable[[Rewriter, int, int], int | None]:
         if not (r.is_op(x, _SELECT) and r.is_op(y, _SELECT)):
             return None
         (c, a, b), (d, e, g) = r.operands(x), r.operands(y)
+        if _is_of_series(r, c) or _is_of_series(r, d):
+            return None
         if c == d:
             return r.add(_SELECT, (c, r.add(op, (a, e)), r.add(op, (b, g))))
         if _not(r, d) == c:
@@ -54,6 +58,21 @@ def sum_of_choices(op: Op) -> Callable[[Rewriter, int, int], int | None]:
         return _chained(r, own, a, rest)
 
     return combine
+
+
+def _is_of_series(r: Rewriter, condition: int) -> bool:
+    """Whether this says where a series stands for what cancels: what is beside it there is not looked at together.
+
+    Rules for sums know what cancels near 0; far out x/(1 + x) + (log1p(x) - x)/x is no better than what it was.
+    """
+    known: tuple[int, set[int]] = r.memo.get(_SERIES, (0, set()))
+    count, found = known
+    if count < len(r.nodes):
+        for node in r.nodes[count:]:
+            if node.op is _SELECT and r.is_op(node.operands[1], _POLYNOMIAL):
+                found.add(node.operands[0])
+        r.memo[_SERIES] = len(r.nodes), found
+    return condition in found or _not(r, condition) in found
 
 
 def _chained(r: Rewriter, first: Choice, value: int, rest: list[int]) -> int:

@@ -14,26 +14,35 @@ from __future__ import annotations
 from fractions import Fraction
 
 from symbackprop.ir import Value
-from symbackprop.ops import REGISTRY
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.passes.divided import multiple
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.powers import Powers, number_and_powers, raised
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _SUB, _MUL, _DIV, _NEG, _POW1P, _LOG1P = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow1p", "log1p")
+_ADD, _SUB, _MUL, _DIV, _POW1P, _POW1PM1, _LOG1P = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "pow1pm1", "log1p")
 )
 _NEAR = Fraction(1, 2)
 
 
 def _power(r: Rewriter, u: int, v: int) -> int | None:
+    return _raised(r, u, v, _POW1P)
+
+
+def _power_less_one(r: Rewriter, u: int, v: int) -> int | None:
+    return _raised(r, u, v, _POW1PM1)
+
+
+def _raised(r: Rewriter, u: int, v: int, op: Op) -> int | None:
     f, product = r.f, _without_common(r, v, u)
     if product is None:
         return None
     is_near = _is_near(r, u)
     # Where u is near, the power sees 1, and has no infinite slopes.
-    far = f.wrap(r.plain(_POW1P, (f.select(is_near, 1, f.wrap(u)).index, v)))
-    return f.select(is_near, f.exp(product * _over_itself(r, u)), far).index
+    far = f.wrap(r.plain(op, (f.select(is_near, 1, f.wrap(u)).index, v)))
+    exponent = product * _over_itself(r, u)
+    return f.select(is_near, f.exp(exponent) if op is _POW1P else f.expm1(exponent), far).index
 
 
 def _product(r: Rewriter, x: int, y: int) -> int | None:
@@ -98,6 +107,13 @@ RULES = (
         "pow1p",
         _power,
         lambda f, x, y, c: f.pow1p(x * y, 1 / x),
+        domain=((-1e-3, 1e-3), (0.1, 3.0)),
+    ),
+    Rule(
+        "(1 + x*y)**(1/x) - 1 -> expm1(y*(log1p(x*y)/(x*y))) where abs(x*y) < 1/2",
+        "pow1pm1",
+        _power_less_one,
+        lambda f, x, y, c: f.pow1pm1(x * y, 1 / x),
         domain=((-1e-3, 1e-3), (0.1, 3.0)),
     ),
     Rule(

@@ -37,11 +37,11 @@ from symbackprop.passes.factors import all_factors
 from symbackprop.passes.offsets import MOST_TERMS, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _SUB, _MUL, _DIV, _POW, _EXP, _LOG = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow", "exp", "log")
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "exp", "log")
 )
 _SUMS = frozenset({_ADD, _SUB, *GROWING} - {_EXP})
-_OF_TERMS = frozenset({_ADD, _SUB, _MUL, _DIV, REGISTRY["neg"]})
+_OF_TERMS = frozenset({_ADD, _SUB, _MUL, _DIV, _NEG})
 _MOST_FACTORS = 24
 _MOST_EXPONENTS = 4
 _DEEPEST = 2
@@ -131,6 +131,9 @@ def _sides(r: Rewriter, x: int, y: int | None = None) -> tuple[_Side, _Side]:
         parts = _sum_of(r, node)
         if op is _MUL or op is _DIV:
             stack += [(operands[0], at, count), (operands[1], at if op is _MUL else 1 - at, count)]
+        elif op is _NEG:
+            sides[at].others.append((f.const(-1), count))
+            stack.append((operands[0], at, count))
         elif power in SHORT_POWERS and count == 1:
             stack.append((operands[0], at, int(power or 0)))
         elif op is _EXP:

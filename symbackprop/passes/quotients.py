@@ -30,8 +30,18 @@ _SUMS = frozenset({_ADD, _SUB})
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     if r.number(y) is not None:
         return None
+    near = radial(r, x, y)
+    if near is not None and near.is_near is None:
+        return near.value.index
+    found = _in_a_form(r, x, y)
+    if near is None or near.is_near is None:
+        return found
+    far = r.f.wrap(r.plain(_DIV, (x, y)) if found is None else found)
+    return r.f.select(near.is_near, near.value, far).index
+
+
+def _in_a_form(r: Rewriter, x: int, y: int) -> int | None:
     for form in (
-        radial,
         over_squares,
         _reciprocals,
         _contrast,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import mpmath as mp
 
@@ -22,9 +22,17 @@ from symbackprop.passes.series import value_of
 
 _DIV, _POW, _HYPOT = (REGISTRY[name] for name in ("div", "pow", "hypot"))
 _MOST_NODES = 32
+_NEAR = 2
 
 
-def radial(r: Rewriter, x: int, y: int) -> Value | None:
+class Radial(NamedTuple):
+    """A quotient near the origin, and where that is: far out a component may be about the norm."""
+
+    value: Value
+    is_near: Value | None
+
+
+def radial(r: Rewriter, x: int, y: int) -> Radial | None:
     """A product over a power of a norm, among whose factors are functions of the norm alone."""
     for divisor in all_factors(r, y):
         if r.nodes[divisor].type.shape:
@@ -36,7 +44,9 @@ def radial(r: Rewriter, x: int, y: int) -> Value | None:
         through = [factor for factor in factors if _is_function_of(r, factor, norm)]
         order = min(int(power), _order(r, through, norm)) if through else 0
         if order > 0:
-            return _parted(r, factors, through, (norm, order), y, divisor, int(power))
+            found = _parted(r, factors, through, (norm, order), y, divisor, int(power))
+            beside = not set(r.operands(norm)).isdisjoint(factors)
+            return Radial(found, r.f.lt(r.f.wrap(norm), _NEAR) if beside else None)
     return None
 
 

@@ -28,7 +28,8 @@ def _beside_slope(r: Rewriter, x: int, y: int) -> int | None:
             if rest is not None:
                 others = all_factors(r, slope)
                 others.remove(factor)
-                return math.prod(map(r.f.wrap, others), start=rest * value).index
+                # The power last: what is 0 beside it, as exp(-u**k) is, stays 0 where the rest overflows.
+                return (math.prod(map(r.f.wrap, others), start=r.f.const(1)) * r.f.wrap(rest) * value).index
     return None
 
 
@@ -49,25 +50,22 @@ def _times_base(r: Rewriter, slope: int) -> tuple[int, Value] | None:
     return None
 
 
-def _without(r: Rewriter, index: int, factor: int, depth: int = 0) -> Value | None:
-    """A product over one of its factors; None where that is none of them."""
+def _without(r: Rewriter, index: int, factor: int, depth: int = 0) -> int | None:
+    """A product over one of its factors, as it is written but for that; None where it has no such factor."""
     if index == factor:
-        return r.f.const(1)
+        return r.const(1)
     op, operands = r.nodes[index].op, r.operands(index)
     if depth > _DEEPEST:
         return None
-    if op is _MUL:
-        for own, other in (operands, operands[::-1]):
-            found = _without(r, own, factor, depth + 1)
-            if found is not None:
-                return found * r.f.wrap(other)
     if op is _POW and operands[0] == factor:
         number = r.number(operands[1])
-        return None if number is None or number < 1 else r.f.pow(r.f.wrap(factor), r.f.const(number - 1))
-    if op is _DIV or op is _NEG:
-        found = _without(r, operands[0], factor, depth + 1)
+        return None if number is None or number < 1 else r.f.pow(r.f.wrap(factor), r.f.const(number - 1)).index
+    for place in (0, 1) if op is _MUL else (0,) if op is _DIV or op is _NEG else ():
+        found = _without(r, operands[place], factor, depth + 1)
         if found is not None:
-            return -found if op is _NEG else found / r.f.wrap(operands[1])
+            if op is _MUL and r.number(found) == 1:
+                return operands[1 - place]
+            return r.plain(op, (*operands[:place], found, *operands[place + 1 :]))
     return None
 
 

@@ -77,6 +77,8 @@ FIRST_RULES = (
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
 # What users write: of derivatives nothing has these forms but what these rules left as it was written.
 WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
+# Of 1 - (1 + u)**v there is a row, which comes first.
+LAST_RULES = (*QUOTIENT_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
 
@@ -91,7 +93,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
         return sweep(
             graph, Rewriter(RULES + CANCELLING_RULES + ROOT_RULES + SIMPLIFY_RULES, fold), written(graph, values)
         )
-    graph = sweep(graph, Rewriter(FIRST_RULES + WRITTEN_RULES + SIMPLIFY_RULES, fold))
-    if not concern(QUOTIENT_RULES, graph):
+    graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
+    if not concern(LAST_RULES, graph):
         return dead(graph)
-    return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))
+    return sweep(graph, Rewriter(LAST_RULES + SIMPLIFY_RULES, fold))
