@@ -37,8 +37,8 @@ from symbackprop.passes.factors import all_factors
 from symbackprop.passes.offsets import MOST_TERMS, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "exp", "log")
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _COSH = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "exp", "log", "cosh")
 )
 _SUMS = frozenset({_ADD, _SUB, *GROWING} - {_EXP})
 _OF_TERMS = frozenset({_ADD, _SUB, _MUL, _DIV, _NEG})
@@ -68,7 +68,8 @@ class _Arm(NamedTuple):
 
 def _quotient(r: Rewriter, x: int, y: int) -> int | None:
     below = _sides(r, y)[0]
-    if not any(_is_mixed(parts) for _, parts, _ in below.sums):
+    # What is over exp(u) - 1 may vanish with it, and is for other rules.
+    if not any(_is_mixed(parts) for _, parts, _ in below.sums) or any(_vanishes(r, node) for node, *_ in below.sums):
         return None
     common = _with_common_weight(r, y)
     if common is not None:
@@ -95,6 +96,10 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
         far = u + f.wrap(r.plain(_LOG, (_shifted(r, parts, u).index,)))
         found = f.select(_is_far(r, arm, [parts]), far, found)
     return found.index if arms else None
+
+
+def _vanishes(r: Rewriter, index: int) -> bool:
+    return r.nodes[index].op in GROWING and not r.is_op(index, _COSH)
 
 
 def _with_common_weight(r: Rewriter, index: int) -> tuple[Value, Value] | None:
@@ -166,15 +171,29 @@ def _expanded(r: Rewriter, index: int, depth: int = 0) -> list[Expanded] | None:
         return None
     parts: list[Expanded] = [(found[0], None, None)] if found[0] else []
     for node, number in found[1].items():
-        own: list[Expanded] = [(number, None, None)]
+        grown: list[Expanded] = [(number, None, None)]
+        above: list[int] = []
+        below: list[int] = []
         for factor, upright in _factors(r, node):
             inner = _exponentials(r, factor, depth) if upright else None
             if inner is None:
-                own = [(n, _weighted(r, weight, factor, upright), exponent) for n, weight, exponent in own]
+                (above if upright else below).append(factor)
             else:
-                own = [_product(r, part, other) for part in own for other in inner]
-        parts += own
+                grown = [_product(r, part, other) for part in grown for other in inner]
+        if len(grown) == 1 and grown[0] == (number, None, None):
+            # As it is written: what vanishes together in it stays together.
+            parts.append((number, node, None))
+        else:
+            weight = _weight(r, above, below)
+            parts += [_product(r, part, (Fraction(1), weight, None)) for part in grown]
     return parts if len(parts) <= MOST_TERMS else None
+
+
+def _weight(r: Rewriter, above: list[int], below: list[int]) -> int | None:
+    if not above and not below:
+        return None
+    product, divisor = (reduce(lambda x, y: r.add(_MUL, (x, y)), side or [r.const(1)]) for side in (above, below))
+    return r.add(_DIV, (product, divisor)) if below else product
 
 
 def _factors(r: Rewriter, index: int) -> list[tuple[int, bool]]:
@@ -198,12 +217,6 @@ def _exponentials(r: Rewriter, index: int, depth: int) -> list[Expanded] | None:
         return [(number, None, exponent) for number, exponent in exponentials(r, index)]
     inner = _expanded(r, index, depth + 1) if op is _ADD or op is _SUB else None
     return inner if inner is not None and any(exponent is not None for _, _, exponent in inner) else None
-
-
-def _weighted(r: Rewriter, weight: int | None, factor: int, upright: bool) -> int:
-    if weight is None:
-        return factor if upright else r.add(_DIV, (r.const(1), factor))
-    return r.add(_MUL if upright else _DIV, (weight, factor))
 
 
 def _product(r: Rewriter, first: Expanded, second: Expanded) -> Expanded:
