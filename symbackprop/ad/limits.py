@@ -21,7 +21,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 
 _SELECT, _MUL, _DIV = (REGISTRY[name] for name in ("select", "mul", "div"))
-_NO_VALUE = (ArithmeticError, ValueError, TypeError, KeyError, NotImplementedError)
+NO_VALUE = (ArithmeticError, ValueError, TypeError, KeyError, NotImplementedError)
 _DIGITS, _STEP, _POINTS = 220, -20, 8
 _EXACT = -100
 """The polynomial is the function where it is at the next point, to this power of ten."""
@@ -50,7 +50,7 @@ class Beside:
             try:
                 with mp.workdps(_DIGITS):
                     taken = self._value(condition, side * mp.mpf(10) ** _STEP)
-            except _NO_VALUE:
+            except NO_VALUE:
                 break
             index = a if taken else b
         return index
@@ -61,7 +61,7 @@ class Beside:
             step = side * mp.mpf(10) ** _STEP
             try:
                 values = [self._value(index, step * k) for k in range(1, _POINTS + 2)]
-            except _NO_VALUE:
+            except NO_VALUE:
                 return None
             if not all(isinstance(value, mp.mpf) and mp.isfinite(value) for value in values):
                 return None
@@ -91,7 +91,7 @@ class Beside:
         with mp.workdps(30):
             try:
                 values = interpret(made.graph(results), {**self.sample, name: self.at}, "mpmath")
-            except _NO_VALUE:
+            except NO_VALUE:
                 return False
             return all(isinstance(value, mp.mpf) and mp.isfinite(value) for value in values)
 
