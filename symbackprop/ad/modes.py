@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symbackprop.ad.batching import lift
+from symbackprop.ad.distances import smooth_at_zero
 from symbackprop.ad.forward import jvp
 from symbackprop.ad.isolated import with_surroundings
 from symbackprop.ad.reverse import vjp
@@ -24,9 +25,11 @@ Inputs = Sequence[tuple[str, Type]]
 """Identifiers of inputs and their types, one of them perhaps several times."""
 
 
-def gradient(graph: Graph, wrt: Sequence[int], kinks: str) -> Graph:
-    """One reverse sweep from the last output, whose adjoint is 1."""
+def gradient(graph: Graph, wrt: Sequence[int], kinks: str, again: bool = False) -> Graph:
+    """One reverse sweep from the last output, whose adjoint is 1; `again` where the gradient is differentiated, too."""
     graph, wrt = with_surroundings(graph, wrt, kinks)
+    if again:
+        graph, wrt = smooth_at_zero(graph, wrt)
     builder = GraphBuilder(graph)
     output = graph.outputs[-1]
     seed = builder.broadcast(builder.const(1), graph.nodes[output].type.shape)
@@ -145,7 +148,7 @@ def hessian_product(
     """
     builder = GraphBuilder(graph)
     nodes = [builder.input(name, type_) for name, type_ in wrt]
-    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks))
+    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks, again=True))
     builder = GraphBuilder(first)
     nodes = [builder.input(name, type_) for name, type_ in wrt]
     value, *entries = first.outputs
@@ -156,7 +159,7 @@ def hessian_product(
 
 def hessian(graph: Graph, wrt: Sequence[str], kinks: str, tidy: Tidy) -> Graph:
     """Of a scalar in scalars: forward over reverse in each direction, one triangle; the other is its mirror image."""
-    first = tidy(gradient(graph, _nodes(graph, wrt), kinks))
+    first = tidy(gradient(graph, _nodes(graph, wrt), kinks, again=True))
     builder = GraphBuilder(first)
     value, *entries = first.outputs
     size = len(entries)
@@ -174,7 +177,7 @@ def array_hessian(graph: Graph, wrt: Inputs, kinks: str, tidy: Tidy, flat: bool)
     """Of a scalar in arrays of these types: the Jacobian of the gradient, see `array_jacobian`."""
     builder = GraphBuilder(graph)
     nodes = [builder.input(name, type_) for name, type_ in wrt]
-    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks))
+    first = tidy(gradient(builder.graph(graph.outputs), nodes, kinks, again=True))
     builder = GraphBuilder(first)
     nodes = [builder.input(name, type_) for name, type_ in wrt]
     second = _array_jacobian(builder.graph(first.outputs), nodes, kinks, 1, flat)
