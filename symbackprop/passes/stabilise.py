@@ -21,6 +21,7 @@ from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
+from symbackprop.passes.near import LATE_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
@@ -70,7 +71,8 @@ FIRST_RULES = (
 
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
-RULES = (*FIRST_RULES, *QUOTIENT_RULES)
+_SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
+RULES = (*FIRST_RULES, *_SECOND_RULES)
 
 
 def stabilise(graph: Graph, values: int = 0) -> Graph:
@@ -83,6 +85,6 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
         # Norms and shares are no longer written out: one sweep does.
         return sweep(graph, Rewriter(RULES + CANCELLING_RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
-    if not concern(QUOTIENT_RULES, graph):
+    if not concern(_SECOND_RULES, graph):
         return dead(graph)
-    return sweep(graph, Rewriter(QUOTIENT_RULES + SIMPLIFY_RULES, fold))
+    return sweep(graph, Rewriter(_SECOND_RULES + SIMPLIFY_RULES, fold))
