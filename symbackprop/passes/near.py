@@ -208,6 +208,14 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     return None if rest is None else r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
 
 
+def _square(r: Rewriter, x: int) -> int | None:
+    """1 - (1 + u)**2 = -u*(2 + u), and of 1 - u; the rules for roots know the row, and come before."""
+    constant, parts = terms(r, x) or (Fraction(0), {})
+    if abs(constant) != 1 or not parts:
+        return None
+    return r.add(_NEG, (r.add(_MUL, (built(r, Fraction(0), parts), built(r, 2 * constant, parts))),))
+
+
 # Beyond, the functions themselves do: below 1/2 their conditions are at most 1.2.
 _NEAR = Fraction(1, 2)
 _POSITIVE, _SMALL = (1e-3, 1e6), (-0.9, 1e3)
@@ -329,5 +337,18 @@ RULES = (
         domain=(_SMALL, (-9, 9)),
         before=3e6,
         after=30,
+    ),
+)
+
+LATE_RULES = (
+    Rule(
+        "1 - (1 + x)**2 -> -x*(2 + x)",
+        "one_minus_square",
+        _square,
+        lambda f, x, y, c: f.one_minus_square(x + 1),
+        domain=((-0.4, 0.4),),
+        before=1e9,
+        after=4,
+        among=("add", "sub"),
     ),
 )

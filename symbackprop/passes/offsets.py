@@ -298,6 +298,11 @@ def _of_power(r: Rewriter, index: int, depth: int) -> Offset | None:
 def _of_product(r: Rewriter, index: int, depth: int) -> Offset | None:
     """(a + d)*(b + e) = a*b + d*(b + e) + a*e, and (a + d)/(b + e) = a/b + (b*d - a*e)/(b*(b + e))."""
     x, y = r.operands(index)
+    number = r.number(x)
+    if number and r.is_op(index, _DIV) and r.nodes[y].op is _POW1P:
+        # The slope of 1 - 1/(1 + u)**n as a quotient is a difference: 64 ulp at n*u = 100.
+        u, n = r.operands(y)
+        return number, (number * r.f.pow1pm1(r.f.wrap(u), -r.f.wrap(n))).index
     (a, d), (b, e) = (_known(r, operand, depth) for operand in (x, y))
     if not a or not b or (d is None and e is None):
         return None

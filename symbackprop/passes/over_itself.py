@@ -11,12 +11,12 @@ from fractions import Fraction
 from functools import reduce
 
 from symbackprop.ops import REGISTRY, Op
-from symbackprop.passes.divided import multiple
 from symbackprop.passes.exponential_sums import key_of, scaled
 from symbackprop.passes.factors import all_factors
 from symbackprop.passes.like_arguments import ORDERS, over_argument
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.secants import multiple
 from symbackprop.passes.series import near
 
 _MUL, _DIV, _POW, _EXP, _EXPM1, _LOGISTIC, _CLOGLOG, _SELECT = (

@@ -22,6 +22,7 @@ from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
+from symbackprop.passes.near import LATE_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
@@ -74,12 +75,17 @@ FIRST_RULES = (
 
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
+<<<<<<< HEAD
 RULES = (*FIRST_RULES, *QUOTIENT_RULES)
 # What users write: of derivatives nothing has these forms but what these rules left as it was written.
 WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
 # Of 1 - (1 + u)**v there is a row, which comes first.
 LAST_RULES = (*QUOTIENT_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
+=======
+_SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
+RULES = (*FIRST_RULES, *_SECOND_RULES)
+>>>>>>> help-Q
 
 
 def stabilise(graph: Graph, values: int = 0) -> Graph:
@@ -94,6 +100,12 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
             graph, Rewriter(RULES + CANCELLING_RULES + ROOT_RULES + SIMPLIFY_RULES, fold), written(graph, values)
         )
     graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
+<<<<<<< HEAD
     if not concern(LAST_RULES, graph):
         return dead(graph)
     return sweep(graph, Rewriter(LAST_RULES + SIMPLIFY_RULES, fold))
+=======
+    if not concern(_SECOND_RULES, graph):
+        return dead(graph)
+    return sweep(graph, Rewriter(_SECOND_RULES + SIMPLIFY_RULES, fold))
+>>>>>>> help-Q
