@@ -75,17 +75,13 @@ FIRST_RULES = (
 
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
-<<<<<<< HEAD
-RULES = (*FIRST_RULES, *QUOTIENT_RULES)
-# What users write: of derivatives nothing has these forms but what these rules left as it was written.
-WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
-# Of 1 - (1 + u)**v there is a row, which comes first.
-LAST_RULES = (*QUOTIENT_RULES, *COMPOUNDING_RULES)
-DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
-=======
 _SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
 RULES = (*FIRST_RULES, *_SECOND_RULES)
->>>>>>> help-Q
+# What users write: of derivatives nothing has these forms but what these rules left as it was written. Of 1 - (1 + u)**v
+# there is a row, which comes first.
+WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
+_LAST_RULES = (*_SECOND_RULES, *COMPOUNDING_RULES)
+DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
 
 def stabilise(graph: Graph, values: int = 0) -> Graph:
@@ -96,16 +92,8 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     """
     if values:
         # Norms and shares are no longer written out: one sweep does.
-        return sweep(
-            graph, Rewriter(RULES + CANCELLING_RULES + ROOT_RULES + SIMPLIFY_RULES, fold), written(graph, values)
-        )
+        return sweep(graph, Rewriter(DERIVATIVE_RULES + SIMPLIFY_RULES, fold), written(graph, values))
     graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
-<<<<<<< HEAD
-    if not concern(LAST_RULES, graph):
+    if not concern(_LAST_RULES, graph):
         return dead(graph)
-    return sweep(graph, Rewriter(LAST_RULES + SIMPLIFY_RULES, fold))
-=======
-    if not concern(_SECOND_RULES, graph):
-        return dead(graph)
-    return sweep(graph, Rewriter(_SECOND_RULES + SIMPLIFY_RULES, fold))
->>>>>>> help-Q
+    return sweep(graph, Rewriter(_LAST_RULES + SIMPLIFY_RULES, fold))
