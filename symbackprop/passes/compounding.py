@@ -15,10 +15,10 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY, Op
-from symbackprop.passes.divided import multiple
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.powers import Powers, number_and_powers, raised
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.secants import multiple
 
 _ADD, _SUB, _MUL, _DIV, _POW1P, _POW1PM1, _LOG1P = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "pow1pm1", "log1p")

@@ -77,7 +77,7 @@ FIRST_RULES = (
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
 _SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
 RULES = (*FIRST_RULES, *_SECOND_RULES)
-# What users write: of derivatives nothing has these forms but what these rules left as it was written. Of 1 - (1 + u)**v
+# What users write: of derivatives nothing has these forms but what these rules left as it was. Of 1 - (1 + u)**v
 # there is a row, which comes first.
 WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
 _LAST_RULES = (*_SECOND_RULES, *COMPOUNDING_RULES)
