@@ -86,7 +86,8 @@ class Secants:
         if one.op is not other.op:
             return None
         if one.op is _DIV:
-            return self._between_quotients(one.operands, other.operands)
+            found = self._between_quotients(one.operands, other.operands)
+            return self._between_products(x, y) if found is None else found
         if one.op in (_POW, REGISTRY["powm1"]):
             return self._between_powers(one.operands, other.operands)
         if one.op not in SECANTS:
@@ -174,7 +175,7 @@ class Secants:
 
     def _between_products(self, x: int, y: int) -> Slope:
         """Factor by factor, those that are in both apart."""
-        first, second = (list(_factors(self.r, index)) for index in (x, y))
+        first, second = (self._factors_of(index) for index in (x, y))
         common = []
         for factor in first[:]:
             if factor in second:
@@ -191,6 +192,20 @@ class Secants:
                     total = _plus(total, _times(slope, self._product([*order[:k], *first[k + 1 :]])))
                 return _times(total, self._product(common))
         return None
+
+    def _factors_of(self, index: int) -> list[int]:
+        """The factors; of c*t/v beside a term c/v of the difference that term and t."""
+        op, operands, *_ = self.r.nodes[index]
+        for part in self._parts if op is _DIV else ():
+            own = self.r.nodes[part]
+            if own.op is _DIV and own.operands[1] == operands[1]:
+                rest = list(_factors(self.r, operands[0]))
+                inner = [factor for factor in _factors(self.r, own.operands[0]) if self.r.number(factor) != 1]
+                if all(factor in rest for factor in inner):
+                    for factor in inner:
+                        rest.remove(factor)
+                    return [part, *rest]
+        return list(_factors(self.r, index))
 
     def _of_pairs(self, first: list[int], second: tuple[int, ...]) -> list[Slope] | None:
         slopes = []

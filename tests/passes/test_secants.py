@@ -87,6 +87,13 @@ CONFLUENT = {
     "decay by times": ((exp(-t / a) - exp(-t / b)) / (a - b), a, 2.0, {b: 2.0, t: 0.7}),
     "two compartments": ((a * exp(-b * t) - b * exp(-a * t)) / (a - b), a, 2.0, {b: 2.0, t: 0.7}),
     "1 - two compartments": (1 + (a * exp(-b * t) - b * exp(-a * t)) / (b - a), a, 2.0, {b: 2.0, t: 0.7}),
+    "by clearance": (
+        p * a / (b * (a - x / b)) * (exp(-x / b * t) - exp(-a * t)),
+        a,
+        0.5,
+        {x: 1.0, b: 2.0, t: 0.7, p: 3.0},
+    ),
+    "two clearances": ((exp(-x / b * t) - exp(-y / r * t)) / (x / b - y / r), x, 1.0, {b: 2.0, y: 2.0, r: 4.0, t: 0.7}),
     "beats": (t * (sin(a * t) - sin(b * t)) / (a - b), a, 2.0, {b: 2.0, t: 0.7}),
     "radiation": (p * (a**4 - b**4) / (a - b), a, 300.0, {b: 300.0, p: 0.7}),
     "growing annuity": (p * (1 - ((1 + a) / (1 + r)) ** n) / (r - a), r, 0.05, {a: 0.05, n: 10.0, p: 2.0}),
