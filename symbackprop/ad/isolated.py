@@ -3,7 +3,7 @@
 ``Piecewise((1, Eq(x, 0)), (sin(x)/x, True))`` says what the value is where the formula has none; its derivative at 0 is
 not that of the constant 1. So an arm under a condition that holds on a set of measure zero gives its value alone, and
 the derivative is that of the other arm: by a Taylor polynomial where that is a quotient of zeros, and that of the arm's
-own where it is not finite even so (x*log(x), exp(-1/x**2), 1/x); under a condition on several variables, where the
+own where it is not finite even so (x*log(x), exp(-1/x**2), 1/x); under Eq or Ne of several variables, where the
 arm's own may well be another number than the limit, it is nan then. A condition on what is not differentiated, a label
 or an index, is an ordinary one.
 """
@@ -15,8 +15,9 @@ from fractions import Fraction
 from functools import reduce
 from typing import NamedTuple
 
+from symbackprop.ad.distances import touches
 from symbackprop.ad.limits import AGREED, Beside, as_number, samples
-from symbackprop.ad.points import COMPARISONS, Conditions, Equation, Link, compared
+from symbackprop.ad.points import COMPARISONS, Conditions, Equation, Link, compared, not_below_zero, origin_of
 from symbackprop.ad.quotients import Removable
 from symbackprop.ad.reverse import vjp
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Type
@@ -25,8 +26,8 @@ from symbackprop.ops.control import attached
 from symbackprop.ops.finite import SMOOTH
 from symbackprop.ops.leaves import CONST, INPUT
 
-_SELECT, _AND, _OR, _NOT, _POW, _ADD = (
-    REGISTRY[name] for name in ("select", "logical_and", "logical_or", "logical_not", "pow", "add")
+_SELECT, _AND, _OR, _NOT, _POW, _ADD, _SUB, _EQ, _NE = (
+    REGISTRY[name] for name in ("select", "logical_and", "logical_or", "logical_not", "pow", "add", "sub", "eq", "ne")
 )
 _LARGEST = 100
 """Arms of more nodes than this are not searched for quotients of zeros."""
@@ -126,6 +127,10 @@ class _Surroundings:
         if self.builder.nodes[b_core].attributes == "nan":
             return None
         add = self.builder.add
+        if self._is_as_given(c, a, b_core):
+            result = add(_SELECT, (c, a, b))
+            self._core[result] = b_core
+            return result
         region, frontier = self._region(b_core, self._sources(b_core, c))
         if all(self._is_smooth(self.builder.nodes[index]) for index in region):
             # Nothing is singular here: the derivative is that of the other arm everywhere.
@@ -134,12 +139,23 @@ class _Surroundings:
             slopes = self._slopes(c, a, b_core, equation, region, frontier)
             operands = [index for pair in slopes.known for index in pair]
             if not slopes.own:
-                a = add(attached(len(slopes.known), len(self._leaves(c)) == 1), (a, *operands))
+                a = add(attached(len(slopes.known), self._keeps_own(c)), (a, *operands))
             elif operands:
                 a = add(_ADD, (a, add(attached(len(slopes.known), False), (self.builder.const(0), *operands))))
             result = add(_SELECT, (c, a, b))
         self._core[result] = b_core
         return result
+
+    def _is_as_given(self, c: int, a: int, b: int) -> bool:
+        """Whether the arm at the origin of a norm (r > 0) is a function that the other one touches there to second
+        order: no formula of that one has its limit at hand as this has.
+        """
+        nodes = self.builder.nodes
+        while nodes[c].op is _NOT:
+            (c,) = nodes[c].operands
+        parts = origin_of(nodes, c)
+        difference = self.builder.add(_SUB, (b, a))
+        return len(parts) > 1 and touches(Graph(nodes, ()), parts, difference)
 
     def _slopes(
         self, c: int, a: int, b: int, equation: Equation | None, region: list[int], frontier: list[int]
@@ -188,7 +204,8 @@ class _Surroundings:
         it is not known, and whether that is because two formulas do not meet.
         """
         variable, point = equation
-        if variable not in names or (isinstance(point, int) and point not in names):
+        unsampled = isinstance(point, int) and point not in names
+        if variable not in names or unsampled or not_below_zero(self.builder.nodes, variable):
             return self._removed(local, inside, names, root, equation), False
         sample = samples([name for node, name in names.items() if self.builder.nodes[node].type.dtype == "real"])
         at = sample[names[point]] if isinstance(point, int) else as_number(point)
@@ -233,9 +250,25 @@ class _Surroundings:
         """What the condition compares, if the arm depends on it, or else the inputs of that."""
         found = self._compared(c)
         needed = Graph(self.builder.nodes, ()).reaching([b])
-        if any(needed[node] for node in found):
-            return found
-        return self._leaves(c)
+        leaves = self._leaves(c)
+        norm = any(not_below_zero(self.builder.nodes, node) for node in found)
+        if norm and self._passes_by(b, found, leaves):
+            return leaves
+        return found if any(needed[node] for node in found) else leaves
+
+    def _passes_by(self, b: int, compared_with: list[int], leaves: list[int]) -> bool:
+        """Whether an arm depends on inputs of a condition otherwise than through what is compared."""
+        nodes = self.builder.nodes
+        depends = Graph(nodes, ()).depending(leaves)
+        stack, seen = [b], {b, *compared_with}
+        while stack:
+            index = stack.pop()
+            if index in leaves:
+                return True
+            new = [operand for operand in nodes[index].operands if depends[operand] and operand not in seen]
+            seen.update(new)
+            stack += new
+        return False
 
     def _compared(self, c: int) -> list[int]:
         """The nodes that a condition compares."""
@@ -247,6 +280,14 @@ class _Surroundings:
             found += known.variables(nodes) if known is not None else []
             stack.extend(operand for operand in nodes[index].operands if nodes[operand].type.dtype == "bool")
         return found
+
+    def _keeps_own(self, c: int) -> bool:
+        """Whether the arm's own derivative answers where that of its surroundings is not finite."""
+        # r > 0 stands before r**2*log(r), whose slope at 0 is that of the arm; Eq and Ne promise nan there.
+        nodes = self.builder.nodes
+        inside = Graph(nodes, ()).reaching([c])
+        named = any(inside[index] and nodes[index].op in (_EQ, _NE) for index in range(c + 1))
+        return not named or len(self._leaves(c)) == 1
 
     def _leaves(self, c: int) -> list[int]:
         """The inputs that a condition depends on."""

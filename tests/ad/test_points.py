@@ -137,3 +137,23 @@ def test_a_slope_that_is_not_known_is_nan() -> None:
     value, (x_bar, y_bar) = sb.compile_grad(P(*arms), [X, Y], args=[X, Y], backend="python").value_and_grad(0.0, 3.0)
     assert (value, y_bar) == (1.5, 0.5)
     assert math.isnan(x_bar)
+
+
+NORM = sp.sqrt(X**2 + Y**2)
+# Functions, what they are given at the origin, and their slopes there.
+RADIAL = [
+    pytest.param(NORM**2 * sp.log(NORM), 0, [0, 0], id="r**2*log(r), a thin plate"),
+    pytest.param(Y * sp.sin(NORM) / NORM, Y, [0, 1], id="y*sin(r)/r"),
+    pytest.param(X * (1 - sp.exp(-NORM)) / NORM, X, [1, 0], id="x*(1 - exp(-r))/r"),
+    pytest.param(X * (sp.coth(NORM) - 1 / NORM) / NORM, X / 3, [1 / 3, 0], id="Langevin's function"),
+    pytest.param(sp.erf(NORM) / NORM, 2 / sp.sqrt(sp.pi), [0, 0], id="erf(r)/r"),
+    pytest.param(NORM, 0, [0, 0], id="r, whose kink is 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "arm", "slopes"), RADIAL)
+def test_functions_of_a_radius(function: sp.Expr, arm: sp.Expr, slopes: list[float]) -> None:
+    for condition in (NORM > 0, X**2 + Y**2 > 0):
+        model = P((function, condition), (arm, True))
+        got = sb.compile_grad(model, [X, Y], args=[X, Y], backend="python")(0.0, 0.0)
+        np.testing.assert_allclose(got, slopes, rtol=RTOL, atol=1e-15)
