@@ -206,6 +206,27 @@ def _has_no_odd_part(nodes: tuple[Node, ...], root: int, cut: tuple[int, ...], i
         return bool(abs(ahead - back) <= _LARGEST * size**3 * max(1, abs(ahead)))
 
 
+def touches(graph: Graph, parts: list[int], difference: int) -> bool:
+    """Whether a difference vanishes faster than the squares of these nodes, where all of these are small."""
+    local, place = _alone(graph, parts, difference)
+    if local is None:
+        return False
+    names = [node.attributes for node in local if node.op is INPUT]
+    with mp.workdps(_DIGITS):
+        point: dict[str, Any] = samples(names)
+        point |= {node.attributes: True for node in local if node.op is INPUT and node.type.dtype == "bool"}
+        for turn in (1, -1):
+            small = {part: _STEP * turn**k * (k + 1) / len(parts) for k, part in enumerate(parts)}
+            at = {local[place[part]].attributes: value for part, value in small.items() if part in place}
+            try:
+                value = interpret(Graph(local, (place[difference],)), {**point, **at}, "mpmath")[0]
+            except NO_VALUE:
+                return False
+            if not isinstance(value, mp.mpf) or not abs(value) <= _STEP**2 / _LARGEST:
+                return False
+    return True
+
+
 def _around_origin(f: Functions, graph: Graph, distance: _Distance, inside: list[int], new: list[int]) -> int:
     """A function of a norm, with the derivatives of its Taylor polynomial at the origin."""
     builder, nodes = f.builder, graph.nodes
@@ -214,7 +235,9 @@ def _around_origin(f: Functions, graph: Graph, distance: _Distance, inside: list
     outside: dict[int, int] = {}
     for index in inside:
         for operand in nodes[index].operands:
-            if operand not in place:
+            if nodes[operand].op is CONST:
+                place[operand] = local.intern(nodes[operand])
+            elif operand not in place:
                 place[operand] = local.input(f"%{operand}", Type(nodes[operand].type.dtype, ()))
                 outside[place[operand]] = new[operand]
         place[index] = local.copy(nodes[index], tuple([place[operand] for operand in nodes[index].operands]))
@@ -222,13 +245,31 @@ def _around_origin(f: Functions, graph: Graph, distance: _Distance, inside: list
     variable, one = place[distance.node], local.const(1)
     for _ in range(2):
         results += jvp(Graph(local.nodes, ()), {variable: one}, results[-1:], local)
+    taylor = local.graph([results[0], results[2]])
+    if not _has_values(taylor, variable):
+        return new[inside[-1]]
     outside[variable] = builder.const(0)
-    value, _, second = _inlined(f, local.graph(results), outside)
+    value, second = _inlined(f, taylor, outside)
     z, h = f.wrap(new[distance.node]), f.wrap(new[inside[-1]])
     parts = [f.wrap(new[part]) for part in distance.parts]
     squares = parts[0] if nodes[distance.node].op is _ROOT else sum((p * p for p in parts[1:]), parts[0] * parts[0])
     around = f.select(f.eq(z, 0), value + second * (squares / 2), h)
     return builder.add(attached(1), (h.index, around.index, builder.const(1)))
+
+
+def _has_values(taylor: Graph, variable: int) -> bool:
+    """Whether the formulas of the coefficients have values where the variable is 0."""
+    f = Functions(GraphBuilder())
+    inputs = {index: node for index, node in enumerate(taylor.nodes) if node.op is INPUT}
+    places = {index: f.builder.intern(node) for index, node in inputs.items()} | {variable: f.builder.const(0)}
+    outputs = [value.index for value in _inlined(f, taylor, places)]
+    point: dict[str, Any] = samples([node.attributes for node in inputs.values()])
+    point |= {node.attributes: True for node in inputs.values() if node.type.dtype == "bool"}
+    try:
+        values = interpret(f.builder.graph(outputs), point, "mpmath")
+    except NO_VALUE:
+        return False
+    return all(isinstance(value, mp.mpf) and mp.isfinite(value) for value in values)
 
 
 def _inlined(f: Functions, graph: Graph, places: dict[int, int]) -> list[Value]:

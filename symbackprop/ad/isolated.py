@@ -3,7 +3,7 @@
 ``Piecewise((1, Eq(x, 0)), (sin(x)/x, True))`` says what the value is where the formula has none; its derivative at 0 is
 not that of the constant 1. So an arm under a condition that holds on a set of measure zero gives its value alone, and
 the derivative is that of the other arm: by a Taylor polynomial where that is a quotient of zeros, and that of the arm's
-own where it is not finite even so (x*log(x), exp(-1/x**2), 1/x); under a condition on several variables, where the
+own where it is not finite even so (x*log(x), exp(-1/x**2), 1/x); under Eq or Ne of several variables, where the
 arm's own may well be another number than the limit, it is nan then. A condition on what is not differentiated, a label
 or an index, is an ordinary one.
 """
@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
+from typing import NamedTuple
 
-from symbackprop.ad.limits import Beside, as_number, samples
-from symbackprop.ad.points import COMPARISONS, Conditions, Equation, Link, compared
+from symbackprop.ad.distances import touches
+from symbackprop.ad.limits import AGREED, Beside, as_number, samples
+from symbackprop.ad.points import COMPARISONS, Conditions, Equation, Link, compared, not_below_zero, origin_of
 from symbackprop.ad.quotients import Removable
 from symbackprop.ad.reverse import vjp
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Type
@@ -24,8 +26,8 @@ from symbackprop.ops.control import attached
 from symbackprop.ops.finite import SMOOTH
 from symbackprop.ops.leaves import CONST, INPUT
 
-_SELECT, _AND, _OR, _NOT, _POW = (
-    REGISTRY[name] for name in ("select", "logical_and", "logical_or", "logical_not", "pow")
+_SELECT, _AND, _OR, _NOT, _POW, _ADD, _SUB, _EQ, _NE = (
+    REGISTRY[name] for name in ("select", "logical_and", "logical_or", "logical_not", "pow", "add", "sub", "eq", "ne")
 )
 _LARGEST = 100
 """Arms of more nodes than this are not searched for quotients of zeros."""
@@ -104,6 +106,13 @@ def _made(equation: Equation | None, new: Sequence[int]) -> Equation | None:
     return Equation(new[equation.variable], new[point] if isinstance(point, int) else point)
 
 
+class _Slopes(NamedTuple):
+    """Nodes and derivatives in them, which a value at a point gets in the place of its own, or beside them."""
+
+    known: list[tuple[int, int]]
+    own: bool
+
+
 class _Surroundings:
     """Builds arms with the derivatives of what surrounds them."""
 
@@ -118,29 +127,40 @@ class _Surroundings:
         if self.builder.nodes[b_core].attributes == "nan":
             return None
         add = self.builder.add
+        if self._is_as_given(c, a, b_core):
+            result = add(_SELECT, (c, a, b))
+            self._core[result] = b_core
+            return result
         region, frontier = self._region(b_core, self._sources(b_core, c))
         if all(self._is_smooth(self.builder.nodes[index]) for index in region):
             # Nothing is singular here: the derivative is that of the other arm everywhere.
             result = add(attached(1), (add(_SELECT, (c, a, b)), b_core, self.builder.const(1)))
         else:
-            slopes = self._slopes(c, b_core, equation, region, frontier)
-            if slopes is None:
-                # Two formulas that do not meet: a kink, where the arm has the derivative that it was given.
-                result = add(_SELECT, (c, a, b))
-                self._core[result] = b_core
-                return result
-            row = attached(len(slopes), len(self._leaves(c)) == 1)
-            value = add(row, (a, *[index for pair in slopes for index in pair]))
-            result = add(_SELECT, (c, value, b))
+            slopes = self._slopes(c, a, b_core, equation, region, frontier)
+            operands = [index for pair in slopes.known for index in pair]
+            if not slopes.own:
+                a = add(attached(len(slopes.known), self._keeps_own(c)), (a, *operands))
+            elif operands:
+                a = add(_ADD, (a, add(attached(len(slopes.known), False), (self.builder.const(0), *operands))))
+            result = add(_SELECT, (c, a, b))
         self._core[result] = b_core
         return result
 
-    def _slopes(
-        self, c: int, b: int, equation: Equation | None, region: list[int], frontier: list[int]
-    ) -> list[tuple[int, int]] | None:
-        """Nodes that the other arm is a function of, and its derivatives in these, 0 where `c` does not hold; None
-        where there are two other arms, one on each side, that do not meet.
+    def _is_as_given(self, c: int, a: int, b: int) -> bool:
+        """Whether the arm at the origin of a norm (r > 0) is a function that the other one touches there to second
+        order: no formula of that one has its limit at hand as this has.
         """
+        nodes = self.builder.nodes
+        while nodes[c].op is _NOT:
+            (c,) = nodes[c].operands
+        parts = origin_of(nodes, c)
+        difference = self.builder.add(_SUB, (b, a))
+        return len(parts) > 1 and touches(Graph(nodes, ()), parts, difference)
+
+    def _slopes(
+        self, c: int, a: int, b: int, equation: Equation | None, region: list[int], frontier: list[int]
+    ) -> _Slopes:
+        """The derivatives of the other arm in the nodes that it is a function of, 0 where `c` does not hold."""
         nodes = self.builder.nodes
         local = GraphBuilder()
         names = {node: f"operand {node}" for node in frontier}
@@ -148,17 +168,28 @@ class _Surroundings:
         for index in region:
             inside[index] = local.copy(nodes[index], tuple([inside[operand] for operand in nodes[index].operands]))
         root = inside[b]
+        if self._is_parted(b, c, equation, names):
+            return _Slopes([], own=True)
         if equation is not None and len(region) <= _LARGEST:
-            found = self._beside(local, inside, names, root, equation)
+            found, is_kink = self._beside(local, inside, names, root, equation, a)
             if found is None:
-                return None
+                unknown = self.builder.add(_SELECT, (c, self.builder.const("nan"), self.builder.const(0)))
+                return _Slopes([] if is_kink else [(equation.variable, unknown)], own=True)
             root = found
         gate = local.add(_SELECT, (local.input("here", Type("bool", ())), local.const(1), local.const(0)))
         moving = [node for node in names if nodes[node].type.dtype == "real"]
         bars = vjp(local.graph([root]), {root: gate}, [inside[node] for node in moving], local, self.kinks)
         outside = self._inlined(local.graph(bars), {name: node for node, name in names.items()} | {"here": c})
         zero = self.builder.const(0)
-        return [(node, slope) for node, slope in zip(moving, outside, strict=True) if slope != zero]
+        return _Slopes([(node, slope) for node, slope in zip(moving, outside, strict=True) if slope != zero], own=False)
+
+    def _is_parted(self, b: int, c: int, equation: Equation | None, names: dict[int, str]) -> bool:
+        """Whether the other arm is two by the same condition, of which nothing tells whether they meet."""
+        if equation is not None and equation.variable in names:
+            return False
+        compared_with = self._compared(c)
+        node = self.builder.nodes[b]
+        return node.op is _SELECT and bool(set(self._compared(node.operands[0])) & set(compared_with))
 
     def _is_smooth(self, node: Node) -> bool:
         if node.op is not _POW:
@@ -167,26 +198,32 @@ class _Surroundings:
         return isinstance(exponent, Fraction) and exponent.denominator == 1 and exponent > 0
 
     def _beside(
-        self, local: GraphBuilder, inside: dict[int, int], names: dict[int, str], root: int, equation: Equation
-    ) -> int | None:
-        """The function around the point where the equation holds, differentiable there if it can be had so."""
+        self, local: GraphBuilder, inside: dict[int, int], names: dict[int, str], root: int, equation: Equation, a: int
+    ) -> tuple[int | None, bool]:
+        """The function around the point where the equation holds, differentiable there if it can be had so; None where
+        it is not known, and whether that is because two formulas do not meet.
+        """
         variable, point = equation
-        if variable not in names or (isinstance(point, int) and point not in names):
-            return self._removed(local, inside, names, root, equation)
+        unsampled = isinstance(point, int) and point not in names
+        if variable not in names or unsampled or not_below_zero(self.builder.nodes, variable):
+            return self._removed(local, inside, names, root, equation), False
         sample = samples([name for node, name in names.items() if self.builder.nodes[node].type.dtype == "real"])
         at = sample[names[point]] if isinstance(point, int) else as_number(point)
         around = Beside(local, inside[variable], sample, at)
-        right, left = around.arm(root, 1), around.arm(root, -1)
+        sides = (around.arm(root, 1), 1), (around.arm(root, -1), -1)
+        (right, _), (left, _) = sides
         if right != left and not around.agree(right, left):
-            return None
-        arm = root if right == left else left
-        removed = self._removed(local, inside, names, arm, equation)
+            return None, True
+        removed = self._removed(local, inside, names, root if right == left else left, equation)
         if isinstance(point, int) or around.is_regular(removed):
-            return removed
-        by_numbers = around.by_numbers(right, 1, point)
-        if by_numbers is None:
-            by_numbers = around.by_numbers(left, -1, point)
-        return removed if by_numbers is None else by_numbers
+            return removed, False
+        for arm, side in sides:
+            by_numbers = around.by_numbers(arm, side, point)
+            if by_numbers is not None:
+                return by_numbers, False
+        slopes = [found[1] for arm, side in sides if (found := around.taylor(arm, side)) is not None]
+        own = Graph(self.builder.nodes, ()).depending([variable])[a]
+        return None if slopes and (own or max(map(abs, slopes)) > AGREED) else removed, False
 
     def _removed(
         self, local: GraphBuilder, inside: dict[int, int], names: dict[int, str], root: int, equation: Equation
@@ -211,6 +248,30 @@ class _Surroundings:
 
     def _sources(self, b: int, c: int) -> list[int]:
         """What the condition compares, if the arm depends on it, or else the inputs of that."""
+        found = self._compared(c)
+        needed = Graph(self.builder.nodes, ()).reaching([b])
+        leaves = self._leaves(c)
+        norm = any(not_below_zero(self.builder.nodes, node) for node in found)
+        if norm and self._passes_by(b, found, leaves):
+            return leaves
+        return found if any(needed[node] for node in found) else leaves
+
+    def _passes_by(self, b: int, compared_with: list[int], leaves: list[int]) -> bool:
+        """Whether an arm depends on inputs of a condition otherwise than through what is compared."""
+        nodes = self.builder.nodes
+        depends = Graph(nodes, ()).depending(leaves)
+        stack, seen = [b], {b, *compared_with}
+        while stack:
+            index = stack.pop()
+            if index in leaves:
+                return True
+            new = [operand for operand in nodes[index].operands if depends[operand] and operand not in seen]
+            seen.update(new)
+            stack += new
+        return False
+
+    def _compared(self, c: int) -> list[int]:
+        """The nodes that a condition compares."""
         nodes = self.builder.nodes
         found, stack = [], [c]
         while stack:
@@ -218,10 +279,15 @@ class _Surroundings:
             known = compared(nodes, index, {}) if nodes[index].op in COMPARISONS else None
             found += known.variables(nodes) if known is not None else []
             stack.extend(operand for operand in nodes[index].operands if nodes[operand].type.dtype == "bool")
-        needed = Graph(nodes, ()).reaching([b])
-        if any(needed[node] for node in found):
-            return found
-        return self._leaves(c)
+        return found
+
+    def _keeps_own(self, c: int) -> bool:
+        """Whether the arm's own derivative answers where that of its surroundings is not finite."""
+        # r > 0 stands before r**2*log(r), whose slope at 0 is that of the arm; Eq and Ne promise nan there.
+        nodes = self.builder.nodes
+        inside = Graph(nodes, ()).reaching([c])
+        named = any(inside[index] and nodes[index].op in (_EQ, _NE) for index in range(c + 1))
+        return not named or len(self._leaves(c)) == 1
 
     def _leaves(self, c: int) -> list[int]:
         """The inputs that a condition depends on."""

@@ -25,7 +25,7 @@ NO_VALUE = (ArithmeticError, ValueError, TypeError, KeyError, NotImplementedErro
 _DIGITS, _STEP, _POINTS = 220, -20, 8
 _EXACT = -100
 """The polynomial is the function where it is at the next point, to this power of ten."""
-_AGREED = mp.mpf(10) ** -12
+AGREED = mp.mpf(10) ** -12
 """Slopes from both sides that differ by less are one: numbers of users' have 16 digits."""
 Sample = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ class Beside:
         return (
             right is not None
             and left is not None
-            and all(abs(a - b) <= _AGREED * max(1, abs(a)) for a, b in zip(right[:2], left[:2], strict=True))
+            and all(abs(a - b) <= AGREED * max(1, abs(a)) for a, b in zip(right[:2], left[:2], strict=True))
         )
 
     def is_regular(self, index: int) -> bool:

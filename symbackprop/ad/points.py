@@ -299,6 +299,29 @@ def _is_positive(node: Node) -> bool:
     return node.op is CONST and type(node.attributes) is Fraction and node.attributes >= 0
 
 
+def origin_of(nodes: Sequence[Node], condition: int) -> list[int]:
+    """The parts that are 0 where a norm or a sum of squares is, of a condition that compares it with 0; else nothing.
+
+    Not of Eq and Ne, which promise nan where the limit of a formula is not known.
+    """
+    known = compared(nodes, condition, {}) if nodes[condition].op in COMPARISONS else None
+    if known is None or nodes[condition].op in (_EQ, _NE) or not known.key[2] or any(known.numbers):
+        return []
+    parts: list[int] = []
+    stack = [known.key[0]]
+    while stack and len(parts) < _MOST:
+        node = nodes[stack.pop()]
+        if node.op is _ADD or node.op in _ROOTS:
+            stack += node.operands
+        elif node.op is _ABS or node.op.name in _NORMS:
+            parts += node.operands
+        elif _is_square(nodes, node):
+            parts.append(node.operands[0])
+        else:
+            return []
+    return list(dict.fromkeys(parts))
+
+
 def _vanishing(nodes: Sequence[Node], index: int) -> int:
     """What is 0 where an absolute value, a square or a root is."""
     while nodes[index].op is _ABS or nodes[index].op in _ROOTS or _is_square(nodes, nodes[index]):

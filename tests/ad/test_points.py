@@ -99,6 +99,16 @@ def test_the_derivative_is_that_around(
     np.testing.assert_allclose(np.ravel(hessian), second, rtol=RTOL, atol=1e-15)
 
 
+def test_the_oracle_agrees() -> None:
+    for model, at in (
+        (P((GROWTH, A(X) > 0), (1, True)), {"x": 0.0}),
+        (P((STUMPFF_2[0], Z > 0), (STUMPFF_2[1], Z < 0), (HALF, True)), {"z": 0.0}),
+        (NFW * Y, {"x": 1.0, "y": 3.0}),
+        (P((sp.sin(Y * X) / X, A(X) > 0), (Y, True)), {"x": 0.0, "y": 2.0}),
+    ):
+        assert sb.check_grad(model, at=at)
+
+
 def test_the_value_over_nan_stays_what_the_user_wrote() -> None:
     for condition, want in ((A(X) > 0, 1.0), ((X > 0) | (X < 0), 1.0), (sp.Ne(X, 0), math.nan)):
         g = sb.compile_grad(P((GROWTH, condition), (1, True)), X, backend="python")
@@ -119,3 +129,31 @@ def test_points_of_arrays(backend: str) -> None:
         u_bar, v_bar = sb.compile_grad(model, [u, v], args=[u, v], backend=backend)([0.0, 1.0], [2.0, 3.0])
         np.testing.assert_allclose(u_bar, [1.0, 3.0], rtol=RTOL)
         np.testing.assert_allclose(v_bar, [1.0, E - 1], rtol=RTOL)
+
+
+def test_a_slope_that_is_not_known_is_nan() -> None:
+    """Stumpff's function of a product, by formulas that have no slope at 0: -y**2/24 in x, 1/2 in y."""
+    arms = (STUMPFF_2[0].subs(Z, X * Y) * Y, X > 0), (STUMPFF_2[1].subs(Z, X * Y) * Y, X < 0), (Y / 2, True)
+    value, (x_bar, y_bar) = sb.compile_grad(P(*arms), [X, Y], args=[X, Y], backend="python").value_and_grad(0.0, 3.0)
+    assert (value, y_bar) == (1.5, 0.5)
+    assert math.isnan(x_bar)
+
+
+NORM = sp.sqrt(X**2 + Y**2)
+# Functions, what they are given at the origin, and their slopes there.
+RADIAL = [
+    pytest.param(NORM**2 * sp.log(NORM), 0, [0, 0], id="r**2*log(r), a thin plate"),
+    pytest.param(Y * sp.sin(NORM) / NORM, Y, [0, 1], id="y*sin(r)/r"),
+    pytest.param(X * (1 - sp.exp(-NORM)) / NORM, X, [1, 0], id="x*(1 - exp(-r))/r"),
+    pytest.param(X * (sp.coth(NORM) - 1 / NORM) / NORM, X / 3, [1 / 3, 0], id="Langevin's function"),
+    pytest.param(sp.erf(NORM) / NORM, 2 / sp.sqrt(sp.pi), [0, 0], id="erf(r)/r"),
+    pytest.param(NORM, 0, [0, 0], id="r, whose kink is 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "arm", "slopes"), RADIAL)
+def test_functions_of_a_radius(function: sp.Expr, arm: sp.Expr, slopes: list[float]) -> None:
+    for condition in (NORM > 0, X**2 + Y**2 > 0):
+        model = P((function, condition), (arm, True))
+        got = sb.compile_grad(model, [X, Y], args=[X, Y], backend="python")(0.0, 0.0)
+        np.testing.assert_allclose(got, slopes, rtol=RTOL, atol=1e-15)
