@@ -15,24 +15,14 @@ from functools import cache, lru_cache
 from typing import Any
 
 import mpmath as mp
-from mpmath.libmp import NoConvergence
 
 from symbackprop.ir import Value
 from symbackprop.ir.interpret import number_to_mpmath
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
+from symbackprop.passes.limits import Step, cancels, centres, is_of_logarithms, point, values_at
 
-_ADD, _SUB, _MUL, _DIV, _POW1P = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
-RATIONAL = frozenset({CONST, *(REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow"))})
-_NO_VALUE = (
-    ValueError,
-    ZeroDivisionError,
-    OverflowError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    NoConvergence,
-)
+_MUL, _DIV = REGISTRY["mul"], REGISTRY["div"]
 # The circle is small and the digits are many, so that one circle tells all: power k is known to 130 - 1.2*k digits, and
 # a singularity 4 radii away leaves (1/4)**128 = 1e-77.
 DIGITS = 130
@@ -43,7 +33,6 @@ POINTS = 128
 MOST_POWERS = 80
 MOST_TERMS = 40
 _NEGATIVE_POWERS = 8
-_LARGEST = 1000
 _CHECKS = 32
 _NOISE = mp.mpf(10) ** -40
 _ROUNDED, _LONG = mp.mpf(10) ** -35, 10**30
@@ -51,9 +40,6 @@ _ROUNDED, _LONG = mp.mpf(10) ** -35, 10**30
 _TRUNCATION = mp.mpf(2) ** -56
 # The radius of use is the largest of these that MOST_TERMS terms serve. Beyond 2 no cancellation is left to speak of.
 _REACHES = tuple(Fraction(k, 64) for k in (*range(128, 0, -8), 4, 1))
-
-Step = tuple[Any, ...]
-"""An operation, its attributes, and for each operand its position among the steps, or -1 for the variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +55,8 @@ class Series:
     singularity: Fraction | None
     coefficients: tuple[Fraction, ...]
     radius: Fraction
+    one_sided: bool = False
+    """Whether there is no value left of the centre: log(sinh(t)) - log(t) has a series at 0."""
 
 
 @lru_cache(maxsize=4096)
@@ -79,8 +67,8 @@ def series_of(steps: tuple[Step, ...], last: bool = False) -> Series | None:
     and twenty terms for it would only be read.
     """
     with mp.workdps(DIGITS):
-        for centre in _centres(steps):
-            if (last and centre is None and steps[-1][0] is _MUL) or not _cancels(steps, centre):
+        for centre in centres(steps):
+            if (last and centre is None and steps[-1][0] is _MUL) or not cancels(steps, centre):
                 continue
             for radius in CIRCLES:
                 found = _coefficients(steps, centre, None, radius)
@@ -89,13 +77,29 @@ def series_of(steps: tuple[Step, ...], last: bool = False) -> Series | None:
     return None
 
 
+def others_of(steps: tuple[Step, ...], series: Series) -> Iterator[Series]:
+    """Series at other points, of what has one at a number that is not 0: cos(pi*u/2)/(1 - u**2) at -1 and 1."""
+    if not series.centre or steps[-1][0] is not _DIV:
+        return
+    with mp.workdps(DIGITS):
+        for centre in centres(steps):
+            if centre not in (None, series.centre) and cancels(steps, centre):
+                found = _coefficients(steps, centre, None, CIRCLES[0])
+                other = None if found is None else _best(steps, centre, found)
+                if other is not None:
+                    yield other
+
+
 def _best(steps: tuple[Step, ...], centre: Fraction | None, coefficients: list[Any]) -> Series | None:
-    plain = _checked(steps, _usable(centre, None, coefficients))
+    usable = _short_of_zero(_usable(centre, None, coefficients))
+    plain = _checked(steps, usable)
+    if plain is None and usable is not None and centre is not None and is_of_logarithms(steps):
+        return _checked(steps, replace(usable, one_sided=True))
     singularity = _singularity(coefficients)
     if singularity is None or (plain is not None and plain.radius >= 1):
         return plain
     bent = _coefficients(steps, centre, singularity, CIRCLES[0])
-    return plain if bent is None else _checked(steps, _usable(centre, singularity, bent)) or plain
+    return plain if bent is None else _checked(steps, _short_of_zero(_usable(centre, singularity, bent))) or plain
 
 
 def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
@@ -112,7 +116,7 @@ def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
         )
         for k in range(1, _CHECKS + 1):
             w = number_to_mpmath(reach) * k / _CHECKS
-            for side in (w, -w):
+            for side in (w,) if series.one_sided else (w, -w):
                 if not _is_value(steps, series, side, size * _TRUNCATION * 16):
                     smaller = [radius for radius in _REACHES if number_to_mpmath(radius) <= w * (k - 1) / k]
                     return replace(series, radius=smaller[0]) if k > 1 and smaller else None
@@ -121,7 +125,7 @@ def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
 
 def _is_value(steps: tuple[Step, ...], series: Series, w: Any, tolerance: Any) -> bool:
     """Whether the polynomial is the expression's real value at w."""
-    values = _values(steps, _point(series.centre, w, series.singularity))
+    values = values_at(steps, point(series.centre, w, series.singularity))
     if values is None or any(isinstance(value, mp.mpc) for value in values):
         return False
     total = mp.mpf(0)
@@ -142,75 +146,6 @@ def _singularity(coefficients: list[Any]) -> Fraction | None:
     return Fraction(eighths, 8) if 1 <= abs(eighths) <= 64 else None
 
 
-def _centres(steps: tuple[Step, ...]) -> Iterator[Fraction | None]:
-    """Where an expression may cancel."""
-    seen = {Fraction(0)}
-    yield Fraction(0)
-    for op, _, *operands in steps:
-        if op in (_ADD, _SUB) and -1 in operands:
-            other = operands[1] if operands[0] == -1 else operands[0]
-            number = steps[other][1] if other >= 0 and steps[other][0] is CONST else None
-            if isinstance(number, Fraction):
-                centre = number if op is _SUB else -number
-                if centre not in seen:
-                    seen.add(centre)
-                    yield centre
-    # Quotients of polynomials have shares of their own at infinity, see `passes.quotients`.
-    if any(step[0] not in RATIONAL for step in steps):
-        yield None
-
-
-def _values(steps: tuple[Step, ...], u: Any) -> list[Any] | None:
-    """The value of each step at u, and of u last; None where one has none."""
-    values: list[Any] = []
-    for op, attributes, *operands in steps:
-        try:
-            if op is CONST:
-                values.append(number_to_mpmath(attributes))
-            else:
-                values.append(op.mpmath(*[u if operand < 0 else values[operand] for operand in operands]))
-        except _NO_VALUE:
-            return None
-        # Of a number with a thousand digits before the point mpmath would compute the sine, with as many digits of pi.
-        if not mp.isfinite(values[-1]) or mp.mag(values[-1]) > _LARGEST:
-            return None
-    return [*values, u]
-
-
-def _point(centre: Fraction | None, t: Any, singularity: Fraction | None = None) -> Any:
-    if singularity is not None:
-        # w = t/(t + 2*a), solved for t.
-        t = 2 * number_to_mpmath(singularity) * t / (1 - t)
-    return 1 / t if centre is None else number_to_mpmath(centre) + t
-
-
-def _cancels(steps: tuple[Step, ...], centre: Fraction | None) -> bool:
-    """Whether the last step is 0/0, 0*inf or 1**inf there, or a sum that vanishes faster than its terms.
-
-    The power of t with which a value goes to 0 is read off two points; one that is no whole number is no power.
-    """
-    near, nearer = (_values(steps, _point(centre, mp.mpf(10) ** -digits)) for digits in (8, 12))
-    if near is None or nearer is None:
-        return False
-    op, _, *operands = steps[-1]
-    orders = []
-    for place in (len(steps) - 1, *operands):
-        if near[place] == 0 or nearer[place] == 0:
-            return False
-        order = mp.log(abs(nearer[place] / near[place])) / mp.log(mp.mpf(10) ** -4)
-        orders.append(mp.nint(order))
-        if abs(order - orders[-1]) > 1e-3:
-            return False
-    own, a, b = orders
-    if own < 0:
-        return False
-    if op is _DIV:
-        return bool(a * b > 0)
-    if op is _POW1P:
-        return bool(a > 0 > b)
-    return bool(a * b < 0) if op is _MUL else bool(own > min(a, b))
-
-
 @cache
 def _roots_of_unity() -> list[Any]:
     """exp(i*pi*k/POINTS)."""
@@ -226,11 +161,13 @@ def _coefficients(
     # Half of a circle, and no point on the axis, where branch cuts run; the other half is conjugate.
     samples = []
     for k in range(POINTS // 2):
-        values = _values(steps, _point(centre, size * roots[2 * k + 1], singularity))
+        values = values_at(steps, point(centre, size * roots[2 * k + 1], singularity))
         if values is None:
             return None
         samples.append(mp.mpc(values[len(steps) - 1]))
 
+    if is_of_logarithms(steps):
+        samples = _unwound(samples)
     scaled = _transform(samples)
     found = [scaled(power) for power in range(MOST_POWERS)]
     largest = max(map(abs, found))
@@ -243,6 +180,18 @@ def _coefficients(
         first = next(power for power, value in enumerate(found) if abs(value) > least)
         found[:first] = [mp.mpf(0)] * first
     return [value / size**power if abs(value) > noise else mp.mpf(0) for power, value in enumerate(found)]
+
+
+def _unwound(samples: list[Any]) -> list[Any]:
+    """Values along a half circle from the axis on, without the jumps of logarithms at their cuts: 3*log(t) is no
+    logarithm of t**3 where that has gone round.
+    """
+    turn, last = 2 * mp.pi, mp.mpf(0)
+    unwound = []
+    for sample in samples:
+        last = sample.imag + turn * mp.nint((last - sample.imag) / turn)
+        unwound.append(mp.mpc(sample.real, last))
+    return unwound
 
 
 def _is_rounded(number: Any) -> bool:
@@ -277,6 +226,28 @@ def _whole_roots() -> list[tuple[int, int]]:
         scale = mp.mpf(2) ** _BITS
         points = [mp.expjpi(mp.mpf(k) / POINTS) * scale for k in range(2 * POINTS)]
         return [(int(mp.nint(point.real)), int(mp.nint(point.imag))) for point in points]
+
+
+def _short_of_zero(series: Series | None) -> Series | None:
+    """Not as far as u = 0 where the function or its slope vanishes: a polynomial in u - 1 has not their digits."""
+    if series is None or not series.centre:
+        return series
+    away = -series.centre
+    if series.singularity is not None:
+        if away + 2 * series.singularity == 0:
+            return series
+        away /= away + 2 * series.singularity
+    terms = [c * away**k for k, c in enumerate(series.coefficients)]
+    slopes = [k * term for k, term in enumerate(terms)]
+    if abs(away) >= series.radius or not (_vanishes(terms) or _vanishes(slopes)):
+        return series
+    smaller = [radius for radius in _REACHES if radius <= abs(away) / 2]
+    return replace(series, radius=smaller[0]) if smaller else None
+
+
+def _vanishes(terms: list[Fraction]) -> bool:
+    """Whether a sum is nothing beside its terms."""
+    return 1000 * abs(sum(terms, start=Fraction(0))) < sum(map(abs, terms), start=Fraction(0))
 
 
 def _usable(centre: Fraction | None, singularity: Fraction | None, coefficients: list[Any]) -> Series | None:
@@ -326,4 +297,6 @@ def near(u: Value, series: Series) -> tuple[Value, Value]:
         t = t / (t + 2 * series.singularity)
     polynomial = f.polynomial(series.coefficients, t)
     f.builder.label(polynomial.index, "series")
+    if series.one_sided:
+        return polynomial, f.logical_and(f.ge(t, 0), f.lt(t, f.const(series.radius)))
     return polynomial, f.lt(f.abs(t), f.const(series.radius))
