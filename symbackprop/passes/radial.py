@@ -16,9 +16,9 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 from symbackprop.passes.factors import all_factors
+from symbackprop.passes.limits import value_of
 from symbackprop.passes.norms import norm_of_squares
 from symbackprop.passes.rewrite import Rewriter
-from symbackprop.passes.series import value_of
 
 _DIV, _POW, _HYPOT = (REGISTRY[name] for name in ("div", "pow", "hypot"))
 _MOST_NODES = 32

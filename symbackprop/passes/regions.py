@@ -6,9 +6,9 @@ from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, LENGTH
 from symbackprop.ops.row import SPECIAL
-from symbackprop.passes.series import RATIONAL, Step
+from symbackprop.passes.limits import RATIONAL, Step
 
-_DIV = REGISTRY["div"]
+_DIV, _ABS, _LOG = (REGISTRY[name] for name in ("div", "abs", "log"))
 MOST_NODES = 40
 """An expression is looked at no deeper: identities that users write have 3 to 15 operations."""
 MOST_ARGUMENTS = 4
@@ -36,13 +36,15 @@ def between(nodes: list[Node], site: int, argument: int) -> tuple[int, ...] | No
     """The nodes from an argument up to a site, in order; None where they are many, or not all analytic."""
     stack, inner = [site], {site}
     while stack:
-        for operand in nodes[stack.pop()].operands:
+        user = nodes[stack.pop()]
+        for operand in user.operands:
             if operand == argument or operand in inner:
                 continue
             node = nodes[operand]
             # Most special functions of complex numbers take seconds.
             op = node.op
             analytic = op.elementwise and op.analytic and op.mpmath is not None and (op.cost < SPECIAL or op.swift)
+            analytic = analytic or (op is _ABS and user.op is _LOG)
             if (op is not CONST and not analytic) or len(inner) >= MOST_NODES:
                 return None
             inner.add(operand)

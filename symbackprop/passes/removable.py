@@ -14,17 +14,18 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.dominators import dominators_of
 from symbackprop.passes.guard import written
+from symbackprop.passes.limits import Step
 from symbackprop.passes.regions import regions_of, steps_of
 from symbackprop.passes.regroup import regrouped
 from symbackprop.passes.rewrite import sweep
-from symbackprop.passes.series import Series, Step, chosen, near, series_of
+from symbackprop.passes.series import Series, chosen, near, others_of, series_of
 from symbackprop.passes.simplify import simplifier, simplify
 
 _SELECT, _NOT, _POW, _POLYNOMIAL, _SQRT, _MUL, _DIV = (
     REGISTRY[name] for name in ("select", "logical_not", "pow", "polynomial", "sqrt", "mul", "div")
 )
 _SUMS_AND_PRODUCTS = frozenset({CONST, INPUT, *(REGISTRY[name] for name in ("add", "sub", "mul", "neg"))})
-_SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "contrast"))
+_SITES = frozenset(REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "contrast", "log"))
 
 
 def removable(graph: Graph, values: int = 0) -> Graph:
@@ -36,16 +37,22 @@ def removable(graph: Graph, values: int = 0) -> Graph:
         return graph
     given, graph = graph, regrouped(graph, values)
     done = written(graph, values) if values else [False] * len(graph.nodes)
-    found: dict[int, tuple[int, Series]] = {}
+    found: dict[int, tuple[int, tuple[Series, ...]]] = {}
     inside: set[int] = set()
+    # The points of the series that nodes are inside of, where these are not 0: what cancels at 0 needs its own.
+    elsewhere: dict[int, set[Fraction | None]] = {}
     users = _users(graph)
     direct = _served(graph, users)
     dominators = dominators_of(graph.nodes)
     for site in range(len(graph.nodes) - 1, -1, -1):
         # What only the direct arm of a series reads is computed where it does not cancel.
-        if site not in users or site in direct or (site in inside and users[site] <= inside | set(found)):
+        if site not in users or site in direct:
             continue
-        inside.discard(site)
+        is_inner = site in inside and users[site] <= inside | set(found)
+        if is_inner and not elsewhere.get(site):
+            continue
+        if not is_inner:
+            inside.discard(site)
         is_root = graph.nodes[site].op is _SQRT
         if not (is_root or graph.nodes[site].op in _SITES) or done[site]:
             continue
@@ -54,9 +61,13 @@ def removable(graph: Graph, values: int = 0) -> Graph:
         for argument, inner in regions_of(graph.nodes, looked_at, dominators):
             steps = steps_of(graph.nodes, argument, inner)
             series = _under_root(steps) if is_root else series_of(steps, values > 0)
+            if is_inner and series is not None and series.centre in elsewhere[site]:
+                break
             if series is not None:
-                found[site] = argument, series
+                found[site] = argument, (series, *others_of(steps, series))
                 inside.update(inner)
+                if series.centre:
+                    elsewhere |= {index: {one.centre for one in found[site][1]} for index in inner}
                 break
     if found:
         return _with_series(graph, found)
@@ -121,20 +132,22 @@ def _served(graph: Graph, users: dict[int, set[int]]) -> set[int]:
     return served
 
 
-def _with_series(graph: Graph, found: dict[int, tuple[int, Series]]) -> Graph:
+def _with_series(graph: Graph, found: dict[int, tuple[int, tuple[Series, ...]]]) -> Graph:
     """The graph with a choice between series and direct form at every site, simplified on the way."""
     r = simplifier()
 
     def beside(index: int, made: int, new: list[int]) -> int:
         if index not in found:
             return made
-        argument, series = found[index]
+        argument, (series, *others) = found[index]
         first, u = len(r.nodes), r.f.wrap(new[argument])
         if graph.nodes[index].op is _SQRT:
             polynomial, is_near = near(u, series)
             both = r.f.select(is_near, r.f.abs(u) * r.f.sqrt(polynomial), r.f.wrap(made)).index
         else:
             both = chosen(u, series, r.f.wrap(made)).index
+            for other in others:
+                both = chosen(u, other, r.f.wrap(both)).index
         if graph.origins:
             polynomials = [node for node in range(first, len(r.nodes)) if r.nodes[node].op is _POLYNOMIAL]
             r.applied |= {node: ["its Taylor polynomial, where it cancels"] for node in polynomials}

@@ -15,24 +15,14 @@ from functools import cache, lru_cache
 from typing import Any
 
 import mpmath as mp
-from mpmath.libmp import NoConvergence
 
 from symbackprop.ir import Value
 from symbackprop.ir.interpret import number_to_mpmath
-from symbackprop.ops import REGISTRY, Op
+from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
+from symbackprop.passes.limits import ENDING_AT_ONE, Step, centres, is_of_logarithms, orders_of, point, values_at
 
-_ADD, _SUB, _MUL, _DIV, _POW1P = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p"))
-RATIONAL = frozenset({CONST, *(REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow"))})
-_NO_VALUE = (
-    ValueError,
-    ZeroDivisionError,
-    OverflowError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    NoConvergence,
-)
+_ADD, _SUB, _MUL, _DIV = (REGISTRY[name] for name in ("add", "sub", "mul", "div"))
 # The circle is small and the digits are many, so that one circle tells all: power k is known to 130 - 1.2*k digits, and
 # a singularity 4 radii away leaves (1/4)**128 = 1e-77.
 DIGITS = 130
@@ -45,10 +35,7 @@ MOST_TERMS = 40
 _NEGATIVE_POWERS = 8
 _NEXT_TO = Fraction(1, 2**30)
 """Within this of a point the fourth term of a series is nothing beside the first, if its coefficient is not large."""
-_AT_ONE = frozenset(REGISTRY[name] for name in ("asin", "acos", "asin_slope", "acosh"))
-"""Rows that end like a root at 1 or -1."""
-_ONE_SIDED = _AT_ONE | {REGISTRY[name] for name in ("sqrt", "sqrt_slope", "pow")}
-_LARGEST = 1000
+_ONE_SIDED = ENDING_AT_ONE | {REGISTRY[name] for name in ("sqrt", "sqrt_slope", "pow")}
 _CHECKS = 32
 _NOISE = mp.mpf(10) ** -40
 _ROUNDED, _LONG = mp.mpf(10) ** -35, 10**30
@@ -56,9 +43,6 @@ _ROUNDED, _LONG = mp.mpf(10) ** -35, 10**30
 _TRUNCATION = mp.mpf(2) ** -56
 # The radius of use is the largest of these that MOST_TERMS terms serve. Beyond 2 no cancellation is left to speak of.
 _REACHES = tuple(Fraction(k, 64) for k in (*range(128, 0, -8), 4, 1))
-
-Step = tuple[Any, ...]
-"""An operation, its attributes, and for each operand its position among the steps, or -1 for the variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +59,9 @@ class Series:
     coefficients: tuple[Fraction, ...]
     radius: Fraction
     side: int = 0
-    """1 where the expression has values for t >= 0 alone, as cos(sqrt(u)), -1 where it has them for t <= 0."""
+    """1 where the expression has values for t >= 0 alone, as cos(sqrt(u)) and log(sinh(u)) - log(u) at 0, -1 where it has
+    them for t <= 0.
+    """
 
 
 @lru_cache(maxsize=4096)
@@ -86,10 +72,10 @@ def series_of(steps: tuple[Step, ...], last: bool = False) -> Series | None:
     and twenty terms for it would only be read. So has one of roots, sin(sqrt(u))/sqrt(u), but at 0.
     """
     with mp.workdps(DIGITS):
-        for centre in _centres(steps):
+        for centre in centres(steps):
             if last and centre is None and steps[-1][0] is _MUL:
                 continue
-            orders = _orders(steps, centre)
+            orders = orders_of(steps, centre)
             if orders is None:
                 continue
             for radius in CIRCLES:
@@ -109,13 +95,27 @@ def _at_the_point(centre: Fraction | None, coefficients: list[Any]) -> Series | 
     return Series(centre, None, tuple(_rational(value) for value in coefficients[:3]), _NEXT_TO)
 
 
+def others_of(steps: tuple[Step, ...], series: Series) -> Iterator[Series]:
+    """Series at other points, of what has one at a number that is not 0: cos(pi*u/2)/(1 - u**2) at -1 and 1."""
+    if not series.centre or steps[-1][0] is not _DIV:
+        return
+    with mp.workdps(DIGITS):
+        for centre in centres(steps):
+            if centre not in (None, series.centre) and orders_of(steps, centre) is not None:
+                found = _coefficients(steps, centre, None, CIRCLES[0])
+                other = None if found is None else _best(steps, centre, found)
+                if other is not None:
+                    yield other
+
+
 def _best(steps: tuple[Step, ...], centre: Fraction | None, coefficients: list[Any]) -> Series | None:
-    plain = _checked(steps, _usable(centre, None, coefficients))
+    usable = _short_of_zero(_usable(centre, None, coefficients))
+    plain = _checked(steps, usable)
     singularity = _singularity(coefficients)
     if singularity is None or (plain is not None and plain.radius >= 1):
         return plain
     bent = _coefficients(steps, centre, singularity, CIRCLES[0])
-    return plain if bent is None else _checked(steps, _usable(centre, singularity, bent)) or plain
+    return plain if bent is None else _checked(steps, _short_of_zero(_usable(centre, singularity, bent))) or plain
 
 
 def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
@@ -126,7 +126,8 @@ def _checked(steps: tuple[Step, ...], series: Series | None) -> Series | None:
     if series is None:
         return None
     found = _reaching(steps, series, (1, -1))
-    if found is None and series.singularity is None and any(step[0] in _ONE_SIDED for step in steps):
+    one_sided = is_of_logarithms(steps) or any(step[0] in _ONE_SIDED for step in steps)
+    if found is None and series.singularity is None and series.centre is not None and one_sided:
         for side in (1, -1):
             found = found or _reaching(steps, replace(series, side=side), (side,))
     return found
@@ -150,7 +151,7 @@ def _reaching(steps: tuple[Step, ...], series: Series, sides: tuple[int, ...]) -
 
 def _is_value(steps: tuple[Step, ...], series: Series, w: Any, tolerance: Any) -> bool:
     """Whether the polynomial is the expression's real value at w."""
-    values = _values(steps, _point(series.centre, w, series.singularity))
+    values = values_at(steps, point(series.centre, w, series.singularity))
     if values is None or any(isinstance(value, mp.mpc) for value in values):
         return False
     total = mp.mpf(0)
@@ -171,85 +172,6 @@ def _singularity(coefficients: list[Any]) -> Fraction | None:
     return Fraction(eighths, 8) if 1 <= abs(eighths) <= 64 else None
 
 
-def _centres(steps: tuple[Step, ...]) -> Iterator[Fraction | None]:
-    """Where an expression may cancel."""
-    seen = {Fraction(0)}
-    yield Fraction(0)
-    for op, _, *operands in steps:
-        if op in (_ADD, _SUB) and -1 in operands:
-            other = operands[1] if operands[0] == -1 else operands[0]
-            number = steps[other][1] if other >= 0 and steps[other][0] is CONST else None
-            if isinstance(number, Fraction):
-                centre = number if op is _SUB else -number
-                if centre not in seen:
-                    seen.add(centre)
-                    yield centre
-        if op in _AT_ONE and operands == [-1]:
-            yield from {Fraction(1), Fraction(-1)} - seen
-            seen |= {Fraction(1), Fraction(-1)}
-    # Quotients of polynomials have shares of their own at infinity, see `passes.quotients`.
-    if any(step[0] not in RATIONAL for step in steps):
-        yield None
-
-
-def _values(steps: tuple[Step, ...], u: Any) -> list[Any] | None:
-    """The value of each step at u, and of u last; None where one has none."""
-    values: list[Any] = []
-    for op, attributes, *operands in steps:
-        value = value_of(op, attributes, [u if operand < 0 else values[operand] for operand in operands])
-        if value is None:
-            return None
-        values.append(value)
-    return [*values, u]
-
-
-def value_of(op: Op, attributes: Any, operands: list[Any]) -> Any:
-    """A row over numbers of mpmath; None where it has no value."""
-    if op.mpmath is None and op is not CONST:
-        return None
-    try:
-        value = op.mpmath(*operands) if op.mpmath is not None else number_to_mpmath(attributes)
-    except _NO_VALUE:
-        return None
-    # Of a number with a thousand digits before the point mpmath would compute the sine, with as many digits of pi.
-    return value if mp.isfinite(value) and mp.mag(value) <= _LARGEST else None
-
-
-def _point(centre: Fraction | None, t: Any, singularity: Fraction | None = None) -> Any:
-    if singularity is not None:
-        # w = t/(t + 2*a), solved for t.
-        t = 2 * number_to_mpmath(singularity) * t / (1 - t)
-    return 1 / t if centre is None else number_to_mpmath(centre) + t
-
-
-def _orders(steps: tuple[Step, ...], centre: Fraction | None) -> list[Any] | None:
-    """The orders to which the last step and its operands vanish where it is 0/0, 0*inf or 1**inf, or a sum that
-    vanishes faster than its terms; None where it is neither.
-
-    The power of t with which a value goes to 0 is read off two points; one that is no half of a whole number is none.
-    """
-    near, nearer = (_values(steps, _point(centre, mp.mpf(10) ** -digits)) for digits in (8, 12))
-    if near is None or nearer is None:
-        return None
-    op, _, *operands = steps[-1]
-    orders = []
-    for place in (len(steps) - 1, *operands):
-        if near[place] == 0 or nearer[place] == 0:
-            return None
-        order = mp.log(abs(nearer[place] / near[place])) / mp.log(mp.mpf(10) ** -4)
-        # sin(sqrt(x))/sqrt(x) has a series, of factors that have none.
-        orders.append(mp.nint(2 * order) / 2)
-        if abs(order - orders[-1]) > 1e-3:
-            return None
-    own, a, b = orders
-    if own < 0:
-        return None
-    if op is _POW1P:
-        return orders if a > 0 > b else None
-    cancels = a * b > 0 if op is _DIV else a * b < 0 if op is _MUL else own > min(a, b)
-    return orders if cancels else None
-
-
 @cache
 def _roots_of_unity() -> list[Any]:
     """exp(i*pi*k/POINTS)."""
@@ -265,11 +187,13 @@ def _coefficients(
     # Half of a circle, and no point on the axis, where branch cuts run; the other half is conjugate.
     samples = []
     for k in range(POINTS // 2):
-        values = _values(steps, _point(centre, size * roots[2 * k + 1], singularity))
+        values = values_at(steps, point(centre, size * roots[2 * k + 1], singularity))
         if values is None:
             return None
         samples.append(mp.mpc(values[len(steps) - 1]))
 
+    if is_of_logarithms(steps):
+        samples = _unwound(samples)
     scaled = _transform(samples)
     found = [scaled(power) for power in range(MOST_POWERS)]
     largest = max(map(abs, found))
@@ -282,6 +206,18 @@ def _coefficients(
         first = next(power for power, value in enumerate(found) if abs(value) > least)
         found[:first] = [mp.mpf(0)] * first
     return [value / size**power if abs(value) > noise else mp.mpf(0) for power, value in enumerate(found)]
+
+
+def _unwound(samples: list[Any]) -> list[Any]:
+    """Values along a half circle from the axis on, without the jumps of logarithms at their cuts: 3*log(t) is no
+    logarithm of t**3 where that has gone round.
+    """
+    turn, last = 2 * mp.pi, mp.mpf(0)
+    unwound = []
+    for sample in samples:
+        last = sample.imag + turn * mp.nint((last - sample.imag) / turn)
+        unwound.append(mp.mpc(sample.real, last))
+    return unwound
 
 
 def _is_rounded(number: Any) -> bool:
@@ -316,6 +252,28 @@ def _whole_roots() -> list[tuple[int, int]]:
         scale = mp.mpf(2) ** _BITS
         points = [mp.expjpi(mp.mpf(k) / POINTS) * scale for k in range(2 * POINTS)]
         return [(int(mp.nint(point.real)), int(mp.nint(point.imag))) for point in points]
+
+
+def _short_of_zero(series: Series | None) -> Series | None:
+    """Not as far as u = 0 where the function or its slope vanishes: a polynomial in u - 1 has not their digits."""
+    if series is None or not series.centre:
+        return series
+    away = -series.centre
+    if series.singularity is not None:
+        if away + 2 * series.singularity == 0:
+            return series
+        away /= away + 2 * series.singularity
+    terms = [c * away**k for k, c in enumerate(series.coefficients)]
+    slopes = [k * term for k, term in enumerate(terms)]
+    if abs(away) >= series.radius or not (_vanishes(terms) or _vanishes(slopes)):
+        return series
+    smaller = [radius for radius in _REACHES if radius <= abs(away) / 2]
+    return replace(series, radius=smaller[0]) if smaller else None
+
+
+def _vanishes(terms: list[Fraction]) -> bool:
+    """Whether a sum is nothing beside its terms."""
+    return 1000 * abs(sum(terms, start=Fraction(0))) < sum(map(abs, terms), start=Fraction(0))
 
 
 def _usable(centre: Fraction | None, singularity: Fraction | None, coefficients: list[Any]) -> Series | None:
