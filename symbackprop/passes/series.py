@@ -59,8 +59,8 @@ class Series:
     coefficients: tuple[Fraction, ...]
     radius: Fraction
     side: int = 0
-    """1 where the expression has values for t >= 0 alone, as cos(sqrt(u)) and log(sinh(u)) - log(u) at 0, -1 where it has
-    them for t <= 0.
+    """1 where the expression has values for t >= 0 alone, as cos(sqrt(u)) and log(sinh(u)) - log(u) at 0; -1 where it
+    has them for t <= 0.
     """
 
 
