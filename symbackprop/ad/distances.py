@@ -22,6 +22,7 @@ from symbackprop.ad.limits import NO_VALUE, samples
 from symbackprop.ad.points import COMPARISONS
 from symbackprop.ir import Functions, Graph, GraphBuilder, Node, Type, Value, interpret
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.array_norms import REDUCE_NORM
 from symbackprop.ops.control import attached
 from symbackprop.ops.leaves import CONST, INPUT
 
@@ -38,7 +39,7 @@ _LARGEST = 10**6
 
 
 class _Distance(NamedTuple):
-    """A node that is |u| or a norm of parts, or the root of a sum of squares, which then is the only part."""
+    """A node that is |u|, a norm of parts or of an array, or the root of a sum of squares, then the only part."""
 
     node: int
     parts: tuple[int, ...]
@@ -105,7 +106,7 @@ def _distance(nodes: Sequence[Node], index: int) -> _Distance | None:
 
 
 def _is_norm(node: Node) -> bool:
-    return node.op is _HYPOT or node.op is _ROOT or node.op.name == "norm"
+    return node.op is _HYPOT or node.op is _ROOT or node.op is REDUCE_NORM or node.op.name == "norm"
 
 
 def _through(graph: Graph, distance: _Distance, users: list[list[int]]) -> list[int]:
@@ -252,9 +253,17 @@ def _around_origin(f: Functions, graph: Graph, distance: _Distance, inside: list
     value, second = _inlined(f, taylor, outside)
     z, h = f.wrap(new[distance.node]), f.wrap(new[inside[-1]])
     parts = [f.wrap(new[part]) for part in distance.parts]
-    squares = parts[0] if nodes[distance.node].op is _ROOT else sum((p * p for p in parts[1:]), parts[0] * parts[0])
+    squares = _sum_of_squares(f, nodes[distance.node], parts)
     around = f.select(f.eq(z, 0), value + second * (squares / 2), h)
     return builder.add(attached(1), (h.index, around.index, builder.const(1)))
+
+
+def _sum_of_squares(f: Functions, norm: Node, parts: list[Value]) -> Value:
+    if norm.op is _ROOT:
+        return parts[0]
+    if norm.op is REDUCE_NORM:
+        return f.reduce_sum(parts[0] * parts[0], norm.attributes)
+    return sum((part * part for part in parts[1:]), parts[0] * parts[0])
 
 
 def _has_values(taylor: Graph, variable: int) -> bool:

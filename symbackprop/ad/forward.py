@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from symbackprop.ad import scan
 from symbackprop.ad.branches import anywhere, conditions
 from symbackprop.ad.reverse import partial_of, tangent_of, times_partial
-from symbackprop.ad.zeros import is_steep, of_moving, under_roots
 from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.array_norms import REDUCE_NORM
@@ -32,7 +31,6 @@ def jvp(
     reaches = graph.reaching(outputs)
     # No kink in a branch that is not taken is an error; in the reverse sweep cotangents are 0 there.
     taken = conditions(graph, outputs, builder) if kinks == "raise" else {}
-    products = under_roots(graph, reaches)
     tangent: dict[int, int] = dict(seeds)
     for index in range(len(reaches)):
         node = graph.nodes[index]
@@ -51,8 +49,6 @@ def jvp(
                 continue
             first = len(builder.nodes)
             term = _term(graph, f, index, position, tangent[operand], taken.get(index))
-            if term is not None and operand in products and is_steep(graph, index, position):
-                term = of_moving(builder, tangent[operand], term)
             if builder.origins:
                 where = f" in operand {position + 1}" if len(node.operands) > 1 else ""
                 builder.originate(first, index, f"forward: the partial of {node.op.name}{where} times a tangent")

@@ -33,7 +33,7 @@ def gradient(graph: Graph, wrt: Sequence[int], kinks: str, again: bool = False) 
     builder = GraphBuilder(graph)
     output = graph.outputs[-1]
     seed = builder.broadcast(builder.const(1), graph.nodes[output].type.shape)
-    return builder.graph([*graph.outputs, *vjp(graph, {output: seed}, wrt, builder, kinks)])
+    return builder.graph([*graph.outputs, *vjp(graph, {output: seed}, wrt, builder, kinks, last=not again)])
 
 
 def pullback(graph: Graph, wrt: Sequence[int], directions: Sequence[int], kinks: str) -> Graph:

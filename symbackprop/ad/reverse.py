@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symbackprop.ad import scan
-from symbackprop.ad.zeros import beside_zero, under_roots
+from symbackprop.ad.zeros import Zeros
 from symbackprop.errors import MissingDerivative
 from symbackprop.ir import Functions, Graph, GraphBuilder, Kinked, Value, infix
 from symbackprop.ops import REGISTRY
@@ -24,17 +24,23 @@ Partial = Value | int | Kinked
 
 
 def vjp(
-    graph: Graph, seeds: Mapping[int, int], wrt: Sequence[int], builder: GraphBuilder, kinks: str = "zero"
+    graph: Graph,
+    seeds: Mapping[int, int],
+    wrt: Sequence[int],
+    builder: GraphBuilder,
+    kinks: str = "zero",
+    last: bool = False,
 ) -> list[int]:
     """Adjoints of the nodes `wrt`, given the cotangents of some nodes.
 
     `builder` already holds the nodes of `graph`, under the same indices; `seeds` maps nodes of the graph to their
-    cotangents, which are nodes of the builder. Raises MissingDerivative where a needed partial is unknown.
+    cotangents, which are nodes of the builder. `last` says that the adjoints are not differentiated again. Raises
+    MissingDerivative where a needed partial is unknown.
     """
     f = Functions(builder, kinks)
     depends = graph.depending(wrt)
     reaches = graph.reaching(seeds, min(wrt, default=0))
-    products = under_roots(graph, reaches)
+    zeros = Zeros(graph, reaches, wrt) if last else None
     adjoint: dict[int, int] = dict(seeds)
     for index in range(max(seeds, default=-1), -1, -1):
         bar = adjoint.get(index)
@@ -49,7 +55,7 @@ def vjp(
             if not depends[operand]:
                 continue
             if received is None:
-                contribution = _contribution(graph, f, index, position, bar, index in products)
+                contribution = _contribution(graph, f, index, position, bar, zeros)
             else:
                 contribution = received[position]
             if contribution is None:
@@ -68,7 +74,7 @@ def vjp(
 
 
 def _contribution(
-    graph: Graph, f: Functions, index: int, position: int, bar: int, under_root: bool = False
+    graph: Graph, f: Functions, index: int, position: int, bar: int, zeros: Zeros | None = None
 ) -> int | None:
     """What operand `position` of a node receives from the node's adjoint; None where it is nothing by nature."""
     node = graph.nodes[index]
@@ -79,8 +85,8 @@ def _contribution(
     else:
         partial = partial_of(graph, f, index, position)
         contribution = None if partial is None else times_partial(builder, bar, partial)
-        if under_root and contribution is not None:
-            contribution = beside_zero(graph, f, index, position, contribution)
+        if zeros is not None and contribution is not None:
+            contribution = zeros.beside(f, index, position, bar, contribution)
     if contribution is None:
         return None
     # A scalar that met an array was repeated; an adjoint that is the same everywhere may be a scalar so far.

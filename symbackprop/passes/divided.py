@@ -84,7 +84,8 @@ def _may_be(r: Rewriter, first: int, second: int) -> bool:
     if r.nodes[second].op not in _SUMS:
         return op in _IN_A_PARAMETER
     found = terms(r, second)
-    return found is not None and (len(found[1]) > 1 or not _is_of(r, first, next(iter(found[1]))))
+    # A sum of numbers alone, which is not folded yet, has no other terms.
+    return found is not None and any(len(found[1]) > 1 or not _is_of(r, first, node) for node in found[1])
 
 
 def _is_of(r: Rewriter, index: int, u: int) -> bool:

@@ -22,31 +22,24 @@ from typing import NamedTuple
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.exponential_quotients import SHORT_POWERS, is_of_one
+from symbackprop.passes.exponential_quotients import SHORT_POWERS
 from symbackprop.passes.exponential_sums import (
     GROWING,
-    Expanded,
     Key,
-    Term,
-    exponentials,
     is_positive,
-    joined,
     less,
 )
 from symbackprop.passes.factors import all_factors
-from symbackprop.passes.offsets import MOST_TERMS, terms
+from symbackprop.passes.multiplied_out import Sum, sum_of
+from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _COSH = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "exp", "log", "cosh")
 )
-_SUMS = frozenset({_ADD, _SUB, *GROWING} - {_EXP})
 _OF_TERMS = frozenset({_ADD, _SUB, _MUL, _DIV, _NEG})
 _MOST_FACTORS = 24
 _MOST_EXPONENTS = 4
-_DEEPEST = 2
-
-Sum = tuple[Term, ...]
 
 
 class _Side(NamedTuple):
@@ -76,6 +69,8 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
         weight, total = common
         return (r.f.wrap(x) / weight / total).index
     sides = _sides(r, x, y)
+    if _has_common_terms(r, *sides):
+        return None
     f, found = r.f, r.f.wrap(r.plain(_DIV, (x, y)))
     arms = _arms(r, [(node, parts) for node, parts, _ in below.sums], _has_shares(r, *sides))
     for arm in reversed(arms):
@@ -85,7 +80,7 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
 
 def _logarithm(r: Rewriter, x: int) -> int | None:
     """log(S) = u + log(T)."""
-    parts = _sum_of(r, x)
+    parts = sum_of(r, x)
     if parts is None or not _is_mixed(parts):
         return None
     f, found = r.f, r.f.wrap(r.plain(_LOG, (x,)))
@@ -104,7 +99,7 @@ def _vanishes(r: Rewriter, index: int) -> bool:
 
 def _with_common_weight(r: Rewriter, index: int) -> tuple[Value, Value] | None:
     """w*exp(u) + 2*w*exp(v) as w and exp(u) + 2*exp(v), whose weights are known."""
-    parts = _sum_of(r, index)
+    parts = sum_of(r, index)
     found = [terms(r, term.weight.index) for term in parts or ()]
     single = [own[1] for own in found if own is not None and not own[0] and len(own[1]) == 1]
     if not parts or len(single) < len(parts) or len({node for own in single for node in own}) > 1:
@@ -133,7 +128,7 @@ def _sides(r: Rewriter, x: int, y: int | None = None) -> tuple[_Side, _Side]:
         node, at, count = stack.pop(0)
         op, operands = r.nodes[node].op, r.operands(node)
         power = r.number(operands[1]) if op is _POW else None
-        parts = _sum_of(r, node)
+        parts = sum_of(r, node)
         if op is _MUL or op is _DIV:
             stack += [(operands[0], at, count), (operands[1], at if op is _MUL else 1 - at, count)]
         elif op is _NEG:
@@ -154,77 +149,6 @@ def _sides(r: Rewriter, x: int, y: int | None = None) -> tuple[_Side, _Side]:
 
 def _times(count: int, u: Value) -> Value:
     return u if count == 1 else count * u
-
-
-def _sum_of(r: Rewriter, index: int) -> Sum | None:
-    if r.nodes[index].op not in _SUMS:
-        return None
-    parts = _expanded(r, index)
-    found = None if parts is None else joined(r, parts)
-    return None if found is None or len(found) < 2 else tuple(found)
-
-
-def _expanded(r: Rewriter, index: int, depth: int = 0) -> list[Expanded] | None:
-    """The terms, products with sums of exponentials multiplied out."""
-    found = terms(r, index)
-    if found is None or depth > _DEEPEST or is_of_one(r, found[1]):
-        return None
-    parts: list[Expanded] = [(found[0], None, None)] if found[0] else []
-    for node, number in found[1].items():
-        grown: list[Expanded] = [(number, None, None)]
-        above: list[int] = []
-        below: list[int] = []
-        for factor, upright in _factors(r, node):
-            inner = _exponentials(r, factor, depth) if upright else None
-            if inner is None:
-                (above if upright else below).append(factor)
-            else:
-                grown = [_product(r, part, other) for part in grown for other in inner]
-        if len(grown) == 1 and grown[0] == (number, None, None):
-            # As it is written: what vanishes together in it stays together.
-            parts.append((number, node, None))
-        else:
-            weight = _weight(r, above, below)
-            parts += [_product(r, part, (Fraction(1), weight, None)) for part in grown]
-    return parts if len(parts) <= MOST_TERMS else None
-
-
-def _weight(r: Rewriter, above: list[int], below: list[int]) -> int | None:
-    if not above and not below:
-        return None
-    product, divisor = (reduce(lambda x, y: r.add(_MUL, (x, y)), side or [r.const(1)]) for side in (above, below))
-    return r.add(_DIV, (product, divisor)) if below else product
-
-
-def _factors(r: Rewriter, index: int) -> list[tuple[int, bool]]:
-    """The factors, and whether they are above."""
-    stack = [(index, True)]
-    found: list[tuple[int, bool]] = []
-    while stack:
-        node, upright = stack.pop()
-        op = r.nodes[node].op
-        if (op is _MUL or op is _DIV) and len(stack) + len(found) < _MOST_FACTORS:
-            x, y = r.operands(node)
-            stack += [(y, upright is (op is _MUL)), (x, upright)]
-        else:
-            found.append((node, upright))
-    return found
-
-
-def _exponentials(r: Rewriter, index: int, depth: int) -> list[Expanded] | None:
-    op = r.nodes[index].op
-    if op in GROWING:
-        return [(number, None, exponent) for number, exponent in exponentials(r, index)]
-    inner = _expanded(r, index, depth + 1) if op is _ADD or op is _SUB else None
-    return inner if inner is not None and any(exponent is not None for _, _, exponent in inner) else None
-
-
-def _product(r: Rewriter, first: Expanded, second: Expanded) -> Expanded:
-    weight, exponent = (
-        x if y is None else y if x is None else r.add(op, (x, y))
-        for op, x, y in zip((_MUL, _ADD), first[1:], second[1:], strict=True)
-    )
-    return first[0] * second[0], weight, exponent
 
 
 def _arms(r: Rewriter, known: list[tuple[int, Sum]], shares: bool) -> list[_Arm]:
@@ -355,6 +279,25 @@ def _has_shares(r: Rewriter, above: _Side, below: _Side) -> bool:
         return False
     weights = _weights(r, below)
     return any(not weights.isdisjoint(all_factors(r, term.weight.index)) for term in above.sums[0][1])
+
+
+def _has_common_terms(r: Rewriter, above: _Side, below: _Side) -> bool:
+    """(a + exp(x))/(a - exp(x)), whose slope in a is known to the rules for quotients of what is nearly equal."""
+    return any(
+        over.key == under.key and None is over.number is under.number and _are_multiples(r, over.weight, under.weight)
+        for _, sum_above, _ in above.sums
+        for _, sum_below, _ in below.sums
+        for over in sum_above
+        for under in sum_below
+    )
+
+
+def _are_multiples(r: Rewriter, x: Value, y: Value) -> bool:
+    one, other = terms(r, x.index), terms(r, y.index)
+    if one is None or other is None or one[1].keys() != other[1].keys():
+        return x.index == y.index
+    ratios = {one[1][node] / other[1][node] for node in other[1]} | ({one[0] / other[0]} if other[0] else set())
+    return len(ratios) == 1 and bool(one[0]) == bool(other[0])
 
 
 def _shifted(r: Rewriter, parts: Sum, by: Value) -> Value:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import check_grad, compile_grad, compile_hessian
+from symbackprop import check_grad, compile_grad, compile_hessian, compile_hvp
 
 x, K, n, a, b, p = sp.symbols("x K n a b p", real=True)
 AT = {"x": 0.0, "K": 2.0, "n": 0.7, "a": 3.0, "b": 0.5, "p": 0.0}
@@ -26,7 +26,6 @@ AT_ZERO: list[tuple[Any, list[float]]] = [
     (x**n / (K**n + x**n), [0.0, 0.0, INF]),
     (1 - sp.exp(-((a * x / K) ** n)), [0.0, 0.0, 0.0, INF]),
     (sp.sqrt(a * x), [0.0, INF]),
-    (3 * sp.sqrt(a * x * (1 - x)), [0.0, INF]),
     (a * (b * x) ** n, [0.0, 0.0, 0.0, INF]),
     (sp.cbrt(a * x), [0.0, INF]),
     (x / (1 + sp.sqrt(x)), [1.0]),
@@ -77,6 +76,43 @@ def test_at_one() -> None:
 def test_second_derivatives_where_a_root_ends() -> None:
     for expr, point, wanted in ((sp.cos(sp.sqrt(x)), 0.0, 1 / 12), (sp.acos(x) ** 2, 1.0, 2 / 3)):
         assert math.isclose(float(compile_hessian(expr, [x], backend="numpy")(point)[0][0]), wanted, rel_tol=1e-14)
+
+
+SHARED = [
+    (sp.sin(x) * sp.tan(x) * sp.tanh(x)) ** sp.Rational(1, 3),
+    (x * sp.sin(x)) ** sp.Rational(1, 4),
+    (x * sp.log(1 + x) * (1 + x)) ** n,
+]
+
+
+@pytest.mark.parametrize("expr", SHARED, ids=str)
+def test_factors_that_vanish_together_are_no_zeros_of_others(expr: Any) -> None:
+    """The slopes are 1 or infinite; what cannot be told is nan, and never 0."""
+    slopes = compile_grad(expr, [x], args=sorted(expr.free_symbols, key=str), backend="numpy")
+    (slope,) = slopes(**{s.name: AT[s.name] for s in expr.free_symbols})
+    assert float(slope) != 0.0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "python", "numba"])
+def test_nan_of_another_input_stays(backend: str) -> None:
+    for expr, at in (
+        (sp.sqrt(x * a * b), {"a": 2.0, "b": math.nan, "x": 0.0}),
+        (sp.sqrt(x / a), {"a": math.nan, "x": 0.0}),
+        ((x / K) ** n, {"K": math.nan, "n": 0.7, "x": 0.0}),
+        ((x / K) ** n, {"K": 2.0, "n": math.nan, "x": 0.0}),
+    ):
+        symbols = sorted(expr.free_symbols, key=str)
+        value, slopes = compile_grad(expr, symbols, backend=backend).value_and_grad(**at)
+        assert math.isnan(value)
+        assert all(math.isnan(slope) for slope in slopes)
+
+
+def test_second_derivatives_at_zero() -> None:
+    hessian = compile_hessian((x * a) ** p, [x, a], args=[p, x, a], backend="numpy")
+    assert float(hessian(1.0, 0.0, 2.0)[0][1]) == 1.0
+    assert float(compile_hessian((x * a * b) ** p, [x, a], args=[p, x, a, b])(1.0, 0.0, 2.0, 3.0)[0][1]) == 3.0
+    product = compile_hvp((x / K) ** n, [K, x], args=[K, n, x], backend="numpy")(2.0, 1.0, 0.0, [0.0, 1.0])
+    assert [float(entry) for entry in product] == [-0.25, 0.0]
 
 
 def test_no_slope_where_a_factor_is_zero_is_made_up() -> None:

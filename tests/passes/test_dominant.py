@@ -67,6 +67,12 @@ def test_a_weight_of_zero_is_no_dominant_one() -> None:
     assert check_grad((a + exp(-x)) / (b * exp(x * y) + 3 * exp(-x)), [a, b, x, y], at=points, accuracy=True).passed
 
 
+@pytest.mark.parametrize("expr", [(a + exp(x)) / (a - exp(x)), (x * exp(x) + a) / (x * exp(x) - a)], ids=str)
+def test_terms_in_common_stay_together(expr: Any) -> None:
+    points = [{"a": size, "x": place} for size in (1e12, 1e-10, 2.0) for place in (-2.0, 0.5, 2.0, 5.0)]
+    assert check_grad(expr, [a, x], at=points, accuracy=True).passed
+
+
 def test_branches_are_written_once() -> None:
     """The adjoints of a chain of branches are the chain that the value is."""
     expr = sp.Piecewise((a * x, x < -1), (b * x**2, x < 1), (c * x**3, True))

@@ -35,7 +35,8 @@ SCALAR = [
     if not rule.is_structural and rule not in SUM_RULES and "-> norm" not in rule.name
 ]
 # Better at single points, or with `passes.removable`: see test_poles, test_compounding and test_at_zero.
-ELSEWHERE = ARGUMENT_RULES + COMPOUNDING_RULES + ROOT_RULES
+# Reciprocals of norms are shared by all entries: a product is for speed.
+ELSEWHERE = (*ARGUMENT_RULES, *COMPOUNDING_RULES, *ROOT_RULES, *[rule for rule in RULES if "along_norm" in rule.among])
 POINTS = 1000
 MEASURED = 150
 # Measured figures are rounded up and of another sample; what a rule promises may be passed by half.
