@@ -58,8 +58,8 @@ def _in_a_form(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _parts(r: Rewriter, index: int) -> dict[int, Fraction] | None:
-    """The terms of a sum of two at least, a constant as the node 1 with a coefficient."""
-    if not (r.is_op(index, _ADD) or r.is_op(index, _SUB)):
+    """The terms of a sum of two at least, or of a number times one, a constant as the node 1 with a coefficient."""
+    if not (r.is_op(index, _ADD) or r.is_op(index, _SUB)) and not _is_multiple_of_sum(r, index):
         return None
     found = terms(r, index)
     if found is None:
@@ -69,6 +69,12 @@ def _parts(r: Rewriter, index: int) -> dict[int, Fraction] | None:
         parts[r.const(1)] = found[0]
     # A difference may be 0 where the numerator is: that is for `removable`, and for the points of an Eq.
     return parts if len(parts) > 1 and len({factor > 0 for factor in parts.values()}) == 1 else None
+
+
+def _is_multiple_of_sum(r: Rewriter, index: int) -> bool:
+    """2*(y/2 + z), as SymPy has it under y."""
+    operands = r.operands(index) if r.is_op(index, _MUL) else ()
+    return any(r.number(o) is not None for o in operands) and any(r.nodes[o].op in _SUMS for o in operands)
 
 
 def _sum(r: Rewriter, parts: dict[int, Fraction]) -> Value:

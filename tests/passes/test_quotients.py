@@ -222,3 +222,11 @@ def test_what_is_nearly_equal(expr: sp.Expr) -> None:
         given = {x: first, y: second, z: 0.7}
         if not (first > 700 and expr.has(sp.exp)):
             assert_right(expr, {symbol: given[symbol] for symbol in expr.free_symbols}, "numpy")
+
+
+def test_shares_of_halves() -> None:
+    """(y/2)/(y/2 + z) comes from SymPy as y over 2*(y/2 + z): the slope in y had seven digits for a small z."""
+    y, z = sp.symbols("y z", real=True)
+    slopes = compile_grad((y / 2) / (y / 2 + z), [y, z], args=[y, z], backend="numpy")
+    for size in (1.0, 1e-3, -1e-9, 1e-15):
+        assert math.isclose(slopes(2.7, size)[0], 2 * size / (2.7 + 2 * size) ** 2, rel_tol=1e-15)
