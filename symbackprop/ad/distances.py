@@ -26,9 +26,8 @@ from symbackprop.ops.array_norms import REDUCE_NORM
 from symbackprop.ops.control import attached
 from symbackprop.ops.leaves import CONST, INPUT
 
-_ABS, _MAXIMUM, _NEG, _SUB, _HYPOT, _ROOT, _SELECT, _ADD, _MUL, _DIV, _EQ = (
-    REGISTRY[name]
-    for name in ("abs", "maximum", "neg", "sub", "hypot", "norm_root", "select", "add", "mul", "div", "eq")
+_ABS, _MAXIMUM, _NEG, _SUB, _HYPOT, _ROOT, _SELECT, _ADD, _MUL, _DIV = (
+    REGISTRY[name] for name in ("abs", "maximum", "neg", "sub", "hypot", "norm_root", "select", "add", "mul", "div")
 )
 # What is added to a function, or a number that it is multiplied by, changes nothing about its kink.
 _SUMS, _MULTIPLES = frozenset({_ADD, _SUB, _NEG}), frozenset({_MUL, _DIV})

@@ -37,7 +37,7 @@ def sum_of_choices(op: Op) -> Callable[[Rewriter, int, int], int | None]:
             return r.add(_SELECT, (c, r.add(op, (a, g)), r.add(op, (b, e))))
         if _not(r, c) == d:
             return r.add(_SELECT, (d, r.add(op, (b, e)), r.add(op, (a, g))))
-        if _is_zero(r, b) and _is_zero(r, g):
+        if is_zero(r, b) and is_zero(r, g):
             apart = _apart(r, c, d)
             if apart is not None:
                 common, condition, is_first = apart
@@ -48,10 +48,10 @@ def sum_of_choices(op: Op) -> Callable[[Rewriter, int, int], int | None]:
                 return r.add(_SELECT, (c, r.add(op, (a, y)), b))
             if _says(r, c, d):
                 return r.add(_SELECT, (d, r.add(op, (x, e)), g))
-        rest = _beyond(r, d, c) if _is_zero(r, g) else None
+        rest = _beyond(r, d, c) if is_zero(r, g) else None
         if rest is not None:
             return _chained(r, (c, a, b), e if op is _ADD else r.add(_NEG, (e,)), rest)
-        rest = _beyond(r, c, d) if _is_zero(r, b) else None
+        rest = _beyond(r, c, d) if is_zero(r, b) else None
         if rest is None:
             return None
         own = (d, e, g) if op is _ADD else (d, r.add(_NEG, (e,)), r.add(_NEG, (g,)))
@@ -81,7 +81,7 @@ def _chained(r: Rewriter, first: Choice, value: int, rest: list[int]) -> int:
     if not rest:
         return r.add(_SELECT, (c, a, r.add(_ADD, (b, value))))
     condition = reduce(lambda p, q: r.add(_AND, (p, q)), rest)
-    if _is_zero(r, b):
+    if is_zero(r, b):
         # What is 0 beside both stays a gate: what multiplies it need not be finite there.
         return r.add(_SELECT, (r.add(_OR, (c, condition)), r.add(_SELECT, (c, a, value)), b))
     return r.add(_SELECT, (c, a, r.add(_ADD, (b, r.add(_SELECT, (condition, value, r.const(0)))))))
@@ -131,6 +131,7 @@ def _not(r: Rewriter, index: int) -> int | None:
     return r.operands(index)[0] if r.is_op(index, _NOT) else None
 
 
-def _is_zero(r: Rewriter, index: int) -> bool:
+def is_zero(r: Rewriter, index: int) -> bool:
+    """Whether a node is the number 0, perhaps repeated."""
     number = r.number(r.operands(index)[0] if r.is_fill(index) else index)
     return number is not None and not number

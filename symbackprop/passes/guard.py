@@ -19,7 +19,7 @@ from symbackprop.ops.control import attached
 from symbackprop.ops.indexing import PAD, SCATTER_ADD, SLICE
 from symbackprop.ops.nonsmooth import CHECKS
 from symbackprop.ops.reduction import REDUCE_MAX, REDUCE_SUM
-from symbackprop.passes.choices import sum_of_choices
+from symbackprop.passes.choices import is_zero, sum_of_choices
 from symbackprop.passes.finite import is_finite
 from symbackprop.passes.fold import fold
 from symbackprop.passes.rewrite import Apply, Rewriter, Rule, sweep
@@ -45,14 +45,9 @@ def _gate(r: Rewriter, index: int) -> tuple[int, int] | None:
     node = r.nodes[index]
     if node.op is _SELECT:
         c, a, b = node.operands
-        if _is_zero(r, b):
+        if is_zero(r, b):
             return c, a
     return None
-
-
-def _is_zero(r: Rewriter, index: int) -> bool:
-    number = r.number(r.operands(index)[0] if r.is_fill(index) else index)
-    return number is not None and not number
 
 
 def _gate_beside(r: Rewriter, index: int, other: int) -> tuple[int, int] | None:
