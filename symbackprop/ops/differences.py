@@ -50,6 +50,11 @@ def _pow1p_slope(f: Any, x: Any, y: Any) -> Any:
     return lowered if f.is_constant(y) else f.select(normal, y * (power / (1 + x)), lowered)
 
 
+def _sinm1(f: Any, x: Any) -> Any:
+    sine, cosine = f.sin(x), f.cos(x)
+    return f.select(f.gt(sine, 0), -(cosine * cosine / (1 + sine)), sine - 1)
+
+
 def _pow1pm1(f: Any, x: Any, y: Any) -> Any:
     exponent = y * f.log1p(x)
     return f.select(f.lt(f.abs(exponent), 1), f.expm1(exponent), f.pow1p(x, y) - 1)
@@ -64,6 +69,16 @@ ROWS = (
         mpmath=lambda x: -2 * mp.sin(x / 2) ** 2,
         ball=lambda x: -2 * (x / 2).sin() ** 2,
         cost=ELEMENTARY + 3,
+        domain=((-3, 3),),
+    ),
+    Op(
+        name="sinm1",
+        doc="sin(x) - 1, as -cos(x)**2/(1 + sin(x)) where the sine is positive",
+        partials=(lambda f, z, x: f.cos(x),),
+        define=_sinm1,
+        mpmath=lambda x: mp.sin(x) - 1,
+        ball=lambda x: x.sin() - 1,
+        cost=2 * ELEMENTARY + DIVISION + 5,
         domain=((-3, 3),),
     ),
     Op(

@@ -29,7 +29,8 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
         if u in others:
             scale, other = others[u]
             own = rest / (factor / scale)
-            is_near = f.lt(f.abs(own) + f.abs(other), abs(scale) * f.abs(f.wrap(u)))
+            # A rest as large as half of u costs a digit of the whole; one as large as u costs all.
+            is_near = f.lt(2 * (f.abs(own) + f.abs(other)), abs(scale) * f.abs(f.wrap(u)))
             quotient = f.quotient_near(f.wrap(x) / (factor / scale), f.wrap(y), own - other)
             near.append((is_near, factor / scale * quotient))
     if not near:

@@ -5,13 +5,16 @@ The slope of p/gamma(u) is p/gamma(u)**2 times gamma(u)*digamma(u), and was 0 fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
-from symbackprop.ops import REGISTRY
+from symbackprop.ir import Value
+from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.row import ELEMENTARY
+from symbackprop.passes.factors import all_factors
 from symbackprop.passes.rewrite import Rewriter, Rule
 
-_MUL, _DIV = REGISTRY["mul"], REGISTRY["div"]
+_MUL, _DIV, _NEG = REGISTRY["mul"], REGISTRY["div"], REGISTRY["neg"]
 
 
 def _cancelled(r: Rewriter, x: int, y: int) -> int | None:
@@ -25,6 +28,32 @@ def _cancelled(r: Rewriter, x: int, y: int) -> int | None:
                         made = r.add(_MUL, (made, kept))
                     return made
     return None
+
+
+def _over_own_slope(r: Rewriter, x: int, y: int) -> int | None:
+    """p/v*v' as p*(v'/v), of v that vanishes like an exponential: p/v overflows before the product does."""
+    for quotient, other in ((x, y), (y, x)):
+        sign = -1 if r.is_op(quotient, _NEG) else 1
+        for rest, (p, v) in _quotients_in(r, r.operands(quotient)[0] if sign < 0 else quotient):
+            known = _SLOPES.get(r.nodes[v].op)
+            factors = all_factors(r, other) if known is not None else []
+            slopes = [
+                node for node in factors if known and r.is_op(node, known[0]) and r.operands(node) == r.operands(v)
+            ]
+            if known is None or len(slopes) < known[1]:
+                continue
+            for slope in slopes[: known[1]]:
+                factors.remove(slope)
+            ratio = known[2](*map(r.f.wrap, r.operands(v)))
+            return (sign * math.prod(map(r.f.wrap, (*rest, *factors)), start=r.f.wrap(p)) * ratio).index
+    return None
+
+
+_SLOPES: dict[Op, tuple[Op, int, Callable[[Value], Value]]] = {
+    REGISTRY["erfc"]: (REGISTRY["bell"], 2, lambda u: u.f.erfc_hazard(u)),
+    REGISTRY["softplus"]: (REGISTRY["logistic"], 1, lambda u: u.f.logistic(u) / u.f.softplus(u)),
+}
+"""The factors that slopes are made of, how many, and their product over the function."""
 
 
 def _divisors(r: Rewriter, index: int) -> Iterator[tuple[int, int | None]]:
@@ -66,5 +95,16 @@ RULES = (
         lambda f, x, y, c: (f.exp(x) / y) * (y * f.sin(x)),
         among=("div", "mul"),
         needs=("div",),
+    ),
+    Rule(
+        "y/softplus(x)*logistic(x) -> y*(logistic(x)/softplus(x)), and likewise of erfc(x)",
+        "mul",
+        _over_own_slope,
+        lambda f, x, y, c: y / f.softplus(x) * f.logistic(x),
+        domain=((-700.0, 30.0), (1e20, 1e30)),
+        among=("div", "mul", "neg"),
+        needs=("erfc", "softplus"),
+        before=math.inf,
+        after=10,
     ),
 )

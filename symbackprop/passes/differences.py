@@ -16,8 +16,10 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.apart import apart
 from symbackprop.passes.common_factors import Quotient, without_common
+from symbackprop.passes.deviance import deviances
 from symbackprop.passes.offsets import Offset, Parts, built, identities, minus, offset, square_of, terms, with_term
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.stirling import beside_stirling
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt", "log")
@@ -351,9 +353,11 @@ def beside_square(r: Rewriter, root: int, u: int) -> int | None:
     return None
 
 
-_ALONE: tuple[Form, ...] = (_squares, _companions, apart, _rests, _quotient_and_number, _complements)
+_FIRST: tuple[Form, ...] = (_squares, _companions, deviances, apart, beside_stirling)
+_LAST: tuple[Form, ...] = (_rests, _quotient_and_number, _complements)
+_ALONE = (*_FIRST, *_LAST)
 # A factor that is near 1 is no rest where it is common to all terms.
-_FORMS: tuple[Form, ...] = (*_ALONE[:3], _with_common_factor, *_ALONE[3:])
+_FORMS = (*_FIRST, _with_common_factor, *_LAST)
 
 _WIDE = (-700.0, 700.0)
 

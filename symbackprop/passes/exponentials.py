@@ -120,6 +120,9 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
 
 def _over_power_of(r: Rewriter, x: int, base: int, exponent: int) -> int | None:
     f, number = r.f, r.number(exponent)
+    if r.nodes[base].op in _RECIPROCALS:
+        grown = f.apply(_RECIPROCALS[r.nodes[base].op], f.wrap(r.operands(base)[0]))
+        return (f.wrap(x) * f.pow(grown, f.wrap(exponent))).index
     parts = sum_of_exponentials(r, base) if number in SHORT_POWERS else None
     if parts is not None and has_unknown(parts) and grow_alike(r, x, parts):
         return None

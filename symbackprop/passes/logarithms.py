@@ -20,12 +20,14 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
+_ONE_MINUS_SQUARE, _ABS, _CSC = (REGISTRY[name] for name in ("one_minus_square", "abs", "csc"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
 _BESSELI, _BESSELK, _BETA, _ERF, _POW1P = (REGISTRY[name] for name in ("besseli", "besselk", "beta", "erf", "pow1p"))
 _MOST_FACTORS = 16
 
 _POSITIVE: dict[object, Callable[[Value], Value]] = {
     REGISTRY["exp"]: lambda u: u,
+    REGISTRY["exp2"]: lambda u: u * u.f.log(u.f.const(2)),
     REGISTRY["logistic"]: lambda u: -u.f.softplus(-u),
     REGISTRY["logistic_slope"]: lambda u: -u.f.softplus(u) - u.f.softplus(-u),
     REGISTRY["cosh"]: lambda u: u.f.log_cosh(u),
@@ -43,6 +45,7 @@ _SIGNED: dict[object, Callable[[Value], Value]] = {
     REGISTRY["tanh"]: lambda u: u.f.log1mexp(2 * u) - u.f.softplus(-2 * u),
     REGISTRY["gamma"]: lambda u: u.f.log_of_gamma(u),
     REGISTRY["gamma_near"]: lambda u: u.f.log_of_gamma(u),
+    REGISTRY["csc"]: lambda u: -u.f.log(u.f.sin(u)),
 }
 """The logarithms of rows that are nan where the row is negative: at most one of them, beside what is positive."""
 
@@ -191,6 +194,8 @@ def _positive(r: Rewriter, index: int) -> Value | None:
     if node.op is _SQRT:
         inner = _positive(r, node.operands[0])
         return None if inner is None else inner / 2
+    if node.op is _ABS and r.is_op(node.operands[0], _CSC):
+        return -f.log(f.abs(f.sin(f.wrap(r.operands(node.operands[0])[0]))))
     if node.op is _ADD:
         parts = sum_of_exponentials(r, index)
         if parts is not None and all(term.number is not None and term.number > 0 for term in parts):
@@ -250,6 +255,8 @@ def _of_one_plus(r: Rewriter, x: int) -> int | None:
     """log1p of an exponential, or of a sum with one, of sinh(u)**2, and of erf(u), which may be -1."""
     if r.is_op(x, _ERF):
         return r.f.log(r.f.erfc(-r.f.wrap(r.operands(x)[0]))).index
+    if r.is_op(x, _NEG) and r.is_op(r.operands(x)[0], _ONE_MINUS_SQUARE):
+        return r.f.log(r.f.pow(r.f.wrap(r.operands(r.operands(x)[0])[0]), 2)).index
     found = terms(r, x)
     if found is not None and found[0] == -1 and found[1]:
         # log1p(u - 1) is log(u), whose u has not been rounded beside 1.

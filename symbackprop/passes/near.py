@@ -8,11 +8,15 @@ from fractions import Fraction
 
 from symbackprop.ir import Functions, Value
 from symbackprop.ops import REGISTRY
+from symbackprop.passes.logarithms import logarithm
 from symbackprop.passes.offsets import built, identities, minus, offset, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
 _ONE_MINUS_SQUARE, _SELECT = REGISTRY["one_minus_square"], REGISTRY["select"]
+_SIN, _ABS, _POWER_GROWTH = (REGISTRY[name] for name in ("sin", "abs", "power_growth"))
+_EXPONENTIALS = {REGISTRY["exp"]: 0, REGISTRY["exp2"]: 2}
+"""Their bases, of which 0 stands for e."""
 
 
 def _distance_from_one(r: Rewriter, index: int) -> int | None:
@@ -74,7 +78,7 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
     inverse = _inverse_hyperbolic(r, x)
     if inverse is not None:
         return inverse
-    rest = _distance_from_one(r, x)
+    rest = _distance_of_size(r, r.operands(x)[0]) if r.is_op(x, _ABS) else _distance_from_one(r, x)
     if rest is None:
         for value, companion in identities(r, x):
             if value == 1:
@@ -92,18 +96,48 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
     return r.f.log_near_one(r.f.wrap(x), r.f.wrap(rest)).index
 
 
+def _distance_of_size(r: Rewriter, x: int) -> int | None:
+    """|x| - 1 for what is near 1, and |sin(u)| - 1 = -cos(u)**2/(1 + |sin(u)|)."""
+    if not r.is_op(x, _SIN):
+        # What is below 0 is further from 1 than where a logarithm looks at the distance.
+        return _distance_from_one(r, x)
+    sine = r.f.wrap(x)
+    cosine = r.f.cos(r.f.wrap(r.operands(x)[0]))
+    return (-(cosine * cosine / (1 + r.f.abs(sine)))).index
+
+
+def _growth(r: Rewriter, x: int, y: int) -> int | None:
+    """x**y*log(x), the slope of a power in its exponent, where log(x) has a form of its own."""
+    f = r.f
+    base, exponent = f.wrap(x), f.wrap(y)
+    index = logarithm(r, x)
+    index = _logarithm(r, x) if index is None else index
+    if index is None:
+        return None
+    found = f.wrap(index)
+    # The root of the power twice: neither overflows nor vanishes where their product with the logarithm does not.
+    root = f.pow(base, exponent / 2)
+    where_positive = f.gt(base, 0)
+    other = r.plain(_POWER_GROWTH, (f.select(where_positive, 1, base).index, y))
+    return f.select(where_positive, root * found * root, f.wrap(other)).index
+
+
 def _to_base(base: int) -> Callable[[Rewriter, int], int | None]:
     """log(x)/log(base), where log(x) has a form of its own."""
 
     def logarithm(r: Rewriter, x: int) -> int | None:
-        found = r.operands(x)[0] if r.is_op(x, REGISTRY["exp"]) else _logarithm(r, x)
-        return None if found is None else (r.f.wrap(found) / r.f.log(r.f.const(base))).index
+        own = _EXPONENTIALS.get(r.nodes[x].op)
+        if own is not None:
+            exponent = r.f.wrap(r.operands(x)[0])
+            return (exponent if own == base else exponent * _log_of(r, own) / _log_of(r, base)).index
+        found = _logarithm(r, x)
+        return None if found is None else (r.f.wrap(found) / _log_of(r, base)).index
 
     return logarithm
 
 
-def _own_sum(r: Rewriter, x: int) -> int | None:
-    return _distance_from_one(r, x) if r.is_op(x, _ADD) or r.is_op(x, _SUB) else None
+def _log_of(r: Rewriter, base: int) -> Value:
+    return r.f.log(r.f.const(base)) if base else r.f.const(1)
 
 
 def _beside_one(r: Rewriter, x: int) -> tuple[int | None, Value] | None:
@@ -115,6 +149,9 @@ def _beside_one(r: Rewriter, x: int) -> tuple[int | None, Value] | None:
     if name in ("tanh", "erf"):
         size = f.abs(f.wrap(r.operands(x)[0]))
         return None, 2 * f.logistic(-2 * size) if name == "tanh" else f.erfc(size)
+    if name == "sin":
+        cosine = f.cos(f.wrap(r.operands(x)[0]))
+        return None, cosine * cosine / (1 + f.abs(f.wrap(x)))
     found = offset(r, x)
     if found is None or abs(found[0]) != 1:
         # exp(u) + 1 is 2 where u is 0, and near 1 far to the left.
@@ -204,7 +241,7 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     # Up to the eighth power, which is a chain of products, the rounding of 1 + u is amplified by 4 ulp at most.
     if number is not None and abs(number) <= 8:
         return None
-    rest = _own_sum(r, x)
+    rest = _distance_from_one(r, x) if r.nodes[x].op in (_ADD, _SUB) else None
     return None if rest is None else r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
 
 
@@ -231,22 +268,26 @@ RULES = (
         after=2,
     ),
     Rule(
-        "log2(1 + x) -> log1p(x)/log(2)",
-        "log2",
-        _to_base(2),
-        lambda f, x, y, c: f.log2(x + 1),
-        domain=(_SMALL,),
-        before=1e6,
-        after=2,
+        "x**y*log(x) -> x**(y/2)*log1p(d)*x**(y/2) with d = x - 1, and of other logarithms",
+        "power_growth",
+        _growth,
+        # Of a symbolic exponent the derivative has the row once more.
+        lambda f, x, y, c: f.power_growth(f.sech(x), f.const(3)),
+        domain=((-1e-3, 1e-3),),
+        before=math.inf,
+        after=4,
     ),
-    Rule(
-        "log10(1 + x) -> log1p(x)/log(10)",
-        "log10",
-        _to_base(10),
-        lambda f, x, y, c: f.log10(x + 1),
-        domain=(_SMALL,),
-        before=1e6,
-        after=2,
+    *(
+        Rule(
+            f"log{base}(1 + x) -> log1p(x)/log({base})",
+            f"log{base}",
+            _to_base(base),
+            lambda f, x, y, c, row=REGISTRY[f"log{base}"]: f.apply(row, x + 1),
+            domain=(_SMALL,),
+            before=1e6,
+            after=2,
+        )
+        for base in (2, 10)
     ),
     Rule(
         "acosh(1 + x) -> 2*asinh(sqrt(x/2))",

@@ -22,7 +22,7 @@ from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
-_ALONG, _HYPOT, _SQUARES = (REGISTRY[name] for name in ("along_norm", "hypot", "difference_of_squares"))
+_ALONG, _HYPOT, _SQUARES, _ABS = (REGISTRY[name] for name in ("along_norm", "hypot", "difference_of_squares", "abs"))
 _VIEWS = frozenset({RESHAPE, SLICE, TRANSPOSE})
 _MOST_COMPONENTS = 64
 
@@ -202,7 +202,10 @@ def _into_norm(r: Rewriter, x: int, y: int) -> int | None:
 
 
 def _cosine(r: Rewriter, u: int, norm: int) -> Value | None:
-    """u over hypot(u, v)."""
+    """u over hypot(u, v), and |u|."""
+    if r.is_op(u, _ABS):
+        cosine = _cosine(r, r.operands(u)[0], norm)
+        return None if cosine is None else r.f.abs(cosine)
     if u not in r.operands(norm):
         return None
     f, (first, second) = r.f, r.operands(norm)

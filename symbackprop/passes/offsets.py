@@ -19,7 +19,9 @@ from symbackprop.passes.rewrite import Rewriter
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt")
 )
-_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE = (REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope"))
+_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SECH, _EXP2 = (
+    REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "sech", "exp2")
+)
 DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
@@ -40,7 +42,7 @@ def _of_row(names: str) -> dict[Op, Op]:
 # f(u) = 1 + g(u), and f(u)**2 = 1 + s*g(u)**2.
 _ONE_AND = _of_row("exp:expm1 cos:cosm1 cosh:coshm1")
 # f(u) = 1/(1 + g(u)) = 1 - g(u)*f(u).
-_RECIPROCALS = _of_row("sec:cosm1 sech:coshm1")
+_RECIPROCALS = _of_row("sec:cosm1")
 # f(u) = 1 + s*u**2*f(u), and 1 + s*(u*f(u))**2/(1 + f(u)): the derivatives of inverse functions.
 _BY_SQUARE = {REGISTRY["atan_slope"]: -1, REGISTRY["atanh_slope"]: 1}
 _BY_ROOT_OF_SQUARE = {REGISTRY["asin_slope"]: 1, REGISTRY["asinh_slope"]: -1}
@@ -201,6 +203,12 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
     if node.op in _RECIPROCALS:
         f = r.f
         return _ONE, (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
+    if node.op is _EXP2:
+        return _ONE, r.f.expm1(r.f.wrap(operands[0]) * r.f.log(r.f.const(2))).index
+    if node.op is _SECH:
+        # 1 - sech(u) = tanh(u)*tanh(u/2), nothing of whose slope cancels; that of coshm1(u)*sech(u) is 0 from 37 on.
+        u = r.f.wrap(operands[0])
+        return _ONE, (-(r.f.tanh(u) * r.f.tanh(u / 2))).index
     if node.op in _BY_SQUARE or node.op in _BY_ROOT_OF_SQUARE:
         return _of_inverse_slope(r, index)
     if node.op is _SQRT_SLOPE:
@@ -347,6 +355,9 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
         yield Fraction(-1), (2 * f.logistic(2 * u)).index
     elif name == "expm1":
         yield Fraction(-1), f.exp(u).index
+    elif name == "sin":
+        yield _ONE, f.sinm1(u).index
+        yield Fraction(-1), (-f.sinm1(-u)).index
     elif name == "logistic":
         yield _ONE, (-f.logistic(-u)).index
         yield Fraction(1, 2), (f.tanh(u / 2) / 2).index

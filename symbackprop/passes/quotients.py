@@ -49,6 +49,7 @@ def _in_a_form(r: Rewriter, x: int, y: int) -> int | None:
         _parallel,
         _near,
         norm_over,
+        _like_powers,
         _reciprocal_power,
         _over_root,
     ):
@@ -243,6 +244,23 @@ def _power_share(r: Rewriter, x: int, parts: dict[int, Fraction]) -> Value | Non
             share = f.power_share(bases[own], other, f.wrap(exponent))
             share = f.pow(bases[own], f.const(beyond)) * share if beyond > 0 else share
             return share if others is None else f.wrap(others) * share
+    return None
+
+
+def _like_powers(r: Rewriter, x: int, y: int) -> Value | None:
+    """u**n*w/v**n = (u/v)**n*w, where u/v has a form of its own: the slope of (z - x)**2/z**2 is a difference else."""
+    exponent = r.operands(y)[1] if r.is_op(y, _POW) else None
+    number = None if exponent is None else r.number(exponent)
+    if exponent is None or number is None or number.denominator != 1:
+        return None
+    for factor, others in factors_and_others(r, x):
+        if r.is_op(factor, _POW) and r.operands(factor)[1] == exponent:
+            above, below = r.operands(factor)[0], r.operands(y)[0]
+            quotient = r.add(_DIV, (above, below))
+            if r.is_op(quotient, _DIV) and r.operands(quotient) == (above, below):
+                continue
+            power = r.f.pow(r.f.wrap(quotient), r.f.wrap(exponent))
+            return power if others is None else r.f.wrap(others) * power
     return None
 
 

@@ -31,6 +31,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.roots import RULES as ROOT_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
+from symbackprop.passes.stirling import RULES as STIRLING_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
 from symbackprop.passes.whole_numbers import RULES as WHOLE_NUMBER_RULES
 
@@ -66,6 +67,7 @@ FIRST_RULES = (
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
     *SUM_RULES,
     *DIFFERENCE_RULES,
+    *STIRLING_RULES,
     *NEAR_RULES,
     *WHOLE_NUMBER_RULES,
     *DIVIDED_RULES,

@@ -22,7 +22,7 @@ DIGITS, STEP = 1300, mp.mpf(10) ** -18
 # Steps have nothing to differentiate, and at 1e300 no fraction. Special functions are SciPy's, as far as they go.
 STEPS = {"sign", "floor", "ceiling", "frac", "mod", "heaviside"}
 # Where such a derivative vanishes, and its terms are huge, the difference quotient is what it errs by, STEP**2 of them.
-DIFFERENCES = {"angle_slope", "angle_curvature"}
+DIFFERENCES = {"angle_slope", "angle_curvature", "kl_div"}
 # exp(exp(1e20)) has more digits than memory has bytes; their tails are in tests/passes/test_exponentials.
 NESTED = {
     "double_exponential",
