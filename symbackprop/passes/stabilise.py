@@ -32,6 +32,7 @@ from symbackprop.passes.roots import RULES as ROOT_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
+from symbackprop.passes.temperatures import RULES as TEMPERATURE_RULES
 from symbackprop.passes.whole_numbers import RULES as WHOLE_NUMBER_RULES
 
 _ADD, _MUL, _POW, _NORM_ROOT = (REGISTRY[name] for name in ("add", "mul", "pow", "norm_root"))
@@ -60,6 +61,7 @@ _MOST_SQUARES = 64
 FIRST_RULES = (
     *GAMMA_RULES,
     *TAIL_RULES,
+    *TEMPERATURE_RULES,
     *BESSEL_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,
