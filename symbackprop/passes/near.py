@@ -70,7 +70,8 @@ def _root_and_other(r: Rewriter, x: int) -> tuple[int, int, int] | None:
     return (r.operands(x)[0], r.operands(x)[1], 1) if r.is_op(x, _ADD) else None
 
 
-def _logarithm(r: Rewriter, x: int) -> int | None:
+def logarithm(r: Rewriter, x: int) -> int | None:
+    """The logarithm of what is near 1 somewhere, by its distance from there, or as an inverse hyperbolic function."""
     inverse = _inverse_hyperbolic(r, x)
     if inverse is not None:
         return inverse
@@ -86,8 +87,10 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
         rest = None if apart is None else r.add(_DIV, (apart, r.operands(x)[1]))
     if rest is None:
         return None
-    # log1p where the user's own sum is all that is known of x; else x itself may be small, and right.
-    if r.is_op(x, _ADD) or r.is_op(x, _SUB):
+    # log1p where the user's own sum is all that is known of x; else x itself may be small, and right: the sum
+    # p*exp(u) + (1 - p)*exp(v), which is 1 + p*expm1(u) + ..., vanishes far out.
+    own = terms(r, x)
+    if own is None or own[0] == 1:
         return r.f.log1p(r.f.wrap(rest)).index
     return r.f.log_near_one(r.f.wrap(x), r.f.wrap(rest)).index
 
@@ -95,11 +98,11 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
 def _to_base(base: int) -> Callable[[Rewriter, int], int | None]:
     """log(x)/log(base), where log(x) has a form of its own."""
 
-    def logarithm(r: Rewriter, x: int) -> int | None:
-        found = r.operands(x)[0] if r.is_op(x, REGISTRY["exp"]) else _logarithm(r, x)
+    def to_base(r: Rewriter, x: int) -> int | None:
+        found = r.operands(x)[0] if r.is_op(x, REGISTRY["exp"]) else logarithm(r, x)
         return None if found is None else (r.f.wrap(found) / r.f.log(r.f.const(base))).index
 
-    return logarithm
+    return to_base
 
 
 def _own_sum(r: Rewriter, x: int) -> int | None:
@@ -224,7 +227,7 @@ RULES = (
     Rule(
         "log(1 + x) -> log1p(x)",
         "log",
-        _logarithm,
+        logarithm,
         lambda f, x, y, c: f.log(x + 1),
         domain=(_SMALL,),
         before=1e6,

@@ -48,7 +48,7 @@ _MOST_TERMS, _MOST_NEAR = 8, 4
 _DIGITS, _SAME = 50, Fraction(1, 10**35)
 _LARGEST_WEIGHT, _LARGEST_CONSTANT = 10**6, 100
 _NONE, _HALF, _ONE, _TWO = Fraction(0), Fraction(1, 2), Fraction(1), Fraction(2)
-_Weighted = tuple[Fraction, Parts]
+Weighted = tuple[Fraction, Parts]
 """A term of a sum of exponentials: its weight, and the terms of its exponent."""
 
 
@@ -76,10 +76,10 @@ def _scaled(r: Rewriter, number: Fraction, powers: Powers) -> int | None:
         if found is None:
             continue
         others = {base: power for base, power in powers.items() if base != index and power}
-        temperature = _temperature(r, found, others)
+        temperature = temperature_of(r, [parts for _, parts in found], others)
         if not temperature:
             continue
-        t = _Temperature(r, temperature)
+        t = Temperature(r, temperature)
         values = [(weight, t.times(parts)) for weight, parts in found]
         if all(r.number(value.index) is not None for _, value in values):
             # One variable, which has a series.
@@ -90,10 +90,10 @@ def _scaled(r: Rewriter, number: Fraction, powers: Powers) -> int | None:
     return None
 
 
-def _temperature(r: Rewriter, found: list[_Weighted], others: Powers) -> Powers:
+def temperature_of(r: Rewriter, exponents: list[Parts], others: Powers) -> Powers:
     """The factors of a product that an exponent is divided by, or the divisors that it is multiplied by."""
     shared: Powers = {}
-    for _, parts in found:
+    for parts in exponents:
         for node in parts:
             _, powers = number_and_powers(r.nodes, node)
             for base, power in others.items():
@@ -123,7 +123,7 @@ def _less_weight(r: Rewriter, maximum: int, constant: int, sign: int) -> int | N
     own = {base: -power for base, power in own.items()} if op is _SHARP else own
     if powers != own or numerator != 1:
         return None
-    t = _Temperature(r, own)
+    t = Temperature(r, own)
     values = [t.weighted(value) for value in operands[1:]]
     if abs(_logarithm(sum((weight for weight, _ in values), start=_NONE)) + sign * number) > _SAME:
         return None
@@ -131,7 +131,7 @@ def _less_weight(r: Rewriter, maximum: int, constant: int, sign: int) -> int | N
     return t.logarithm([(weight / total, value) for weight, value in values]).index
 
 
-class _Temperature:
+class Temperature:
     """t as a product, and what is made with it."""
 
     def __init__(self, r: Rewriter, powers: Powers, is_one: Value | None = None) -> None:
@@ -173,7 +173,7 @@ class _Temperature:
         mean, conditions = self.mean(values)
         f, is_near = self.r.f, reduce(self.r.f.logical_and, conditions)
         # The maximum sees 1 where t is large: a sum over samples would multiply its zeros by 1/b**2.
-        far = _Temperature(self.r, self.powers, is_near).maximum(values)
+        far = Temperature(self.r, self.powers, is_near).maximum(values)
         return f.select(is_near, self.shifted(mean, weight), far)
 
     def maximum(self, values: list[tuple[Fraction, Value]]) -> Value:
@@ -236,7 +236,7 @@ def _weight(constant: Fraction) -> Fraction:
 # What the logarithm is of.
 
 
-def _sum_under(r: Rewriter, index: int) -> list[_Weighted] | None:
+def _sum_under(r: Rewriter, index: int) -> list[Weighted] | None:
     """The sum of which a node is the logarithm: a few terms with positive numbers for weights, one of them at least a
     product; None for other nodes.
     """
@@ -254,7 +254,7 @@ def _sum_under(r: Rewriter, index: int) -> list[_Weighted] | None:
     return [(weight * _weight(constant), _together(own, beside)) for weight, own in found]
 
 
-def _sum_of_row(r: Rewriter, index: int) -> list[_Weighted] | None:
+def _sum_of_row(r: Rewriter, index: int) -> list[Weighted] | None:
     op, operands, *_ = r.nodes[index]
     weights: list[Fraction | None] = [_ONE, _ONE]
     if op is _LOG_COSH:
@@ -263,7 +263,7 @@ def _sum_of_row(r: Rewriter, index: int) -> list[_Weighted] | None:
         weights, exponents = [r.number(operands[1]), r.number(operands[3])], [operands[0], operands[2]]
     else:
         exponents = [*operands] if op is _LOGADDEXP else [*operands, r.const(0)]
-    found: list[_Weighted] = []
+    found: list[Weighted] = []
     for weight, exponent in zip(weights, exponents, strict=True):
         if weight is None or weight <= 0:
             return None

@@ -35,6 +35,7 @@ MAXIMA = {
     "three": t * log(exp(x / t) + exp(y / t) + exp(z / t)),
     "mean of three": t * log((exp(x / t) + exp(y / t) + exp(z / t)) / 3),
     "three levels": -t * log(1 + exp(-x / t) + exp(-y / t)),
+    "weighted": t * log(p * exp(x / t) + (1 - p) * exp(y / t)),
     "less its weight": t * log(exp(x / t) + exp(y / t)) - t * log(2),
 }
 SHARP = {
@@ -43,6 +44,7 @@ SHARP = {
     "half": log((1 + exp(b * x)) / 2) / b,
     "less log 2": log(1 + exp(b * x)) / b - log(2) / b,
     "log cosh": log(cosh(b * x)) / b,
+    "three outcomes": -log(p * exp(-b * x) + k * exp(-b * y) + (1 - p - k) * exp(-b * z)) / b,
     "certainty equivalent": -log(Rational(3, 10) * exp(-b * x) + Rational(7, 10) * exp(-b * y)) / b,
 }
 
@@ -64,7 +66,9 @@ def test_over_a_temperature(name: str) -> None:
     """The slope in t of the first had no digit at (x - y)/t = 37, and one at (1, 2) and t = 1e8."""
     expr = MAXIMA[name]
     symbols = sorted(expr.free_symbols, key=str)
-    points = [dict(zip((x, y, z, k), (*place, 0.7), strict=True)) | {t: at} for place in PLACES for at in TEMPERATURES]
+    points = [
+        dict(zip((x, y, z, k), (*place, 0.7), strict=True)) | {t: at, p: 0.3} for place in PLACES for at in TEMPERATURES
+    ]
     accuracy.assert_right_at(expr, [{s: point[s] for s in symbols} for point in points], "numpy")
 
 
@@ -73,7 +77,11 @@ def test_times_a_sharpness(name: str) -> None:
     """The slope in b of log(1 + exp(b*x))/b was -9e-16 for -6e-26 at b = 3 and x = 20."""
     expr = SHARP[name]
     symbols = sorted(expr.free_symbols, key=str)
-    points = [{x: place, y: other, b: at} for place, other, _ in PLACES for at in (1e-9, 1e-3, 0.5, 3.0, -3.0, 50.0)]
+    points = [
+        dict(zip((x, y, z), place, strict=True)) | {k: 0.2, p: 0.3, b: at}
+        for place in PLACES
+        for at in (1e-9, 1e-3, 0.5, 3.0, -3.0, 50.0)
+    ]
     accuracy.assert_right_at(expr, [{s: point[s] for s in symbols} for point in points], "numpy")
 
 
@@ -82,7 +90,7 @@ def test_second_derivatives(name: str) -> None:
     expr = (MAXIMA | SHARP)[name]
     symbols = sorted(expr.free_symbols, key=str)
     for at in (0.5, 30.0) if name in SHARP else (0.5, 1e4):
-        point = {x: 1.0, y: 1.75, z: 0.875, k: 0.75, t: at, b: 1 / at}
+        point = {x: 1.0, y: 1.75, z: 0.875, k: 0.25, p: 0.5, t: at, b: 1 / at}
         assert_hessian(expr, {symbol: point[symbol] for symbol in symbols}, "numpy")
 
 
@@ -92,10 +100,21 @@ def test_the_mean_is_the_limit(backend: str) -> None:
     for expr in (SHARP["half"], SHARP["less log 2"]):
         value, (by_b, by_x) = compile_grad(expr, [b, x], args=[b, x], backend=backend).value_and_grad(0.0, 3.0)
         assert (float(value), float(by_b), float(by_x)) == (1.5, 1.125, 0.5)
+    three = compile_grad(SHARP["three outcomes"], [b, k, p, x, y, z], backend=backend).value_and_grad
+    value, slopes = three(0.0, 0.2, 0.3, 1.0, 2.0, -1.0)
+    got = [float(v) for v in (value, *slopes)]
+    assert got == pytest.approx([0.2, -0.78, 3.0, 2.0, 0.3, 0.2, 0.5], rel=1e-15)
     value, (by_b, by_x, by_y) = compile_grad(SHARP["certainty equivalent"], [b, x, y], backend=backend).value_and_grad(
         0.0, 2.0, 4.0
     )
     assert [float(v) for v in (value, by_b, by_x, by_y)] == pytest.approx([3.4, -0.42, 0.3, 0.7], rel=1e-15)
+
+
+def test_a_sum_near_one_that_vanishes() -> None:
+    """p*exp(-u) + (1 - p)*exp(-v) is 1 + ... at 0, and was taken for 1 - 1 far out: its logarithm was -inf."""
+    expr = log(p * exp(-x) + k * exp(-y) + (1 - p - k) * exp(-z))
+    for place in (250.0, 1e3, 1e5, -1e3):
+        accuracy.assert_right(expr, {k: 0.2, p: 0.3, x: place, y: place + 2, z: place + 1}, "numpy")
 
 
 def test_samples_at_the_limit() -> None:
