@@ -12,7 +12,9 @@ from symbackprop.passes.offsets import built, identities, minus, offset, square_
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
-_ONE_MINUS_SQUARE, _SELECT = REGISTRY["one_minus_square"], REGISTRY["select"]
+_ONE_MINUS_SQUARE, _SELECT, _POW, _POW1PM1 = (
+    REGISTRY[name] for name in ("one_minus_square", "select", "pow", "pow1pm1")
+)
 
 
 def _distance_from_one(r: Rewriter, index: int) -> int | None:
@@ -75,12 +77,12 @@ def logarithm(r: Rewriter, x: int) -> int | None:
     inverse = _inverse_hyperbolic(r, x)
     if inverse is not None:
         return inverse
+    chosen = _of_choice(r, x)
+    if chosen is not None:
+        return chosen
     rest = _distance_from_one(r, x)
     if rest is None:
-        for value, companion in identities(r, x):
-            if value == 1:
-                rest = companion
-                break
+        rest = _beyond_one(r, x)
     if rest is None and r.is_op(x, _DIV):
         # (u + v)/u = 1 + v/u
         apart = minus(r, *r.operands(x))
@@ -93,6 +95,15 @@ def logarithm(r: Rewriter, x: int) -> int | None:
     if own is None or own[0] == 1:
         return r.f.log1p(r.f.wrap(rest)).index
     return r.f.log_near_one(r.f.wrap(x), r.f.wrap(rest)).index
+
+
+def _of_choice(r: Rewriter, x: int) -> int | None:
+    """log(1 - u**a), as the power is written where u is near 1, and elsewhere."""
+    choice = r.operands(x)[0] if r.is_op(x, _NEG) else x
+    if not r.is_op(choice, _SELECT) or not r.is_op(r.operands(choice)[1], _POW1PM1) or choice == x:
+        return None
+    f, (condition, near, far) = r.f, r.operands(choice)
+    return f.select(f.wrap(condition), f.log(-f.wrap(near)), f.log(-f.wrap(far))).index
 
 
 def _to_base(base: int) -> Callable[[Rewriter, int], int | None]:
@@ -208,7 +219,23 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     if number is not None and abs(number) <= 8:
         return None
     rest = _own_sum(r, x)
-    return None if rest is None else r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
+    if rest is not None:
+        return r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
+    rest = _beyond_one(r, x)
+    if rest is None:
+        return None
+    # What rounds to 1 far out, 1 - exp(-u), and is small elsewhere: each arm sees its own side alone.
+    f, d = r.f, r.f.wrap(rest)
+    is_near = f.lt(f.abs(d), _NEAR)
+    far = f.wrap(r.plain(_POW, (f.select(is_near, 1, f.wrap(x)).index, y)))
+    return f.select(is_near, f.pow1p(f.select(is_near, d, 0), f.wrap(y)), far).index
+
+
+def _beyond_one(r: Rewriter, x: int) -> int | None:
+    """The companion x - 1, where there is one everywhere."""
+    if r.is_op(x, _NEG):
+        return next((r.add(_NEG, (rest,)) for value, rest in identities(r, r.operands(x)[0]) if value == -1), None)
+    return next((rest for value, rest in identities(r, x) if value == 1), None)
 
 
 def _square(r: Rewriter, x: int) -> int | None:
@@ -339,6 +366,15 @@ RULES = (
         lambda f, x, y, c: f.pow(x + 1, y),
         domain=(_SMALL, (-9, 9)),
         before=3e6,
+        after=30,
+    ),
+    Rule(
+        "tanh(x)**y -> pow1p(-2*logistic(-2*x), y) where tanh(x) is near 1, and other powers of what rounds to 1",
+        "pow",
+        _power,
+        lambda f, x, y, c: f.pow(f.tanh(x), y),
+        domain=((0.1, 300.0), (-9, 9)),
+        before=1e16,
         after=30,
     ),
 )

@@ -19,7 +19,9 @@ from symbackprop.passes.rewrite import Rewriter
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt")
 )
-_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE = (REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope"))
+_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SELECT = (
+    REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "select")
+)
 DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
@@ -228,6 +230,10 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _ONE, r.add(_DIV, (r.add(_SUB, operands), operands[1]))
     if node.op is _MUL or node.op is _DIV:
         return _of_product(r, index, depth)
+    if node.op is _SELECT and r.is_op(operands[1], _POW1P):
+        # u**a by 1 + d where u is near 1, and as it is elsewhere: see `passes.near`.
+        f, near = r.f, r.add(REGISTRY["pow1pm1"], r.operands(operands[1]))
+        return _ONE, f.select(f.wrap(operands[0]), f.wrap(near), f.wrap(operands[2]) - 1).index
     return None
 
 
@@ -347,6 +353,10 @@ def identities(r: Rewriter, index: int) -> Iterator[Offset]:
         yield Fraction(-1), (2 * f.logistic(2 * u)).index
     elif name == "expm1":
         yield Fraction(-1), f.exp(u).index
+    elif name == "powm1":
+        yield Fraction(-1), f.pow(u, f.wrap(node.operands[1])).index
+    elif name == "pow1pm1":
+        yield Fraction(-1), f.pow1p(u, f.wrap(node.operands[1])).index
     elif name == "logistic":
         yield _ONE, (-f.logistic(-u)).index
         yield Fraction(1, 2), (f.tanh(u / 2) / 2).index
