@@ -31,6 +31,7 @@ from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.roots import RULES as ROOT_RULES
+from symbackprop.passes.scaled_tails import RULES as SCALED_TAIL_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
@@ -63,6 +64,7 @@ _MOST_SQUARES = 64
 _EARLY_RULES = (
     *GAMMA_RULES,
     *TAIL_RULES,
+    *SCALED_TAIL_RULES,
     *TEMPERATURE_RULES,
     *BESSEL_RULES,
     *LOGARITHM_RULES,
