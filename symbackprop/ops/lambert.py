@@ -11,6 +11,8 @@ from symbackprop.ops.row import DIVISION, ELEMENTARY, SPECIAL, Op, helper
 from symbackprop.ops.scipy import special
 from symbackprop.ops.special import callback
 
+_FAR = 300
+
 
 def _lambertw(x: Any) -> Any:
     """The principal real branch of Lambert's W; nan below -1/e."""
@@ -29,6 +31,17 @@ def _lambertw_share(f: Any, x: Any) -> Any:
     # As above.
     w = f.lambertw(x)
     return f.select(f.gt(x, 1), w / x, f.exp(-w))
+
+
+def _wright_omega(f: Any, x: Any) -> Any:
+    # w + log(w) = x, by Newton's method from x - log(x): to the last digit after three steps from 300 on.
+    far = f.gt(x, _FAR)
+    start = f.select(far, x, _FAR)
+    w = start - f.log(start)
+    for _ in range(3):
+        w = w * ((1 + (start - f.log(w))) / (1 + w))
+    beyond = f.select(f.lt(x, f.const("inf")), w, x)
+    return f.select(far, beyond, f.lambertw(f.exp(f.select(far, 0, x))))
 
 
 ROWS = (
@@ -66,5 +79,16 @@ ROWS = (
         analytic=False,
         cost=SPECIAL + 2 * ELEMENTARY + DIVISION,
         domain=((-0.3, 5),),
+    ),
+    Op(
+        name="wright_omega",
+        doc="lambertw(exp(x))",
+        partials=(lambda f, z, x: f.proportion(z, 1),),
+        define=_wright_omega,
+        mpmath=lambda x: mp.lambertw(mp.exp(x)).real,
+        ball=lambda x: x.exp().lambertw(),
+        analytic=False,
+        cost=SPECIAL + 6 * ELEMENTARY,
+        domain=((-5, 5),),
     ),
 )

@@ -16,8 +16,9 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.apart import apart
 from symbackprop.passes.common_factors import Quotient, without_common
+from symbackprop.passes.companions import identities
 from symbackprop.passes.deviance import deviances
-from symbackprop.passes.offsets import Offset, Parts, built, identities, minus, offset, square_of, terms, with_term
+from symbackprop.passes.offsets import Offset, Parts, built, minus, offset, square_of, terms, with_term
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stirling import beside_stirling
 

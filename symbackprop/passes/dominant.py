@@ -31,6 +31,7 @@ from symbackprop.passes.exponential_sums import (
 )
 from symbackprop.passes.factors import all_factors
 from symbackprop.passes.multiplied_out import Sum, sum_of
+from symbackprop.passes.near_one import logarithm
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
@@ -38,6 +39,8 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _COSH = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "exp", "log", "cosh")
 )
 _OF_TERMS = frozenset({_ADD, _SUB, _MUL, _DIV, _NEG})
+LOGARITHM_OF = "logarithm of"
+"""The question that the memo answers for the choices that a logarithm has become, with what it was of."""
 _MOST_FACTORS = 24
 _MOST_EXPONENTS = 4
 
@@ -83,14 +86,18 @@ def _logarithm(r: Rewriter, x: int) -> int | None:
     parts = sum_of(r, x)
     if parts is None or not _is_mixed(parts):
         return None
-    f, found = r.f, r.f.wrap(r.plain(_LOG, (x,)))
     arms = _arms(r, [(x, parts)], False)
+    near = logarithm(r, x) if arms else None
+    f, found = r.f, r.f.wrap(r.plain(_LOG, (x,)) if near is None else near)
     for arm in reversed(arms):
         u = arm.dominant(parts)
         assert u is not None
         far = u + f.wrap(r.plain(_LOG, (_shifted(r, parts, u).index,)))
         found = f.select(_is_far(r, arm, [parts]), far, found)
-    return found.index if arms else None
+    if not arms:
+        return None
+    r.memo[LOGARITHM_OF, found.index] = x
+    return found.index
 
 
 def _vanishes(r: Rewriter, index: int) -> bool:
@@ -324,6 +331,8 @@ RULES = (
         before=math.inf,
         after=10,
     ),
+)
+LOGARITHM_RULES = (
     Rule(
         "log(y + 3 + 2*exp(x) + exp(2*x)) -> 2*x + log((y + 3)*exp(-2*x) + 2*exp(-x) + 1) where x > 1/2, and likewise",
         "log",

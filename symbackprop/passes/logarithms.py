@@ -20,7 +20,9 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
-_ONE_MINUS_SQUARE, _ABS, _CSC = (REGISTRY[name] for name in ("one_minus_square", "abs", "csc"))
+_LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _ABS, _CSC = (
+    REGISTRY[name] for name in ("log", "select", "scaled_erfc", "one_minus_square", "abs", "csc")
+)
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
 _BESSELI, _BESSELK, _BETA, _ERF, _POW1P = (REGISTRY[name] for name in ("besseli", "besselk", "beta", "erf", "pow1p"))
 _MOST_FACTORS = 16
@@ -178,6 +180,11 @@ def _positive(r: Rewriter, index: int) -> Value | None:
         return _of_order(r, index)
     if node.op in _POSITIVE:
         return _POSITIVE[node.op](f.wrap(node.operands[0]))
+    if node.op is _SELECT and any(r.nodes[o].op is _SCALED_ERFC for o in r.operands(node.operands[1])):
+        # A tail as `passes.scaled_tails` has it, each side of which is a product.
+        condition, *arms = node.operands
+        right, left = (f.wrap(r.add(_LOG, (arm,))) for arm in arms)
+        return f.select(f.wrap(condition), right, left)
     summed = logarithm_of_positive(r, index)
     if summed is not None:
         return f.wrap(summed)

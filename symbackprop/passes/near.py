@@ -1,4 +1,4 @@
-"""Functions near the point where they have a companion: log near 1, acos and acosh near 1, powers of 1 + u."""
+"""Inverse functions near the point where they are steep: acos, acosh, atanh and their like near 1."""
 
 from __future__ import annotations
 
@@ -8,136 +8,9 @@ from fractions import Fraction
 
 from symbackprop.ir import Functions, Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.logarithms import logarithm
-from symbackprop.passes.offsets import built, identities, minus, offset, square_of, terms
+from symbackprop.passes.companions import identities
+from symbackprop.passes.offsets import built, offset, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
-
-_ADD, _SUB, _MUL, _DIV, _NEG, _SQRT = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "sqrt"))
-_ONE_MINUS_SQUARE, _SELECT = REGISTRY["one_minus_square"], REGISTRY["select"]
-_SIN, _ABS, _POWER_GROWTH = (REGISTRY[name] for name in ("sin", "abs", "power_growth"))
-_EXPONENTIALS = {REGISTRY["exp"]: 0, REGISTRY["exp2"]: 2}
-"""Their bases, of which 0 stands for e."""
-
-
-def _distance_from_one(r: Rewriter, index: int) -> int | None:
-    own = terms(r, index)
-    if own is not None and own[0] == 1 and own[1]:
-        return built(r, Fraction(0), own[1])
-    found = offset(r, index)
-    return found[1] if found is not None and found[0] == 1 else None
-
-
-def _inverse_hyperbolic(r: Rewriter, x: int) -> int | None:
-    """log(sqrt(v**2 + 1) + v) = asinh(v) = -log(sqrt(v**2 + 1) - v), and acosh(v) of v + sqrt(v**2 - 1)."""
-    parts, upside_down = _root_and_other(r, x), r.is_op(x, _NEG)
-    if parts is None:
-        return None
-    first, second, sign = parts
-    for root, v in ((first, second), (second, first)) if sign > 0 else ((first, second),):
-        name = _from_root(r, root, v)
-        # The sign of what has been turned round: root - v of asinh, v - root of acosh.
-        if name is not None and (sign > 0 or upside_down == (name == "acosh")):
-            return (sign * r.f.wrap(r.add(REGISTRY[name], (v,)))).index
-    return None
-
-
-def _from_root(r: Rewriter, root: int, v: int) -> str | None:
-    """Which inverse function is the logarithm of v + root, of sqrt(v**2 + 1) or sqrt(v**2 - 1)."""
-    if r.is_op(root, REGISTRY["hypot"]) and set(r.operands(root)) == {v, r.const(1)}:
-        return "asinh"
-    if not r.is_op(root, _SQRT):
-        return None
-    under = r.operands(root)[0]
-    if r.is_op(under, _NEG) and r.nodes[r.operands(under)[0]].op is _ONE_MINUS_SQUARE:
-        return "acosh" if r.operands(r.operands(under)[0]) == (v,) else None
-    found = terms(r, under)
-    if found is not None and found[0] == 1 and len(found[1]) == 1:
-        ((square, factor),) = found[1].items()
-        return "asinh" if factor == 1 and square_of(r, square) == v else None
-    return None
-
-
-def _root_and_other(r: Rewriter, x: int) -> tuple[int, int, int] | None:
-    """The two terms of a sum and the sign of the second, also as `passes.differences` has root + v, where v < 0, and
-    root - v and v - root, where v > 0.
-    """
-    if r.is_op(x, _NEG):
-        found = _root_and_other(r, r.operands(x)[0]) if r.is_op(r.operands(x)[0], _SELECT) else None
-        return found if found is not None and found[2] < 0 else None
-    if r.is_op(x, _SELECT):
-        x = r.operands(x)[2]
-        if r.nodes[x].op not in (_ADD, _SUB):
-            return None
-        root, v = r.operands(x)
-        guarded = r.is_op(v, _SELECT) and r.number(r.operands(v)[1]) == 0
-        return (root, r.operands(v)[2], 1 if r.is_op(x, _ADD) else -1) if guarded else None
-    return (r.operands(x)[0], r.operands(x)[1], 1) if r.is_op(x, _ADD) else None
-
-
-def _logarithm(r: Rewriter, x: int) -> int | None:
-    inverse = _inverse_hyperbolic(r, x)
-    if inverse is not None:
-        return inverse
-    rest = _distance_of_size(r, r.operands(x)[0]) if r.is_op(x, _ABS) else _distance_from_one(r, x)
-    if rest is None:
-        for value, companion in identities(r, x):
-            if value == 1:
-                rest = companion
-                break
-    if rest is None and r.is_op(x, _DIV):
-        # (u + v)/u = 1 + v/u
-        apart = minus(r, *r.operands(x))
-        rest = None if apart is None else r.add(_DIV, (apart, r.operands(x)[1]))
-    if rest is None:
-        return None
-    # log1p where the user's own sum is all that is known of x; else x itself may be small, and right.
-    if r.is_op(x, _ADD) or r.is_op(x, _SUB):
-        return r.f.log1p(r.f.wrap(rest)).index
-    return r.f.log_near_one(r.f.wrap(x), r.f.wrap(rest)).index
-
-
-def _distance_of_size(r: Rewriter, x: int) -> int | None:
-    """|x| - 1 for what is near 1, and |sin(u)| - 1 = -cos(u)**2/(1 + |sin(u)|)."""
-    if not r.is_op(x, _SIN):
-        # What is below 0 is further from 1 than where a logarithm looks at the distance.
-        return _distance_from_one(r, x)
-    sine = r.f.wrap(x)
-    cosine = r.f.cos(r.f.wrap(r.operands(x)[0]))
-    return (-(cosine * cosine / (1 + r.f.abs(sine)))).index
-
-
-def _growth(r: Rewriter, x: int, y: int) -> int | None:
-    """x**y*log(x), the slope of a power in its exponent, where log(x) has a form of its own."""
-    f = r.f
-    base, exponent = f.wrap(x), f.wrap(y)
-    index = logarithm(r, x)
-    index = _logarithm(r, x) if index is None else index
-    if index is None:
-        return None
-    found = f.wrap(index)
-    # The root of the power twice: neither overflows nor vanishes where their product with the logarithm does not.
-    root = f.pow(base, exponent / 2)
-    where_positive = f.gt(base, 0)
-    other = r.plain(_POWER_GROWTH, (f.select(where_positive, 1, base).index, y))
-    return f.select(where_positive, root * found * root, f.wrap(other)).index
-
-
-def _to_base(base: int) -> Callable[[Rewriter, int], int | None]:
-    """log(x)/log(base), where log(x) has a form of its own."""
-
-    def logarithm(r: Rewriter, x: int) -> int | None:
-        own = _EXPONENTIALS.get(r.nodes[x].op)
-        if own is not None:
-            exponent = r.f.wrap(r.operands(x)[0])
-            return (exponent if own == base else exponent * _log_of(r, own) / _log_of(r, base)).index
-        found = _logarithm(r, x)
-        return None if found is None else (r.f.wrap(found) / _log_of(r, base)).index
-
-    return logarithm
-
-
-def _log_of(r: Rewriter, base: int) -> Value:
-    return r.f.log(r.f.const(base)) if base else r.f.const(1)
 
 
 def _beside_one(r: Rewriter, x: int) -> tuple[int | None, Value] | None:
@@ -236,59 +109,11 @@ def _asech(r: Rewriter, x: int) -> int | None:
     return None if found is None or found[0] != 1 else (2 * r.f.asinh(r.f.sqrt(found[1] / r.f.wrap(x) / 2))).index
 
 
-def _power(r: Rewriter, x: int, y: int) -> int | None:
-    number = r.number(y)
-    # Up to the eighth power, which is a chain of products, the rounding of 1 + u is amplified by 4 ulp at most.
-    if number is not None and abs(number) <= 8:
-        return None
-    rest = _distance_from_one(r, x) if r.nodes[x].op in (_ADD, _SUB) else None
-    return None if rest is None else r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
-
-
-def _square(r: Rewriter, x: int) -> int | None:
-    """1 - (1 + u)**2 = -u*(2 + u), and of 1 - u; the rules for roots know the row, and come before."""
-    constant, parts = terms(r, x) or (Fraction(0), {})
-    if abs(constant) != 1 or not parts:
-        return None
-    return r.add(_NEG, (r.add(_MUL, (built(r, Fraction(0), parts), built(r, 2 * constant, parts))),))
-
-
 # Beyond, the functions themselves do: below 1/2 their conditions are at most 1.2.
 _NEAR = Fraction(1, 2)
-_POSITIVE, _SMALL = (1e-3, 1e6), (-0.9, 1e3)
+_POSITIVE = (1e-3, 1e6)
 
 RULES = (
-    Rule(
-        "log(1 + x) -> log1p(x)",
-        "log",
-        _logarithm,
-        lambda f, x, y, c: f.log(x + 1),
-        domain=(_SMALL,),
-        before=1e6,
-        after=2,
-    ),
-    Rule(
-        "x**y*log(x) -> x**(y/2)*log1p(d)*x**(y/2) with d = x - 1, and of other logarithms",
-        "power_growth",
-        _growth,
-        # Of a symbolic exponent the derivative has the row once more.
-        lambda f, x, y, c: f.power_growth(f.sech(x), f.const(3)),
-        domain=((-1e-3, 1e-3),),
-        before=math.inf,
-        after=4,
-    ),
-    *(
-        Rule(
-            f"log{base}(1 + x) -> log1p(x)/log({base})",
-            f"log{base}",
-            _to_base(base),
-            lambda f, x, y, c, row=REGISTRY[f"log{base}"]: f.apply(row, x + 1),
-            domain=(_SMALL,),
-            before=1e6,
-            after=2,
-        )
-        for base in (2, 10)
-    ),
     Rule(
         "acosh(1 + x) -> 2*asinh(sqrt(x/2))",
         "acosh",
@@ -369,27 +194,5 @@ RULES = (
         domain=((1e-9, 300),),
         before=5.7e7,
         after=3,
-    ),
-    Rule(
-        "(1 + x)**y -> pow1p(x, y)",
-        "pow",
-        _power,
-        lambda f, x, y, c: f.pow(x + 1, y),
-        domain=(_SMALL, (-9, 9)),
-        before=3e6,
-        after=30,
-    ),
-)
-
-LATE_RULES = (
-    Rule(
-        "1 - (1 + x)**2 -> -x*(2 + x)",
-        "one_minus_square",
-        _square,
-        lambda f, x, y, c: f.one_minus_square(x + 1),
-        domain=((-0.4, 0.4),),
-        before=1e9,
-        after=4,
-        among=("add", "sub"),
     ),
 )

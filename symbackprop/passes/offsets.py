@@ -6,7 +6,7 @@ and quotients. Sums in which the constants cancel are built from the rests; see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
 from typing import Any
@@ -19,8 +19,8 @@ from symbackprop.passes.rewrite import Rewriter
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "sqrt")
 )
-_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SECH, _EXP2 = (
-    REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "sech", "exp2")
+_ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SECH, _EXP2, _SELECT = (
+    REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "sech", "exp2", "select")
 )
 DEEPEST = 6
 MOST_TERMS = 8
@@ -49,14 +49,6 @@ _BY_ROOT_OF_SQUARE = {REGISTRY["asin_slope"]: 1, REGISTRY["asinh_slope"]: -1}
 # f(u)/u = 1 + (f(u) - u)/u, which has a series.
 _LIKE_THEIR_ARGUMENT = {
     REGISTRY[name] for name in ("sin", "tan", "sinh", "tanh", "asin", "atan", "asinh", "atanh", "expm1", "log1p")
-}
-_SQUARED = {
-    REGISTRY["sin"]: (-1, REGISTRY["cos"]),
-    REGISTRY["cos"]: (-1, REGISTRY["sin"]),
-    REGISTRY["tanh"]: (-1, REGISTRY["sech"]),
-    REGISTRY["sech"]: (-1, REGISTRY["tanh"]),
-    REGISTRY["cosh"]: (1, REGISTRY["sinh"]),
-    REGISTRY["sec"]: (1, REGISTRY["tan"]),
 }
 
 
@@ -236,6 +228,10 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         return _ONE, r.add(_DIV, (r.add(_SUB, operands), operands[1]))
     if node.op is _MUL or node.op is _DIV:
         return _of_product(r, index, depth)
+    if node.op is _SELECT and r.is_op(operands[1], _POW1P):
+        # u**a by 1 + d where u is near 1, and as it is elsewhere: see `passes.near_one`.
+        f, near = r.f, r.add(REGISTRY["pow1pm1"], r.operands(operands[1]))
+        return _ONE, f.select(f.wrap(operands[0]), f.wrap(near), f.wrap(operands[2]) - 1).index
     return None
 
 
@@ -340,50 +336,3 @@ def _known(r: Rewriter, index: int, depth: int) -> tuple[Fraction, int | None]:
     if number is not None:
         return number, None
     return offset(r, index, depth + 1) or (_NONE, None)
-
-
-def identities(r: Rewriter, index: int) -> Iterator[Offset]:
-    """Other constants that a node has an exact companion for: 1 - tanh(u) is 2*logistic(-2*u), everywhere."""
-    node = r.nodes[index]
-    f = r.f
-    if not node.op.elementwise or not node.operands:
-        return
-    u = f.wrap(node.operands[0])
-    name = node.op.name
-    if name == "tanh":
-        yield _ONE, (-(2 * f.logistic(-2 * u))).index
-        yield Fraction(-1), (2 * f.logistic(2 * u)).index
-    elif name == "expm1":
-        yield Fraction(-1), f.exp(u).index
-    elif name == "sin":
-        yield _ONE, f.sinm1(u).index
-        yield Fraction(-1), (-f.sinm1(-u)).index
-    elif name == "logistic":
-        yield _ONE, (-f.logistic(-u)).index
-        yield Fraction(1, 2), (f.tanh(u / 2) / 2).index
-    elif name == "exp_share":
-        own, other = (f.wrap(operand) for operand in node.operands[1:])
-        yield _ONE, (-f.exp_share(-u, other, own)).index
-    elif name == "erf":
-        yield _ONE, (-f.erfc(u)).index
-        yield Fraction(-1), f.erfc(-u).index
-    elif name == "coth":
-        yield _ONE, (2 / f.expm1(2 * u)).index
-        yield Fraction(-1), (-2 / f.expm1(-2 * u)).index
-    elif name == "erfc":
-        yield _ONE, (-f.erf(u)).index
-        yield Fraction(2), (-f.erfc(-u)).index
-    elif (node.op is _POW and r.number(node.operands[1]) == 2) or (
-        node.op is _MUL and node.operands[0] == node.operands[1]
-    ):
-        inner = r.nodes[node.operands[0]]
-        if inner.op in _SQUARED:
-            sign, companion = _SQUARED[inner.op]
-            square = f.pow(f.apply(companion, f.wrap(inner.operands[0])), 2)
-            yield _ONE, (square if sign > 0 else -square).index
-        elif inner.op.name == "erf":
-            v = f.wrap(inner.operands[0])
-            yield _ONE, (-(f.erfc(v) * f.erfc(-v))).index
-        elif inner.op.name == "logistic":
-            v = f.wrap(inner.operands[0])
-            yield _ONE, (-(f.logistic(-v) * (1 + f.logistic(v)))).index

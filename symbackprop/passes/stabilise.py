@@ -12,27 +12,32 @@ from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
+from symbackprop.passes.certainty import RULES as CERTAINTY_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
+from symbackprop.passes.dominant import LOGARITHM_RULES as DOMINANT_LOGARITHM_RULES
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
-from symbackprop.passes.near import LATE_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
+from symbackprop.passes.near_one import LATE_RULES
+from symbackprop.passes.near_one import RULES as NEAR_ONE_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.roots import RULES as ROOT_RULES
+from symbackprop.passes.scaled_tails import RULES as SCALED_TAIL_RULES
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stable_sums import RULES as SUM_RULES
 from symbackprop.passes.stirling import RULES as STIRLING_RULES
 from symbackprop.passes.tails import RULES as TAIL_RULES
+from symbackprop.passes.temperatures import RULES as TEMPERATURE_RULES
 from symbackprop.passes.whole_numbers import RULES as WHOLE_NUMBER_RULES
 
 _ADD, _MUL, _POW, _NORM_ROOT = (REGISTRY[name] for name in ("add", "mul", "pow", "norm_root"))
@@ -58,9 +63,11 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 # Longer sums of single squares are not looked through; sums over an axis are one step.
 _MOST_SQUARES = 64
 
-FIRST_RULES = (
+_EARLY_RULES = (
     *GAMMA_RULES,
     *TAIL_RULES,
+    *SCALED_TAIL_RULES,
+    *TEMPERATURE_RULES,
     *BESSEL_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,
@@ -68,12 +75,17 @@ FIRST_RULES = (
     *SUM_RULES,
     *DIFFERENCE_RULES,
     *STIRLING_RULES,
+)
+_LATER_RULES = (
+    *NEAR_ONE_RULES,
     *NEAR_RULES,
     *WHOLE_NUMBER_RULES,
+    *CERTAINTY_RULES,
     *DIVIDED_RULES,
     *OVER_ITSELF_RULES,
     *ARGUMENT_RULES,
 )
+FIRST_RULES = (*_EARLY_RULES, *_LATER_RULES)
 
 
 # Differences look into roots of squares and quotients as they were written: norms and shares come after them.
@@ -81,7 +93,9 @@ _SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
 RULES = (*FIRST_RULES, *_SECOND_RULES)
 # What users write: of derivatives nothing has these forms but what these rules left as it was. Of 1 - (1 + u)**v
 # there is a row, which comes first.
-WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
+WRITTEN_RULES = (*DOMINANT_LOGARITHM_RULES, *DOMINANT_RULES, *COMPOUNDING_RULES)
+# The logarithm of a sum of exponentials is one near 1 where no exponent is far out, and there alone.
+_WRITTEN_FIRST_RULES = (*_EARLY_RULES, *DOMINANT_LOGARITHM_RULES, *_LATER_RULES, *DOMINANT_RULES)
 _LAST_RULES = (*_SECOND_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
@@ -95,7 +109,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     if values:
         # Norms and shares are no longer written out: one sweep does.
         return sweep(graph, Rewriter(DERIVATIVE_RULES + SIMPLIFY_RULES, fold), written(graph, values))
-    graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
+    graph = sweep(graph, Rewriter(_WRITTEN_FIRST_RULES + SIMPLIFY_RULES, fold))
     if not concern(_LAST_RULES, graph):
         return dead(graph)
     return sweep(graph, Rewriter(_LAST_RULES + SIMPLIFY_RULES, fold))

@@ -19,6 +19,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 _ADD, _MUL, _DIV, _POW, _EXP, _ERFC, _BETA = (
     REGISTRY[name] for name in ("add", "mul", "div", "pow", "exp", "erfc", "beta")
 )
+_LAMBERTW = REGISTRY["lambertw"]
 _SOFTPLUS, _OVER_SOFTPLUS, _SOFTPLUS_SHARE = (
     REGISTRY[name] for name in ("softplus", "over_softplus", "softplus_share")
 )
@@ -185,7 +186,7 @@ _POLES: dict[object, dict[int, Callable[..., Value]]] = {
     REGISTRY["beta1p"]: {1: lambda r, u, v: (u + v) * u.f.beta_regular(u, v)},
 }
 """For the operands at 0 of which a function has a pole, its product with that operand, without the pole."""
-_SHARES = {_SOFTPLUS: _OVER_SOFTPLUS, REGISTRY["lambertw"]: REGISTRY["lambertw_share"]}
+_SHARES = {_SOFTPLUS: _OVER_SOFTPLUS, _LAMBERTW: REGISTRY["lambertw_share"]}
 
 
 def _factors(r: Rewriter, index: int) -> list[tuple[int, int | None]]:
@@ -209,6 +210,28 @@ def _quotient(r: Rewriter, x: int, y: int) -> int | None:
         if r.is_op(y, _ERFC) and r.is_op(own, _EXP) and _is_square(r, r.operands(own)[0], r.operands(y)[0], -1):
             found = r.add(REGISTRY["erfc_hazard"], r.operands(y))
             return found if others is None else r.add(_MUL, (others, found))
+    return None
+
+
+def _of_exponential(r: Rewriter, x: int) -> int | None:
+    """lambertw(exp(u)), which grows like u, and lambertw(a*exp(u)) where a > 0."""
+    f = r.f
+    if r.is_op(x, _EXP):
+        return f.wright_omega(f.wrap(r.operands(x)[0])).index
+    if r.is_op(x, _DIV) and r.is_op(r.operands(x)[0], _EXP):
+        divisor = r.number(r.operands(x)[1])
+        exponent = f.wrap(r.operands(r.operands(x)[0])[0])
+        return f.wright_omega(exponent - f.log(f.const(divisor))).index if divisor and divisor > 0 else None
+    for own, other in _factors(r, x):
+        if not r.is_op(own, _EXP) or other is None or r.nodes[x].type.shape:
+            continue
+        u, a, number = f.wrap(r.operands(own)[0]), f.wrap(other), r.number(other)
+        if number is not None:
+            return f.wright_omega(u + f.log(a)).index if number > 0 else None
+        positive = f.gt(a, 0)
+        # Each arm sees its own side alone.
+        direct = f.wrap(r.plain(_LAMBERTW, (f.select(positive, 0, f.wrap(x)).index,)))
+        return f.select(positive, f.wright_omega(u + f.log(f.select(positive, a, 1))), direct).index
     return None
 
 
@@ -281,6 +304,16 @@ RULES = (
         needs=("lambertw",),
         domain=((-0.3, 0.3),),
         before=1e8,
+        after=8,
+    ),
+    Rule(
+        "lambertw(exp(x)) -> wright_omega(x)",
+        "lambertw",
+        _of_exponential,
+        lambda f, x, y, c: f.lambertw(f.exp(x)),
+        among=("exp", "mul", "div"),
+        domain=((-600.0, 1000.0),),
+        before=math.inf,
         after=8,
     ),
 )

@@ -11,7 +11,8 @@ from functools import reduce
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import Offset, built, identities, offset, terms
+from symbackprop.passes.companions import identities
+from symbackprop.passes.offsets import Offset, built, offset, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _NONE = Fraction(0)

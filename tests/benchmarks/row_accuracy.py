@@ -80,6 +80,7 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
     **dict.fromkeys(
         ("power_share", "power_ratio", "power_share_growth"), ((1e-150, 1e150), (1e-150, 1e150), (-8.0, 8.0))
     ),
+    "wright_omega": ((-700.0, 1e6),),
     "log_near_one": (POSITIVE, INFINITE),
     **dict.fromkeys(("scaled_erfc", "erfc_hazard", "erfc_hazard_slope"), ((-26.0, 1e6),)),
     "scaled_integral": (INFINITE, (-26.0, 1e6)),
