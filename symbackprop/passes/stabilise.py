@@ -12,6 +12,7 @@ from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
+from symbackprop.passes.compounding import RATIO_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
@@ -19,6 +20,7 @@ from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.gamma_sums import RULES as GAMMA_SUM_RULES
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
@@ -59,6 +61,7 @@ _MOST_SQUARES = 64
 
 FIRST_RULES = (
     *GAMMA_RULES,
+    *GAMMA_SUM_RULES,
     *TAIL_RULES,
     *BESSEL_RULES,
     *LOGARITHM_RULES,
@@ -67,6 +70,7 @@ FIRST_RULES = (
     *SUM_RULES,
     *DIFFERENCE_RULES,
     *NEAR_RULES,
+    *RATIO_RULES,
     *WHOLE_NUMBER_RULES,
     *DIVIDED_RULES,
     *OVER_ITSELF_RULES,
