@@ -28,6 +28,7 @@ from symbackprop.passes.near import LATE_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
+from symbackprop.passes.power_means import RULES as POWER_MEAN_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.roots import RULES as ROOT_RULES
@@ -83,7 +84,7 @@ _SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
 RULES = (*FIRST_RULES, *_SECOND_RULES)
 # What users write: of derivatives nothing has these forms but what these rules left as it was. Of 1 - (1 + u)**v
 # there is a row, which comes first.
-WRITTEN_RULES = (*DOMINANT_RULES, *COMPOUNDING_RULES)
+WRITTEN_RULES = (*DOMINANT_RULES, *POWER_MEAN_RULES, *COMPOUNDING_RULES)
 _LAST_RULES = (*_SECOND_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 
@@ -97,7 +98,7 @@ def stabilise(graph: Graph, values: int = 0) -> Graph:
     if values:
         # Norms and shares are no longer written out: one sweep does.
         return sweep(graph, Rewriter(DERIVATIVE_RULES + SIMPLIFY_RULES, fold), written(graph, values))
-    graph = sweep(graph, Rewriter(FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
+    graph = sweep(graph, Rewriter(POWER_MEAN_RULES + FIRST_RULES + DOMINANT_RULES + SIMPLIFY_RULES, fold))
     if not concern(_LAST_RULES, graph):
         return dead(graph)
     return sweep(graph, Rewriter(_LAST_RULES + SIMPLIFY_RULES, fold))
