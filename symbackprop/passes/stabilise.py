@@ -11,6 +11,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
+from symbackprop.passes.binding import RULES as BINDING_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.compounding import RATIO_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
@@ -61,6 +62,7 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 _MOST_SQUARES = 64
 
 FIRST_RULES = (
+    *BINDING_RULES,
     *GAMMA_RULES,
     *GAMMA_SUM_RULES,
     *TAIL_RULES,
