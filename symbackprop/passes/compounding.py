@@ -20,7 +20,9 @@ from symbackprop.passes.powers import Powers, number_and_powers, raised
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.secants import multiple
 
-_ADD, _SUB, _MUL, _DIV, _POW1P, _POW1PM1 = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "pow1pm1"))
+_ADD, _SUB, _MUL, _DIV, _POW, _POW1P, _POW1PM1 = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow", "pow1p", "pow1pm1")
+)
 _LOG, _LOG1P, _LOG_NEAR_ONE, _LOG_RATIO, _SELECT = (
     REGISTRY[name] for name in ("log", "log1p", "log_near_one", "log_ratio", "select")
 )
@@ -58,6 +60,24 @@ def _product(r: Rewriter, x: int, y: int) -> int | None:
             apart = f.log1p(f.select(is_near, 1, f.wrap(u)))
             far = f.wrap(r.plain(_MUL, (v, apart.index)))
             return f.select(is_near, product * _over_itself(r, u), far).index
+    return None
+
+
+def _of_ratio(r: Rewriter, x: int, y: int) -> int | None:
+    """(u/v)**(w/(u - v)) = exp(w*(log(u/v)/(u - v))), whose quotient is a divided difference."""
+    if not r.is_op(x, _DIV) or r.nodes[x].type.shape or r.nodes[y].type.shape:
+        return None
+    f, (u, v) = r.f, map(r.f.wrap, r.operands(x))
+    number, powers = number_and_powers(r.nodes, y)
+    apart = (u - v).index
+    for base, power in powers.items():
+        ratio = multiple(r, base, apart) if power == -1 else None
+        if not ratio:
+            continue
+        left = raised(f, {other: count for other, count in powers.items() if other != base}, number / ratio)
+        is_near = f.lt(2 * f.abs(u - v), f.minimum(f.abs(u), f.abs(v)))
+        far = f.wrap(r.plain(_POW, (f.select(is_near, 1, f.wrap(x)).index, y)))
+        return f.select(is_near, f.exp(left * (f.log(u / v) / (u - v))), far).index
     return None
 
 
@@ -181,5 +201,14 @@ RATIO_RULES = (
         domain=((1.0, 1e9), (0.1, 3.0)),
         among=("log_near_one", "log_ratio", "select"),
         needs=("log_near_one", "log_ratio", "log1p"),
+    ),
+    Rule(
+        "(x/y)**(1/(x - y)) -> exp(log(x/y)/(x - y)) where x is near y",
+        "pow",
+        _of_ratio,
+        lambda f, x, y, c: f.pow(x / y, 1 / (x - y)),
+        among=("div",),
+        needs=("sub", "add"),
+        domain=((1.0, 1.0001), (0.9, 1.0)),
     ),
 )
