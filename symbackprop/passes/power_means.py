@@ -32,8 +32,11 @@ Part = tuple[Value, Value]
 
 
 def _power(r: Rewriter, x: int, y: int) -> int | None:
+    number = r.number(y)
+    if (number is not None and number.denominator == 1) or r.nodes[x].type.shape or r.nodes[y].type.shape:
+        return None
     found = terms(r, x)
-    if found is None or r.nodes[x].type.shape or r.nodes[y].type.shape:
+    if found is None:
         return None
     constant, parts = found
     if len(parts) + bool(constant) < 2 or not any(_may_be_power(r, node) for node in parts):
