@@ -149,7 +149,12 @@ def _logarithm_of_one_plus(r: Rewriter, x: int) -> int | None:
 def over_norm(r: Rewriter, x: int, y: int) -> int | None:
     """u/hypot(u, v)**k, u a factor of x: the cosine over the other powers."""
     f, power, norm = r.f, Fraction(1), y
-    if r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
+    if r.is_op(y, _POW) and r.nodes[r.operands(y)[0]].op.name in ("hypot", "norm"):
+        # What `_power` has made of it, and 1/hypot(x, y)**3 as it is written.
+        norm, power = r.operands(y)[0], r.number(r.operands(y)[1]) or Fraction(0)
+        if r.number(x) is not None and power > 0:
+            return (f.wrap(x) * f.pow(f.wrap(norm), f.const(-power))).index
+    elif r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
         components = _components(r, r.operands(y)[0], most=_MOST_COMPONENTS)
         if components is None or len(components) < 2:
             return None
