@@ -114,6 +114,20 @@ ROWS = (
         domain=_BOTH,
     ),
     Op(
+        name="log_binomial",
+        doc="loggamma(x + y - 1) - loggamma(x) - loggamma(y), the logarithm of x + y - 2 over x - 1, x > 0 and y > 0",
+        arity=2,
+        partials=(
+            lambda f, z, x, y: -f.digamma_difference(x, y - 1),
+            lambda f, z, x, y: -f.digamma_difference(y, x - 1),
+        ),
+        define=lambda f, x, y: f.log_rising(f.maximum(x, y), f.minimum(x, y) - 1) - f.loggamma(f.minimum(x, y)),
+        mpmath=lambda x, y: mp.loggamma(x + y - 1) - mp.loggamma(x) - mp.loggamma(y),
+        ball=lambda x, y: (x + y - 1).lgamma() - x.lgamma() - y.lgamma(),
+        cost=SPECIAL + 6 * ELEMENTARY + 12 * DIVISION + 62,
+        domain=((0.7, 5), (0.7, 5)),
+    ),
+    Op(
         name="log_of_rising",
         doc="log(gamma(x + a)/gamma(x)), nan where that is negative",
         arity=2,

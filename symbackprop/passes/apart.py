@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import combinations
 
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.passes.offsets import Parts, built, minus, with_term
@@ -18,18 +17,10 @@ _ADD, _SUB, _DIV, _NEG, _POW, _SQRT, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "div", "neg", "pow", "sqrt", "log")
 )
 _LOG1P, _LOG_NEAR_ONE = REGISTRY["log1p"], REGISTRY["log_near_one"]
-_LOGGAMMA, _LOGGAMMA_NEAR, _LOG_RISING, _LOG_BETA = (
-    REGISTRY[name] for name in ("loggamma", "loggamma_near", "log_rising", "log_beta")
-)
-_LOG_GAMMAS = frozenset({_LOGGAMMA, _LOG_RISING})
 
 
 def apart(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     """c*(f(u) - f(v)) among the terms, where u - v is simpler than either."""
-    as_beta = _log_beta(r, [entry for entry in parts.items() if _kind(r, entry[0]) in _LOG_GAMMAS])
-    if as_beta is not None:
-        beta, times, gone = as_beta
-        return built(r, constant, with_term({n: c for n, c in parts.items() if n not in gone}, beta, times))
     entries = [(node, factor, kind) for node, factor in parts.items() if (kind := _kind(r, node)) in _APART]
     for position, (first, factor, op) in enumerate(entries):
         for second, other, kind in entries[position + 1 :]:
@@ -43,27 +34,8 @@ def apart(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
     return None
 
 
-def _log_beta(r: Rewriter, terms: list[tuple[int, Fraction]]) -> tuple[int, Fraction, tuple[int, ...]] | None:
-    """c*(loggamma(u) + loggamma(v) - loggamma(u + v)), of which two may be one: the node, c, and the terms."""
-    for total, opposite in terms if len(terms) > 1 else ():
-        above = [node for node, factor in terms if factor == -opposite and _kind(r, node) is _LOGGAMMA]
-        if r.is_op(total, _LOG_RISING):
-            u, v = r.operands(total)
-            for node in above:
-                if r.operands(node)[0] == v:
-                    return r.add(_LOG_BETA, (u, v)), -opposite, (node, total)
-            continue
-        for first, second in combinations(above, 2):
-            u, v = r.operands(first)[0], r.operands(second)[0]
-            if r.add(_ADD, (u, v)) == r.operands(total)[0]:
-                return r.add(_LOG_BETA, (u, v)), -opposite, (first, second, total)
-    return None
-
-
 def _kind(r: Rewriter, index: int) -> Op:
     op = r.nodes[index].op
-    if op is _LOGGAMMA_NEAR:
-        return _LOGGAMMA
     return _LOG if op in (_LOG1P, _LOG_NEAR_ONE) else op
 
 
@@ -139,15 +111,6 @@ def _exponentials_apart(r: Rewriter, x: int, y: int) -> int | None:
     return f.select(f.lt(f.abs(f.wrap(apart)), 1), f.wrap(y) * f.expm1(f.wrap(apart)), far).index
 
 
-def _gammas_apart(r: Rewriter, x: int, y: int) -> int | None:
-    u, v = r.operands(x)[0], r.operands(y)[0]
-    apart = minus(r, u, v)
-    number = None if apart is None else r.number(apart)
-    if number == 1:
-        return r.add(_LOG, (v,))
-    return r.add(_NEG, (r.add(_LOG, (u,)),)) if number == -1 else None
-
-
 _APART: dict[object, Callable[[Rewriter, int, int], int | None]] = {
     _SQRT: _roots_apart,
     _LOG: _logarithms_apart,
@@ -156,5 +119,4 @@ _APART: dict[object, Callable[[Rewriter, int, int], int | None]] = {
     REGISTRY["sin"]: _sines_apart,
     REGISTRY["cos"]: _sines_apart,
     REGISTRY["exp"]: _exponentials_apart,
-    _LOGGAMMA: _gammas_apart,
 }

@@ -15,13 +15,16 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY, Op
-from symbackprop.passes.offsets import terms
+from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.powers import Powers, number_and_powers, raised
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.secants import multiple
 
-_ADD, _SUB, _MUL, _DIV, _POW1P, _POW1PM1, _LOG1P = (
-    REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow1p", "pow1pm1", "log1p")
+_ADD, _SUB, _MUL, _DIV, _POW, _POW1P, _POW1PM1 = (
+    REGISTRY[name] for name in ("add", "sub", "mul", "div", "pow", "pow1p", "pow1pm1")
+)
+_LOG, _LOG1P, _LOG_NEAR_ONE, _LOG_RATIO, _SELECT = (
+    REGISTRY[name] for name in ("log", "log1p", "log_near_one", "log_ratio", "select")
 )
 _NEAR = Fraction(1, 2)
 
@@ -58,6 +61,67 @@ def _product(r: Rewriter, x: int, y: int) -> int | None:
             far = f.wrap(r.plain(_MUL, (v, apart.index)))
             return f.select(is_near, product * _over_itself(r, u), far).index
     return None
+
+
+def _of_ratio(r: Rewriter, x: int, y: int) -> int | None:
+    """(u/v)**(w/(u - v)) = exp(w*(log(u/v)/(u - v))), whose quotient is a divided difference."""
+    if not r.is_op(x, _DIV) or r.nodes[x].type.shape or r.nodes[y].type.shape:
+        return None
+    f, (u, v) = r.f, map(r.f.wrap, r.operands(x))
+    number, powers = number_and_powers(r.nodes, y)
+    apart = (u - v).index
+    for base, power in powers.items():
+        ratio = multiple(r, base, apart) if power == -1 else None
+        if not ratio:
+            continue
+        left = raised(f, {other: count for other, count in powers.items() if other != base}, number / ratio)
+        is_near = f.lt(2 * f.abs(u - v), f.minimum(f.abs(u), f.abs(v)))
+        far = f.wrap(r.plain(_POW, (f.select(is_near, 1, f.wrap(x)).index, y)))
+        return f.select(is_near, f.exp(left * (f.log(u / v) / (u - v))), far).index
+    return None
+
+
+def _beside_ratio(r: Rewriter, x: int, y: int) -> int | None:
+    """v*log(u/(u + w)) = -v*log1p(w/u), where v has a factor of u: of w/u alone there is a series."""
+    for logarithm, v in ((x, y), (y, x)):
+        ratio = _ratio(r, logarithm)
+        if ratio is None:
+            continue
+        above, below = ratio
+        for base, total, sign in ((below, above, 1), (above, below, -1)):
+            constant, parts = terms(r, total) or (Fraction(0), {})
+            # Where terms have opposite signs the quotient by u may be -1, and the sum has digits that 1 + w/u has not.
+            if parts.get(base) != 1 or constant < 0 or min(parts.values()) < 0 or not _has_factor(r, v, base):
+                continue
+            rest = built(r, constant, {node: factor for node, factor in parts.items() if node != base})
+            return (sign * r.f.wrap(v) * r.f.log1p(r.f.wrap(rest) / r.f.wrap(base))).index
+    return None
+
+
+def _ratio(r: Rewriter, index: int) -> tuple[int, int] | None:
+    """u and v of log(u/v), also as `passes.logarithms` writes a difference of two: near 1, and else log(u) - log(v)."""
+    if r.is_op(index, _LOG_RATIO):
+        u, v = r.operands(index)
+        return u, v
+    if r.is_op(index, _LOG_NEAR_ONE) and r.is_op(r.operands(index)[0], _DIV):
+        u, v = r.operands(r.operands(index)[0])
+        return u, v
+    if r.is_op(index, _SELECT):
+        _, near, apart = r.operands(index)
+        if r.is_op(near, _LOG1P) and r.is_op(apart, _SUB) and all(r.is_op(o, _LOG) for o in r.operands(apart)):
+            (u,), (v,) = map(r.operands, r.operands(apart))
+            return u, v
+    return None
+
+
+def _has_factor(r: Rewriter, index: int, base: int) -> bool:
+    """Whether a term of a sum has a factor of this product."""
+    own = number_and_powers(r.nodes, base)[1]
+    for node in (terms(r, index) or (0, {}))[1]:
+        powers = number_and_powers(r.nodes, node)[1]
+        if any(powers.get(factor, 0) * power > 0 for factor, power in own.items()):
+            return True
+    return False
 
 
 def _is_near(r: Rewriter, u: int) -> Value:
@@ -126,3 +190,25 @@ RULES = (
     ),
 )
 """Alone they change no digit of slopes: the series is found by `passes.removable`."""
+
+# Before quotients become shares.
+RATIO_RULES = (
+    Rule(
+        "x*log(x/(x + y)) -> -x*log1p(y/x)",
+        "mul",
+        _beside_ratio,
+        lambda f, x, y, c: x * f.log_near_one(x / (x + y), -y / (x + y)),
+        domain=((1.0, 1e9), (0.1, 3.0)),
+        among=("log_near_one", "log_ratio", "select"),
+        needs=("log_near_one", "log_ratio", "log1p"),
+    ),
+    Rule(
+        "(x/y)**(1/(x - y)) -> exp(log(x/y)/(x - y)) where x is near y",
+        "pow",
+        _of_ratio,
+        lambda f, x, y, c: f.pow(x / y, 1 / (x - y)),
+        among=("div",),
+        needs=("sub", "add"),
+        domain=((1.0, 1.0001), (0.9, 1.0)),
+    ),
+)

@@ -17,6 +17,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.secants import Secants
 
 _ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
+_EXPM1, _POWM1 = REGISTRY["expm1"], REGISTRY["powm1"]
 _SUMS = frozenset({_ADD, _SUB})
 _POWERS = frozenset(REGISTRY[name] for name in ("pow1pm1", "powm1"))
 _IN_A_PARAMETER = _POWERS | {REGISTRY["log_exp_sum"]}
@@ -41,6 +42,13 @@ def _divided(r: Rewriter, x: int, y: int) -> int | None:
         for first in one
         for second in other
         if r.nodes[first].op in _DIFFERENCES and _may_be(r, first, second)
+    ] + [
+        (first, second, place)
+        for place, (one, other) in enumerate(((above, below), (below, above)))
+        for first in one
+        if r.nodes[first].op in (_EXPM1, _POWM1)
+        for second in other
+        if r.nodes[second].op in _SUMS or _are_powers_of_one(r, first, second)
     ]
     for first, second, place in candidates:
         r.memo[_AT_WORK] = True
@@ -72,8 +80,36 @@ def _quotient(r: Rewriter, first: int, second: int, place: int) -> tuple[Value, 
     secants = Secants(r, second)
     slope = secants.of(first)
     if not slope or not isinstance(slope, Value):
-        return None
+        return _by_a_third(r, first, second, place)
     return (1 / slope if place else slope), secants.near.conditions
+
+
+def _by_a_third(r: Rewriter, first: int, second: int, place: int) -> tuple[Value, list[Value]] | None:
+    """Of two that vanish with a difference in one's exponent, (1 - exp(-n*(1 - c)))/(1 - c*exp(-n*(1 - c))), and of two
+    powers of one base, (1 - x**n)/(1 - x**m).
+    """
+    for d in _thirds(r, first, second):
+        secants = Secants(r, d)
+        slope = secants.of(first)
+        other = secants.of(second) if slope and isinstance(slope, Value) else None
+        if other and isinstance(other, Value):
+            return (other / slope if place else slope / other), secants.near.conditions
+    return None
+
+
+def _thirds(r: Rewriter, first: int, second: int) -> list[int]:
+    """The sums that are factors of what expm1 is taken of, and what the base of two powers is away from 1."""
+    if _are_powers_of_one(r, first, second):
+        return [r.add(_SUB, (r.operands(first)[0], r.const(1)))]
+    if r.nodes[first].op is not _EXPM1 or r.nodes[second].op not in _SUMS:
+        return []
+    factors = [factor for side in _factors(r, r.operands(first)[0], r.const(1)) for factor in side]
+    return [factor for factor in factors if r.nodes[factor].op in _SUMS]
+
+
+def _are_powers_of_one(r: Rewriter, first: int, second: int) -> bool:
+    """Whether these are u**n - 1 and u**m - 1."""
+    return r.nodes[first].op is r.nodes[second].op is _POWM1 and r.operands(first)[0] == r.operands(second)[0]
 
 
 def _may_be(r: Rewriter, first: int, second: int) -> bool:

@@ -16,9 +16,10 @@ from symbackprop.passes.offsets import minus, square_of, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.whole_numbers import GAMMA_LIKE
 
-_ADD, _LOG, _LOGGAMMA, _RISING, _LOG_RISING, _LOG_BETA = (
-    REGISTRY[name] for name in ("add", "log", "loggamma", "rising", "log_rising", "log_beta")
+_ADD, _LOG, _RISING, _LOG_RISING, _LOG_BETA = (
+    REGISTRY[name] for name in ("add", "log", "rising", "log_rising", "log_beta")
 )
+_DIGAMMAS = frozenset({REGISTRY["digamma"], REGISTRY["digamma_near"]})
 _NONE, _ONE = Fraction(0), Fraction(1)
 _MOST_STEPS = 4
 """gamma(x + n)/gamma(x) is a product of n factors up to so many."""
@@ -88,17 +89,17 @@ def _is_sum_with(r: Rewriter, v: int, u: int) -> bool:
     return len(parts) + bool(constant) > len(others) + bool(other)
 
 
-def _difference(r: Rewriter, x: int, y: int) -> int | None:
-    """loggamma(u) - loggamma(v)"""
-    if not (r.is_op(x, _LOGGAMMA) and r.is_op(y, _LOGGAMMA)):
+def _difference_of_digammas(r: Rewriter, x: int, y: int) -> int | None:
+    """digamma(u) - digamma(v)"""
+    if not (r.nodes[x].op in _DIGAMMAS and r.nodes[y].op in _DIGAMMAS):
         return None
     u, v = r.operands(x)[0], r.operands(y)[0]
     apart = minus(r, u, v)
-    if apart is None or r.number(apart) in (-1, 1):
+    if apart is None:
         return None
     if _is_sum_with(r, v, u):
-        return (-r.f.log_rising(r.f.wrap(u), -r.f.wrap(apart))).index
-    return r.add(_LOG_RISING, (v, apart))
+        return r.f.digamma_difference(r.f.wrap(u), -r.f.wrap(apart)).index
+    return (-r.f.digamma_difference(r.f.wrap(v), r.f.wrap(apart))).index
 
 
 def _logarithm(r: Rewriter, x: int) -> int | None:
@@ -133,13 +134,13 @@ RULES = (
         after=14,
     ),
     Rule(
-        "loggamma(x + y) - loggamma(x) -> log_rising(x, y)",
+        "digamma(x + y) - digamma(x) -> -digamma_difference(x, y)",
         "sub",
-        _difference,
-        lambda f, x, y, c: f.loggamma(x + y) - f.loggamma(x),
-        among=("loggamma",),
-        domain=(_LARGE, _APART),
-        before=900,
+        _difference_of_digammas,
+        lambda f, x, y, c: f.digamma(x + y) - f.digamma(x),
+        among=("digamma", "digamma_near"),
+        domain=(_LARGE, (1e-6, 3.0)),
+        before=1e8,
         after=10,
     ),
     Rule(

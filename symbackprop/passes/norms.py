@@ -25,6 +25,7 @@ _MUL, _DIV, _POW = (REGISTRY[name] for name in ("mul", "div", "pow"))
 _ALONG, _HYPOT, _SQUARES, _ABS = (REGISTRY[name] for name in ("along_norm", "hypot", "difference_of_squares", "abs"))
 _VIEWS = frozenset({RESHAPE, SLICE, TRANSPOSE})
 _MOST_COMPONENTS = 64
+_HALF = Fraction(1, 2)
 
 
 def _square_root_of(r: Rewriter, index: int, of_powers: bool = True) -> Value | None:
@@ -88,6 +89,19 @@ def _root_of_squares(r: Rewriter, x: int) -> int | None:
     return None if norm is None else norm.index
 
 
+def _power(r: Rewriter, x: int, y: int) -> int | None:
+    """(u**2 + v**2)**n = hypot(u, v)**(2*n): no square leaves the range, and at the origin there is a slope."""
+    exponent = r.number(y)
+    # A root is a norm already. Of higher powers a norm's second derivative leaves the range of doubles, of whole ones
+    # nothing but the square does.
+    if exponent is not None and (exponent.denominator == 1 or abs(exponent) == _HALF or abs(exponent) > 3 * _HALF):
+        return None
+    components = _components(r, x, most_constant=False, of_powers=False, most=_MOST_COMPONENTS)
+    if components is None or len(components) < 2:
+        return None
+    return r.f.pow(_norm(r, components), 2 * r.f.wrap(y)).index
+
+
 def _logarithm(r: Rewriter, x: int) -> int | None:
     """log(u**2 + v**2) = 2*log(hypot(u, v)); near 1 log(1 + u**2) is better, see below."""
     components = _components(r, x, most_constant=False, most=_MOST_COMPONENTS)
@@ -135,7 +149,12 @@ def _logarithm_of_one_plus(r: Rewriter, x: int) -> int | None:
 def over_norm(r: Rewriter, x: int, y: int) -> int | None:
     """u/hypot(u, v)**k, u a factor of x: the cosine over the other powers."""
     f, power, norm = r.f, Fraction(1), y
-    if r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
+    if r.is_op(y, _POW) and r.nodes[r.operands(y)[0]].op.name in ("hypot", "norm"):
+        # What `_power` has made of it, and 1/hypot(x, y)**3 as it is written.
+        norm, power = r.operands(y)[0], r.number(r.operands(y)[1]) or Fraction(0)
+        if r.number(x) is not None and power > 0:
+            return (f.wrap(x) * f.pow(f.wrap(norm), f.const(-power))).index
+    elif r.is_op(y, _POW) and (r.number(r.operands(y)[1]) or Fraction(0)).denominator == 2:
         components = _components(r, r.operands(y)[0], most=_MOST_COMPONENTS)
         if components is None or len(components) < 2:
             return None
@@ -286,6 +305,16 @@ RULES = (
         domain=BOTH,
         before=math.inf,
         after=1,
+    ),
+    Rule(
+        "(x**2 + y**2)**(3/4) -> hypot(x, y)**(3/2), and other powers that are not whole",
+        "pow",
+        _power,
+        lambda f, x, y, c: f.pow(x * x + y * y, Fraction(3, 4)),
+        among=("add",),
+        domain=((1e-20, 1e200), (1e-20, 1e200)),
+        before=math.inf,
+        after=3,
     ),
     Rule(
         "log(x**2 + y**2) -> 2*log(hypot(x, y))",

@@ -182,3 +182,19 @@ SECANTS: dict[Op, Row] = {
 }
 VANISHING = frozenset({op for op in ORDERS if ORDERS[op] == 1})
 """Functions that vanish like their argument."""
+
+
+def whole_power(u: Value, v: Value, n: int) -> Value:
+    """(u**n - v**n)/(u - v), by halves: of u = -v nothing cancels but u + v."""
+    if n == 1:
+        return u.f.const(1)
+    if n % 2 == 0:
+        half = n // 2
+        total = _power(u, half) + _power(v, half)
+        return total if half == 1 else total * whole_power(u, v, half)
+    middle = [_power(u, n - 1 - k) * _power(v, k) for k in range(1, n - 1)]
+    return sum([*middle, _power(v, n - 1)], start=_power(u, n - 1))
+
+
+def _power(u: Value, n: int) -> Value:
+    return u.f.pow(u, n) if n > 1 else u

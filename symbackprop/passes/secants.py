@@ -17,7 +17,7 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST
 from symbackprop.passes.offsets import Parts, offset, terms
 from symbackprop.passes.rewrite import Rewriter
-from symbackprop.passes.secant_rows import SECANTS, VANISHING, Near, Row
+from symbackprop.passes.secant_rows import SECANTS, VANISHING, Near, Row, whole_power
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _LOG, _SELECT = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "log", "select")
@@ -160,10 +160,18 @@ class Secants:
             return _over(self.between(*operands), self.f.wrap(operands[1]))
         if number == 1 and op is _POW:
             return self._of_power(*operands)
+        if number == 1 and op is _MUL and offset(self.r, index) is None:
+            return self._of_product_less_one(*operands)
         rest = offset(self.r, index)
         return self.of(rest[1]) if rest is not None and rest[0] == number else None
 
     # Products, quotients and powers.
+
+    def _of_product_less_one(self, x: int, y: int) -> Slope:
+        """Of u*v - 1 = (u - 1)*v + (v - 1)."""
+        first = self._from_number(x, _ONE)
+        second = None if first is None else self._from_number(y, _ONE)
+        return None if second is None else _plus(_times(first, self.f.wrap(y)), second)
 
     def _of_product(self, x: int, y: int) -> Slope:
         for own, other in ((x, y), (y, x)):
@@ -239,7 +247,7 @@ class Secants:
             if not inner:
                 return inner
             if number is not None and number.denominator == 1 and 1 < number <= _LONGEST_POWER:
-                return inner * _whole_power(f.wrap(u), f.wrap(v), int(number))
+                return inner * whole_power(f.wrap(u), f.wrap(v), int(number))
             base, power = f.wrap(v), f.wrap(n)
             return inner * (f.pow(base, power - 1) * self.near.power(inner * self.d / base, power))
         inner = self.between(n, m) if u == v else None
@@ -359,22 +367,6 @@ def _is_scaled(r: Rewriter, index: int) -> bool:
     """Whether a node is a number times another."""
     found = terms(r, index)
     return found is not None and index not in found[1]
-
-
-def _whole_power(u: Value, v: Value, n: int) -> Value:
-    """(u**n - v**n)/(u - v), by halves: of u = -v nothing cancels but u + v."""
-    if n == 1:
-        return u.f.const(1)
-    if n % 2 == 0:
-        half = n // 2
-        total = _power(u, half) + _power(v, half)
-        return total if half == 1 else total * _whole_power(u, v, half)
-    middle = [_power(u, n - 1 - k) * _power(v, k) for k in range(1, n - 1)]
-    return sum([*middle, _power(v, n - 1)], start=_power(u, n - 1))
-
-
-def _power(u: Value, n: int) -> Value:
-    return u.f.pow(u, n) if n > 1 else u
 
 
 def _signed(slope: Slope, sign: int) -> Slope:

@@ -11,8 +11,10 @@ from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import BROADCAST, RESHAPE, TRANSPOSE
 from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
+from symbackprop.passes.binding import RULES as BINDING_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.certainty import RULES as CERTAINTY_RULES
+from symbackprop.passes.compounding import RATIO_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
@@ -21,6 +23,7 @@ from symbackprop.passes.dominant import LOGARITHM_RULES as DOMINANT_LOGARITHM_RU
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.gamma_sums import RULES as GAMMA_SUM_RULES
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
@@ -29,6 +32,7 @@ from symbackprop.passes.near_one import LATE_RULES
 from symbackprop.passes.near_one import RULES as NEAR_ONE_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.over_itself import RULES as OVER_ITSELF_RULES
+from symbackprop.passes.power_means import RULES as POWER_MEAN_RULES
 from symbackprop.passes.quotients import RULES as QUOTIENT_RULES
 from symbackprop.passes.rewrite import Rewriter, Rule, concern, sweep
 from symbackprop.passes.roots import RULES as ROOT_RULES
@@ -64,7 +68,9 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 _MOST_SQUARES = 64
 
 _EARLY_RULES = (
+    *BINDING_RULES,
     *GAMMA_RULES,
+    *GAMMA_SUM_RULES,
     *TAIL_RULES,
     *SCALED_TAIL_RULES,
     *TEMPERATURE_RULES,
@@ -79,6 +85,7 @@ _EARLY_RULES = (
 _LATER_RULES = (
     *NEAR_ONE_RULES,
     *NEAR_RULES,
+    *RATIO_RULES,
     *WHOLE_NUMBER_RULES,
     *CERTAINTY_RULES,
     *DIVIDED_RULES,
@@ -93,9 +100,15 @@ _SECOND_RULES = (*QUOTIENT_RULES, *LATE_RULES)
 RULES = (*FIRST_RULES, *_SECOND_RULES)
 # What users write: of derivatives nothing has these forms but what these rules left as it was. Of 1 - (1 + u)**v
 # there is a row, which comes first.
-WRITTEN_RULES = (*DOMINANT_LOGARITHM_RULES, *DOMINANT_RULES, *COMPOUNDING_RULES)
+WRITTEN_RULES = (*DOMINANT_LOGARITHM_RULES, *DOMINANT_RULES, *POWER_MEAN_RULES, *COMPOUNDING_RULES)
 # The logarithm of a sum of exponentials is one near 1 where no exponent is far out, and there alone.
-_WRITTEN_FIRST_RULES = (*_EARLY_RULES, *DOMINANT_LOGARITHM_RULES, *_LATER_RULES, *DOMINANT_RULES)
+_WRITTEN_FIRST_RULES = (
+    *POWER_MEAN_RULES,
+    *_EARLY_RULES,
+    *DOMINANT_LOGARITHM_RULES,
+    *_LATER_RULES,
+    *DOMINANT_RULES,
+)
 _LAST_RULES = (*_SECOND_RULES, *COMPOUNDING_RULES)
 DERIVATIVE_RULES = (*RULES, *CANCELLING_RULES, *ROOT_RULES)
 

@@ -115,6 +115,18 @@ TOLERANCES = {
     "log_rising": Tolerance(value=14.0, floor=1.0),
     "log_of_rising": Tolerance(value=14.0, floor=1.0),
     "log_beta": Tolerance(value=14.0, floor=1.0),
+    "log_binomial": Tolerance(value=14.0, floor=1.0),
+    # Ten logarithms of the recurrence; zeros at d = 0 and 1, those of digamma and its slope around 1/2.
+    "log_rising_scaled": Tolerance(value=6.0, floor=0.3),
+    "log_rising_scaled_slope": Tolerance(value=4.0, first=8.0, second=64.0, floor=0.3),
+    "log_rising_scaled_curvature": Tolerance(value=8.0, first=32.0, second=200.0, floor=0.3),
+    "digamma_scaled": Tolerance(value=5.0, first=8.0, second=64.0, floor=0.3),
+    "digamma_scaled_slope": Tolerance(value=4.0, first=16.0, second=64.0, floor=0.3),
+    # Of a root of the sum of two squares.
+    "bound_slope": Tolerance(value=4.0),
+    "bound_share": Tolerance(value=4.0),
+    "free_slope": Tolerance(value=4.0),
+    "free_fraction": Tolerance(value=4.0),
     "beta_beyond": Tolerance(value=18.0, first=30.0, second=64.0),
     # SciPy's AMOS and Cephes routines: a few ulp of the function's amplitude, which is below 1 for J and grows like
     # x**-n to the left for Y; the latter is steeper than its zero crossings are near.

@@ -9,6 +9,7 @@ import importlib.util
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy as sp
 from sympy import exp, log
@@ -52,3 +53,22 @@ def test_on_the_diagonal(backend: str) -> None:
         assert math.isclose(got, want * shrunk, rel_tol=1e-15, abs_tol=1e-16)
     mean = compile_grad(FORMS[4], [p, q], args=[p, q], backend=backend)
     assert [mean.value_and_grad(3.0, 3.0)[0], *mean.value_and_grad(3.0, 3.0)[1]] == [3.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_two_that_vanish_with_a_third(backend: str) -> None:
+    """The effectiveness of a heat exchanger at equal capacities, and a gambler's ruin at even odds, were 0/0."""
+    exchanger = (1 - exp(-q * (1 - p))) / (1 - p * exp(-q * (1 - p)))
+    capacities = [(1 - 1e-9, 2.0), (0.999, 2.0), (0.5, 2.0), (0.5, 50.0), (2.0, 3.0)]
+    ruin = (1 - t**p) / (1 - t**q)
+    odds = [(2.0, 5.0, 1 + 1e-9), (7.5, 50.0, 0.999), (2.0, 50.0, 0.3)]
+    for expr, points in ((exchanger, capacities), (ruin, odds)):
+        given = [dict(zip((p, q, t), point, strict=False)) for point in points]
+        accuracy.assert_right_at(expr, given, backend)
+    for expr, point, want in (
+        (exchanger, (1.0, 2.0), (2 / 3, -2 / 9, 1 / 9)),
+        (ruin, (2.0, 5.0, 1.0), (0.4, 0.2, -0.08, -0.6)),
+    ):
+        symbols = [p, q, t][: len(point)]
+        value, slopes = compile_grad(expr, symbols, args=symbols, backend=backend).value_and_grad(*point)
+        np.testing.assert_allclose([value, *slopes], want, rtol=2e-15)

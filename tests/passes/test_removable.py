@@ -270,3 +270,14 @@ def test_roots_of_what_vanishes_like_a_square(name: str) -> None:
             assert ulps(float(got), want) <= 8, (at, got, want)
         want = oracle.second({"x": at}, ("x", ()), ("x", ()))
         assert math.isclose(hessian(at), want, rel_tol=1e-14, abs_tol=1e-15 if want == 0 else 0.0), at
+
+
+def test_what_has_a_cosine_beside_a_logarithm() -> None:
+    """The mass within a halo: x/hypot(x, 1) is analytic, and log(1 + x**2) less its square vanishes like x**4/2."""
+    expr = sp.log(1 + x**2) - x**2 / (1 + x**2)
+    compiled = compile_grad(expr, x, backend="numpy")
+    oracle = Oracle(read_model(expr, [x], None, None, ()).graph)
+    for at in (1e-9, -1e-5, 1e-3, 0.1, 0.6, 1e8):
+        value, slope = compiled.value_and_grad(at)
+        assert ulps(float(value), oracle.value({"x": at})) <= 16
+        assert ulps(float(slope), oracle.derivative({"x": at}, ("x", ())).middle) <= 16

@@ -21,6 +21,7 @@ from symbackprop.check.oracle import Oracle
 from symbackprop.check.rounding import ulps
 from symbackprop.ir import Functions, Graph, GraphBuilder, interpret, verify
 from symbackprop.passes import Rule, guard
+from symbackprop.passes.compounding import RATIO_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.over_itself import ARGUMENT_RULES
 from symbackprop.passes.rewrite import Rewriter, sweep
@@ -36,7 +37,10 @@ SCALAR = [
 ]
 # Better at single points, or with `passes.removable`: see test_poles, test_compounding and test_at_zero.
 # Reciprocals of norms are shared by all entries: a product is for speed.
-ELSEWHERE = (*ARGUMENT_RULES, *COMPOUNDING_RULES, *ROOT_RULES, *[rule for rule in RULES if "along_norm" in rule.among])
+ELSEWHERE = (
+    *(*ARGUMENT_RULES, *COMPOUNDING_RULES, *RATIO_RULES, *ROOT_RULES),
+    *[rule for rule in RULES if "along_norm" in rule.among],
+)
 POINTS = 1000
 MEASURED = 150
 # Measured figures are rounded up and of another sample; what a rule promises may be passed by half.
