@@ -141,6 +141,10 @@ class ArrayFunctions:
         """log(sum(weights*exp(value))) of two arrays of one shape."""
         return self._structural("weighted_logsumexp", (weights, value), tuple(sorted(axes)))
 
+    def weighted_softmax(self, weights: Any, value: Any, axes: Sequence[int]) -> Value:
+        """exp(value)/sum(weights*exp(value)) of two arrays of one shape."""
+        return self._structural("weighted_softmax", (weights, value), tuple(sorted(axes)))
+
     def diagonal(self, value: Any, labels: Labels) -> Value:
         return self._structural("diagonal", (value,), tuple(labels))
 

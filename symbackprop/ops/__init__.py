@@ -35,6 +35,7 @@ from symbackprop.ops import (
     rising,
     shares,
     special,
+    sums_of_exponentials,
     tails,
     trigonometric,
 )
@@ -67,6 +68,7 @@ FAMILIES = (
     logic,
     control,
     reduction,
+    sums_of_exponentials,
     array_norms,
     contraction,
     indexing,

@@ -17,7 +17,8 @@ from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponen
 from symbackprop.passes.log_products import split, where
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
-from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
+from symbackprop.passes.stable_sums import logarithm_of_positive
+from symbackprop.passes.weighted_terms import is_nonnegative
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))

@@ -145,7 +145,11 @@ SAMPLES = [
     *reduction("logsumexp", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("softmax", (0,), (1,), (0, 1)),
     *reduction("log_softmax", (0,), (1,), (0, 1)),
-    *[Sample("weighted_logsumexp", (NM, NM), axes, GENERAL[:3], (positive, real)) for axes in ((0,), (1,), (0, 1))],
+    *[
+        Sample(name, (NM, NM), axes, GENERAL[:3], (positive, real))
+        for name in ("weighted_logsumexp", "weighted_softmax")
+        for axes in ((0,), (1,), (0, 1))
+    ],
     *running("cumulative_sum", 1),
     *running("cumulative_product", 1),
     *running("linear_recurrence", 2),

@@ -262,7 +262,7 @@ FORMS: dict[str, tuple[Callable[..., Any], set[str], Callable[..., Any]]] = {
     ),
     "weighted softmax": (
         lambda f, u, w: w * f.exp(u) / f.broadcast(f.reduce_sum(w * f.exp(u), (1,)), SHAPE, (0,)),
-        {"weighted_logsumexp"},
+        {"weighted_softmax"},
         lambda u, w: [a * mp.exp(e) / dot(w, u) for a, e in zip(w, u, strict=True)],
     ),
     "other share": (
