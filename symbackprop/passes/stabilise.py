@@ -13,6 +13,7 @@ from symbackprop.ops.reduction import REDUCE_SUM
 from symbackprop.passes.bessels import RULES as BESSEL_RULES
 from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
+from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
 from symbackprop.passes.dead import dead
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
@@ -65,6 +66,7 @@ FIRST_RULES = (
     *EXPONENTIAL_RULES,
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
     *SUM_RULES,
+    *COVARIANCE_RULES,
     *DIFFERENCE_RULES,
     *NEAR_RULES,
     *WHOLE_NUMBER_RULES,
