@@ -22,6 +22,7 @@ from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
+from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import LATE_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
@@ -62,6 +63,7 @@ FIRST_RULES = (
     *GAMMA_RULES,
     *TAIL_RULES,
     *BESSEL_RULES,
+    *LIKELIHOOD_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),

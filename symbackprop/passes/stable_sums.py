@@ -8,10 +8,13 @@ the sign.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
+from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.contraction import CONTRACT, DIAGONAL
 from symbackprop.ops.indexing import GATHER, SLICE
-from symbackprop.ops.reduction import REDUCE_SUM
+from symbackprop.ops.reduction import REDUCE_SUM, spread
 from symbackprop.ops.sums_of_exponentials import (
     LOG_SOFTMAX,
     LOGSUMEXP,
@@ -52,8 +55,17 @@ def _log_of_sum(r: Rewriter, index: int) -> int | None:
     if node.op is REDUCE_SUM:
         operand = node.operands[0]
         found = split_exponential(r, operand)
-        return None if found is None else _logarithm(r, found, operand, node.attributes)
+        return None if found is None else _logarithm(r, _of_sums(r, found), operand, node.attributes)
     return _log_of_contraction(r, index) if node.op is CONTRACT else None
+
+
+def _of_sums(r: Rewriter, found: Split) -> Split:
+    """Weights that are sums of exponentials themselves, as in a chain of hidden states, as a part of the exponent."""
+    if found.weight is None:
+        return found
+    inner, views = through_views(r, found.weight)
+    own = logarithm_of_positive(r, inner)
+    return found if own is None else Split(None, r.add(_ADD, (found.exponent, seen(r, own, views))))
 
 
 def _logarithm(r: Rewriter, found: Split, like: int, axes: tuple[int, ...]) -> int:
@@ -79,7 +91,7 @@ def _log_of_contraction(r: Rewriter, index: int) -> int | None:
         weight = r.broadcast(squeezed, shape, tuple(own.index(label) for label in kept))
         total = weight if found.weight is None else r.add(_MUL, (found.weight, weight))
         axes = tuple(k for k, label in enumerate(own) if label not in out)
-        value = _logarithm(r, Split(total, found.exponent), x, axes)
+        value = _logarithm(r, _of_sums(r, Split(total, found.exponent)), x, axes)
         left_over = tuple(out.index(label) for label in own if label in out)
         return r.broadcast(value, node.type.shape, left_over) if left_over or node.type.shape else value
     return None
@@ -128,6 +140,22 @@ def logarithm_of_positive(r: Rewriter, index: int) -> int | None:
     return known
 
 
+def size_and_sign(r: Rewriter, index: int) -> tuple[Value, Value] | None:
+    """The logarithm of the size, and the sign, of a sum over axes of exponentials with weights of any sign."""
+    found = _log_of_sum(r, index) if r.nodes[index].op in SUMS else None
+    if found is None:
+        return None
+    base, views = through_views(r, found)
+    op, operands, axes, _ = r.nodes[base]
+    if op is not WEIGHTED_LOGSUMEXP:
+        return None
+    f, (w, u) = r.f, map(r.f.wrap, operands)
+    # Shares have the sign of what they are divided by, which may have vanished itself.
+    sign = f.sign(f.reduce_sum(f.weighted_softmax(w, u, axes), axes))
+    size = f.weighted_logsumexp(w * spread(f, sign, f.shape(w), axes), u, axes)
+    return f.wrap(seen(r, size.index, views)), f.wrap(seen(r, sign.index, views))
+
+
 # Quotients.
 
 
@@ -144,13 +172,14 @@ def share_of_sum(r: Rewriter, x: int, logarithm: int, times: int = 1) -> int | N
     left, total = times, None
     factors = _powers(r, x)
     for place, (node, power) in enumerate(factors):
-        # What is left over is for the last one: sum(exp(2*u))/exp(v)**2 has one sum.
-        own = left if power == 1 and not any(r.nodes[other].op in SUMS for other, _ in factors[place + 1 :]) else 1
+        # What is left over is for the last one: sum(exp(2*u))/exp(v)**2 has one sum, sum(exp(u))**2/exp(v) half of v.
+        is_last = not any(r.nodes[other].op in SUMS for other, _ in factors[place + 1 :])
+        own = Fraction(left, power) if is_last else Fraction(1)
         share = None
         if 0 < own * power <= left:
             share = _sum_of_shares(r, node, r.add(_MUL, (r.const(own), logarithm)))
         if share is not None:
-            left, node = left - own * power, share
+            left, node = left - int(own * power), share
         total = joined(r, total, node if power == 1 else r.add(_POW, (node, r.const(power))), _MUL)
     if left == times or total is None:
         return None

@@ -18,7 +18,7 @@ from symbackprop.passes.arrays import RULES as ARRAY_RULES
 from symbackprop.passes.contraction import contract
 from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
 from symbackprop.passes.guard import RULES as GUARD_RULES
-from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
+from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
 from symbackprop.passes.rewrite import Rewriter, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stabilise import RULES as STABILISE_RULES
@@ -28,10 +28,9 @@ from symbackprop.passes.strength import RULES as STRENGTH_RULES
 SHAPE = ("N", 3)
 LENGTHS = (4, 1, 0)
 STRUCTURAL_RULES = tuple(rule for rule in SIMPLIFY_RULES if rule.is_structural)
-OF_PRODUCTS = tuple(rule for rule in LOGARITHM_RULES if rule.is_structural)
 PASSES = {
     "simplify": (simplify, STRUCTURAL_RULES),
-    "stabilise": (stabilise, STABLE_SUM_RULES + OF_PRODUCTS + COVARIANCE_RULES),
+    "stabilise": (stabilise, STABLE_SUM_RULES + LIKELIHOOD_RULES + COVARIANCE_RULES),
 }
 RULES = [pytest.param(name, rule, id=f"{name}: {rule.name}") for name, (_, rules) in PASSES.items() for rule in rules]
 # Sums and products of a dozen numbers in another order, and exponentials of sums of logarithms.
