@@ -115,6 +115,10 @@ class ArrayFunctions:
             result = self._structural("reduce_prod", (result,), (axis,))
         return result
 
+    def product_less_one(self, value: Any, axes: Sequence[int]) -> Value:
+        """The product of 1 + value over one axis, less 1."""
+        return self._structural("product_less_one", (value,), tuple(axes))
+
     def reduce_max(self, value: Any, axes: Sequence[int]) -> Value:
         return self._structural("reduce_max", (value,), tuple(sorted(axes)))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from symbackprop.ops import matrices_numpy as for_numpy
 from symbackprop.ops.extents import Shape, product
-from symbackprop.ops.row import Op, helper
+from symbackprop.ops.row import ELEMENTARY, Op, helper
 
 
 def remaining(axes: Any, x: Any) -> Any:
@@ -78,6 +78,38 @@ REDUCE_PROD = Op(
     tangent=_product_tangent,
     evaluate=lambda axes, x: np.multiply.reduce(np.asarray(x), axis=tuple(axes)),
     batch=shifted_batch("reduce_prod"),
+)
+
+
+def _product_less_one(f: Any, axes: Any, x: Any) -> Any:
+    # By logarithms where all factors have one: 1 - prod(1 - x) of probabilities of 1e-9 had lost 4e8 ulp.
+    one_and = 1 + x
+    positive = f.gt(one_and, 0)
+    logarithms = f.log1p(f.select(positive, x, 0))
+    none_below = f.gt(f.reduce_min(one_and, axes), 0)
+    return f.select(none_below, f.expm1(f.reduce_sum(logarithms, axes)), f.reduce_prod(one_and, axes) - 1)
+
+
+def _product_less_one_values(axes: Any, x: Any) -> Any:
+    x = np.asarray(x)
+    product = np.multiply.reduce(1 + x, axis=tuple(axes)) - 1
+    if x.dtype == object:
+        return product
+    logarithms = np.sum(np.log1p(np.where(x > -1, x, 0)), axis=tuple(axes))
+    return np.where(np.all(x > -1, axis=tuple(axes)), np.expm1(logarithms), product)
+
+
+PRODUCT_LESS_ONE = Op(
+    name="product_less_one",
+    doc="the product of 1 + x over one axis, less 1",
+    elementwise=False,
+    cost=ELEMENTARY,
+    work=every_entry,
+    infer=remaining,
+    tangent=lambda f, z, dot, position, axes, operands: _product_tangent(f, z, dot, position, axes, (1 + operands[0],)),
+    evaluate=_product_less_one_values,
+    define=_product_less_one,
+    batch=shifted_batch("product_less_one"),
 )
 
 
@@ -193,6 +225,7 @@ LINEAR_RECURRENCE = Op(
 ROWS = (
     REDUCE_SUM,
     REDUCE_PROD,
+    PRODUCT_LESS_ONE,
     REDUCE_MAX,
     REDUCE_MIN,
     CUMULATIVE_SUM,

@@ -12,6 +12,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.logarithms import factors_of, logarithm_of_positive_row
+from symbackprop.passes.offsets import offset
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.stable_sums import size_and_sign
 
@@ -47,7 +48,7 @@ def _size_and_sign(r: Rewriter, index: int) -> tuple[Value, Value | None]:
         signs += [] if sign is None else [sign]
     number = r.number(rest.index)
     if number != 1:
-        sizes.append(f.log(f.abs(rest)))
+        sizes.append(_logarithm_of_size(r, rest))
     if number is None or number <= 0:
         signs.append(f.sign(rest))
 
@@ -56,6 +57,15 @@ def _size_and_sign(r: Rewriter, index: int) -> tuple[Value, Value | None]:
 
     size = full(sum(sizes[1:], start=sizes[0]) if sizes else f.const(0))
     return size, full(math.prod(signs[1:], start=signs[0])) if signs else None
+
+
+def _logarithm_of_size(r: Rewriter, x: Value) -> Value:
+    """log(abs(x)), of 1 + v by v."""
+    constant, beside = offset(r, x.index) or (0, -1)
+    if constant != 1:
+        return x.f.log(x.f.abs(x))
+    v = x.f.wrap(beside)
+    return x.f.log1p(x.f.select(x.f.lt(v, -1), -2 - v, v))
 
 
 def _known(r: Rewriter, index: int) -> tuple[Value, Value | None] | None:

@@ -139,6 +139,7 @@ SAMPLES = [
     Sample("diagonalize", (NM,), ((0, 1, 1), ("n", "m", "m")), GENERAL),
     *reduction("reduce_sum", (0,), (1,), (0, 1)),
     *reduction("reduce_prod", (0,), (1,)),
+    *reduction("product_less_one", (0,), (1,)),
     *reduction("reduce_max", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("reduce_min", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("reduce_norm", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
