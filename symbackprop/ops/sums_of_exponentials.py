@@ -23,7 +23,7 @@ def _finite_or_zero(f: Any, largest: Any) -> Any:
     return f.select(f.lt(f.abs(largest), f.const("inf")), largest, 0)
 
 
-def _exponentials(f: Any, axes: Any, x: Any) -> tuple[Any, Any, Any, Any]:
+def exponentials(f: Any, axes: Any, x: Any) -> tuple[Any, Any, Any, Any]:
     """The shift, what is left of x, its exponentials, and their sum."""
     shift = _finite_or_zero(f, f.reduce_max(x, axes))
     rest = x - spread(f, shift, f.shape(x), axes)
@@ -32,17 +32,17 @@ def _exponentials(f: Any, axes: Any, x: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def _logsumexp_define(f: Any, axes: Any, x: Any) -> Any:
-    shift, _, _, total = _exponentials(f, axes, x)
+    shift, _, _, total = exponentials(f, axes, x)
     return shift + f.log(total)
 
 
 def _softmax_define(f: Any, axes: Any, x: Any) -> Any:
-    _, _, terms, total = _exponentials(f, axes, x)
+    _, _, terms, total = exponentials(f, axes, x)
     return terms / spread(f, total, f.shape(x), axes)
 
 
 def _log_softmax_define(f: Any, axes: Any, x: Any) -> Any:
-    _, rest, _, total = _exponentials(f, axes, x)
+    _, rest, _, total = exponentials(f, axes, x)
     return rest - spread(f, f.log(total), f.shape(x), axes)
 
 

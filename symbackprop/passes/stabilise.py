@@ -20,6 +20,7 @@ from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.free_energies import RULES as FREE_ENERGY_RULES
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
 from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
@@ -69,6 +70,7 @@ FIRST_RULES = (
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
     *SUM_RULES,
     *COVARIANCE_RULES,
+    *FREE_ENERGY_RULES,
     *DIFFERENCE_RULES,
     *NEAR_RULES,
     *WHOLE_NUMBER_RULES,

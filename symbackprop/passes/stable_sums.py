@@ -22,6 +22,7 @@ from symbackprop.ops.sums_of_exponentials import (
     WEIGHTED_LOGSUMEXP,
     WEIGHTED_SOFTMAX,
 )
+from symbackprop.passes.factors import factors_and_others
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.weighted_terms import (
     DEEPEST,
@@ -261,6 +262,8 @@ def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
     if power is not None and power.denominator == 1 and power > 1:
         logarithm = logarithm_of_positive(r, r.operands(y)[0])
         return None if logarithm is None else _over_power(r, x, logarithm, int(power))
+    if r.is_op(y, _MUL):
+        return _over_product(r, x, y)
     inner, outer = through_views(r, y)
     found = _log_of_sum(r, inner)
     if found is None:
@@ -278,6 +281,16 @@ def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
     terms = r.add(_SELECT, (r.add(_NE, (weight, r.const(0))), term, r.const(0)))
     total = r.reduce_sum(full(r, terms, r.nodes[exponent].type.shape), node.attributes)
     return r.add(_DIV, (_share(r, x, seen(r, size, views)), seen(r, total, views)))
+
+
+def _over_product(r: Rewriter, x: int, y: int) -> int | None:
+    """By such a sum first, and then by the other factors."""
+    for factor, others in factors_and_others(r, y):
+        if others is not None and r.nodes[through_views(r, factor)[0]].op in SUMS:
+            share = _over_sum(r, x, factor)
+            if share is not None:
+                return r.add(_DIV, (share, others))
+    return None
 
 
 def _over_power(r: Rewriter, x: int, logarithm: int, times: int) -> int:

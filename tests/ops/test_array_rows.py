@@ -146,6 +146,12 @@ SAMPLES = [
     *reduction("logsumexp", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("softmax", (0,), (1,), (0, 1)),
     *reduction("log_softmax", (0,), (1,), (0, 1)),
+    *reduction("softmax_entropy", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
+    *reduction("softmax_deviation", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
+    *[
+        Sample("reduce_smooth_maximum", (NM, rest), axes, GENERAL[:3], (real, positive))
+        for rest, axes in ((("m",), (0,)), (("n",), (1,)), ((), (0, 1)))
+    ],
     *[
         Sample(name, (NM, NM), axes, GENERAL[:3], (positive, real))
         for name in ("weighted_logsumexp", "weighted_softmax")
