@@ -15,6 +15,7 @@ from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
 from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
 from symbackprop.passes.dead import dead
+from symbackprop.passes.diagonals import RULES as DIAGONAL_RULES
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
@@ -61,6 +62,7 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 _MOST_SQUARES = 64
 
 FIRST_RULES = (
+    *DIAGONAL_RULES,
     *GAMMA_RULES,
     *TAIL_RULES,
     *BESSEL_RULES,

@@ -17,6 +17,7 @@ from symbackprop.passes import Rule, dead, expand, guard, simplify, stabilise
 from symbackprop.passes.arrays import RULES as ARRAY_RULES
 from symbackprop.passes.contraction import contract
 from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
+from symbackprop.passes.diagonals import RULES as DIAGONAL_RULES
 from symbackprop.passes.free_energies import RULES as FREE_ENERGY_RULES
 from symbackprop.passes.guard import RULES as GUARD_RULES
 from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
@@ -31,7 +32,10 @@ LENGTHS = (4, 1, 0)
 STRUCTURAL_RULES = tuple(rule for rule in SIMPLIFY_RULES if rule.is_structural)
 PASSES = {
     "simplify": (simplify, STRUCTURAL_RULES),
-    "stabilise": (stabilise, STABLE_SUM_RULES + LIKELIHOOD_RULES + COVARIANCE_RULES + FREE_ENERGY_RULES),
+    "stabilise": (
+        stabilise,
+        STABLE_SUM_RULES + DIAGONAL_RULES + LIKELIHOOD_RULES + COVARIANCE_RULES + FREE_ENERGY_RULES,
+    ),
 }
 RULES = [pytest.param(name, rule, id=f"{name}: {rule.name}") for name, (_, rules) in PASSES.items() for rule in rules]
 # Sums and products of a dozen numbers in another order, and exponentials of sums of logarithms.

@@ -133,3 +133,20 @@ def test_a_product_without_a_logarithm_has_none() -> None:
     value, (slopes,) = compiled.value_and_grad(np.array([0.0, 2.0]))
     assert value == -np.inf and slopes[0] == np.inf
     assert compiled.value_and_grad(np.zeros(0))[0] == 0.0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_softmax_as_products_of_matrices(backend: str) -> None:
+    """Rows scaled by a diagonal matrix of reciprocals."""
+    rows, columns, z = sp.Symbol("rows", integer=True), sp.Symbol("columns", integer=True), sp.Symbol("z")
+    logits, labels = sp.MatrixSymbol("Z", rows, columns), sp.MatrixSymbol("Y", rows, columns)
+    exponentials = logits.applyfunc(sp.exp)
+    reciprocals = (exponentials * sp.OneMatrix(columns, 1)).applyfunc(sp.Lambda(z, 1 / z))
+    softmax = sp.DiagMatrix(reciprocals) * exponentials
+    point = {
+        "Z": np.array([[800.0, 801.0, -5.0], [-900.0, -905.0, -901.0]]),
+        "Y": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
+    }
+    for expr in (sp.Trace(labels.T * softmax), -sp.Trace(labels.T * softmax.applyfunc(sp.log))):
+        report = check_grad(expr, logits, at=point, accuracy=True, backend=backend)
+        assert report, str(report)
