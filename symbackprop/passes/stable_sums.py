@@ -22,7 +22,7 @@ from symbackprop.ops.sums_of_exponentials import (
     WEIGHTED_LOGSUMEXP,
     WEIGHTED_SOFTMAX,
 )
-from symbackprop.passes.factors import factors_and_others
+from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.weighted_terms import (
     DEEPEST,
@@ -300,13 +300,20 @@ def _over_power(r: Rewriter, x: int, logarithm: int, times: int) -> int:
 
 
 def _times_reciprocal(r: Rewriter, x: int, y: int) -> int | None:
-    for value, other in ((x, y), (y, x)):
-        inner, views = through_views(r, other)
-        if not (r.is_op(inner, _EXP) and r.is_op(r.operands(inner)[0], _NEG) and _is_share(r, inner)):
-            continue
-        found = split_exponential(r, value)
-        if found is not None and not _is_reciprocal(r, found.exponent):
-            return _share(r, value, seen(r, r.operands(r.operands(inner)[0])[0], views))
+    """A term times the reciprocal of a sum, which may be a factor of a product."""
+    for value, product in ((x, y), (y, x)):
+        factors = all_factors(r, product)
+        for place, factor in enumerate(factors):
+            inner, views = through_views(r, factor)
+            if not (r.is_op(inner, _EXP) and r.is_op(r.operands(inner)[0], _NEG) and _is_share(r, inner)):
+                continue
+            found = split_exponential(r, value)
+            if found is None or _is_reciprocal(r, found.exponent):
+                break
+            share = _share(r, value, seen(r, r.operands(r.operands(inner)[0])[0], views))
+            for other in factors[:place] + factors[place + 1 :]:
+                share = r.add(_MUL, (other, share))
+            return share
     return None
 
 
@@ -349,7 +356,7 @@ RULES = (
         "mul",
         _times_reciprocal,
         lambda f, x, y, c: f.exp(x) * f.broadcast(f.exp(-f.logsumexp(x, (1,))), ("N", 3), (0,)),
-        needs=("exp",),
+        needs=("logsumexp", "weighted_logsumexp"),
     ),
     Rule("x**-1 -> 1/x", "pow", _power_of_minus_one, lambda f, x, y, c: f.pow(x, f.const(-1))),
 )
