@@ -115,6 +115,10 @@ class ArrayFunctions:
             result = self._structural("reduce_prod", (result,), (axis,))
         return result
 
+    def product_less_one(self, value: Any, axes: Sequence[int]) -> Value:
+        """The product of 1 + value over one axis, less 1."""
+        return self._structural("product_less_one", (value,), tuple(axes))
+
     def reduce_max(self, value: Any, axes: Sequence[int]) -> Value:
         return self._structural("reduce_max", (value,), tuple(sorted(axes)))
 
@@ -140,6 +144,22 @@ class ArrayFunctions:
     def weighted_logsumexp(self, weights: Any, value: Any, axes: Sequence[int]) -> Value:
         """log(sum(weights*exp(value))) of two arrays of one shape."""
         return self._structural("weighted_logsumexp", (weights, value), tuple(sorted(axes)))
+
+    def weighted_softmax(self, weights: Any, value: Any, axes: Sequence[int]) -> Value:
+        """exp(value)/sum(weights*exp(value)) of two arrays of one shape."""
+        return self._structural("weighted_softmax", (weights, value), tuple(sorted(axes)))
+
+    def reduce_smooth_maximum(self, value: Any, temperature: Any, axes: Sequence[int]) -> Value:
+        """temperature*log(sum(exp(value/temperature))), with one temperature or one for each sum."""
+        kept = tuple(extent for axis, extent in enumerate(self.shape(value)) if axis not in axes)
+        temperature = self._full(temperature, kept) if kept else temperature
+        return self._structural("reduce_smooth_maximum", (value, temperature), tuple(sorted(axes)))
+
+    def softmax_entropy(self, value: Any, axes: Sequence[int]) -> Value:
+        return self._structural("softmax_entropy", (value,), tuple(sorted(axes)))
+
+    def softmax_deviation(self, value: Any, axes: Sequence[int]) -> Value:
+        return self._structural("softmax_deviation", (value,), tuple(sorted(axes)))
 
     def diagonal(self, value: Any, labels: Labels) -> Value:
         return self._structural("diagonal", (value,), tuple(labels))

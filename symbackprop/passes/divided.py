@@ -2,7 +2,8 @@
 
 Chains of decays, the logarithmic mean, two rates that come together, annuities at no interest: where u is near v both
 differences are small, and their slopes lose their digits twice. There the quotient is the slope of a secant
-(`passes.secants`), which divides by nothing small; elsewhere it stays as written.
+(`passes.secants`), which divides by nothing small; elsewhere it stays as written. Of a sum over axes that is divided by
+what its terms vanish with, each term is divided: sum(expm1(a*x))/a had no digit of its slope at a = 1e-9.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import math
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.contraction import BROADCAST
 from symbackprop.ops.leaves import INPUT
+from symbackprop.ops.reduction import REDUCE_SUM
+from symbackprop.passes.like_arguments import ORDERS
 from symbackprop.passes.offsets import terms
 from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.secants import Secants
 
-_ADD, _SUB, _MUL, _DIV, _NEG = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg"))
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW = (REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow"))
 _EXPM1, _POWM1 = REGISTRY["expm1"], REGISTRY["powm1"]
 _SUMS = frozenset({_ADD, _SUB})
 _POWERS = frozenset(REGISTRY[name] for name in ("pow1pm1", "powm1"))
@@ -33,9 +37,12 @@ _LARGE = 32
 
 def _divided(r: Rewriter, x: int, y: int) -> int | None:
     """The quotient of two differences among factors, with the slope of a secant beside it."""
-    if r.nodes[x].type.shape or r.nodes[y].type.shape or r.memo.get(_AT_WORK):
+    if r.memo.get(_AT_WORK):
         return None
     above, below = _factors(r, x, y)
+    for node in above:
+        if r.nodes[node].op is REDUCE_SUM and not r.nodes[y].type.shape:
+            return _term_by_term(r, node, above, below)
     candidates = [
         (first, second, place)
         for place, (one, other) in enumerate(((above, below), (below, above)))
@@ -74,6 +81,39 @@ def _divided(r: Rewriter, x: int, y: int) -> int | None:
         far = r.plain(_DIV, (x, f.select(is_near, 1, f.wrap(y)).index))
         return f.select(is_near, factor, f.wrap(far)).index
     return None
+
+
+def _term_by_term(r: Rewriter, x: int, above: list[int], below: list[int]) -> int | None:
+    """sum(g(a*u)*v)/a as sum(g(a*u)*v/a), where g vanishes, and so for differences that vanish with a divisor."""
+    (inner,) = r.operands(x)
+    y = math.prod(map(r.f.wrap, below), start=r.f.const(1)).index
+    factors, _ = _factors(r, inner, r.const(1))
+    vanishing = any(_vanishes(r, first, second) for first in factors for second in below)
+    divided = r.add(_DIV, (inner, y)) if vanishing else _divided(r, inner, y)
+    if divided is None:
+        return None
+    total = r.f.wrap(r.reduce_sum(r.broadcast(divided, r.nodes[inner].type.shape), r.nodes[x].attributes))
+    return math.prod((r.f.wrap(node) for node in above if node != x), start=total).index
+
+
+def _vanishes(r: Rewriter, index: int, divisor: int) -> bool:
+    """Whether this is a function that vanishes like its argument, or its square, which the divisor is a factor of."""
+    node = r.nodes[index]
+    if ORDERS.get(node.op, 0) < 1:
+        return False
+    stack = [node.operands[0]]
+    for _ in range(2 * _MOST_FACTORS):
+        if not stack:
+            break
+        argument = stack.pop()
+        if argument == divisor:
+            return True
+        op, operands = r.nodes[argument].op, r.operands(argument)
+        if op is _MUL or op is _NEG or op is BROADCAST:
+            stack += operands
+        elif op is _DIV:
+            stack.append(operands[0])
+    return False
 
 
 def _quotient(r: Rewriter, first: int, second: int, place: int) -> tuple[Value, list[Value]] | None:
@@ -149,6 +189,8 @@ def _factors(r: Rewriter, x: int, y: int) -> tuple[list[int], list[int]]:
             stack += [(second, 1 - side if r.is_op(node, _DIV) else side), (first, side)]
         elif r.is_op(node, _NEG):
             stack += [(r.const(-1), side), (r.operands(node)[0], side)]
+        elif few and r.is_op(node, _POW) and r.number(r.operands(node)[1]) == 2:
+            stack += [(r.operands(node)[0], side)] * 2
         else:
             sides[side].append(node)
     return sides

@@ -17,7 +17,8 @@ from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponen
 from symbackprop.passes.log_products import split, where
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
-from symbackprop.passes.stable_sums import is_nonnegative, logarithm_of_positive
+from symbackprop.passes.stable_sums import logarithm_of_positive
+from symbackprop.passes.weighted_terms import is_nonnegative
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
 _LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _ABS, _CSC = (
@@ -54,7 +55,7 @@ _SIGNED: dict[object, Callable[[Value], Value]] = {
 
 def logarithm(r: Rewriter, index: int) -> int | None:
     """The logarithm of a product, by its factors; None where nothing is gained."""
-    factors = _factors(r, index)
+    factors = factors_of(r, index)
     if factors is None:
         return None
     number, rest, total = Fraction(1), [], None
@@ -64,7 +65,7 @@ def logarithm(r: Rewriter, index: int) -> int | None:
         number, factors = Fraction(2), factors[:position] + factors[position + 1 :]
     for node, power in factors:
         value = r.number(node)
-        known = None if value is not None else _positive(r, node)
+        known = None if value is not None else logarithm_of_positive_row(r, node)
         if value:
             number *= value**power
         elif known is None:
@@ -107,7 +108,7 @@ def _plus(total: Value | None, term: Value, power: int) -> Value:
     return total + term if power > 0 else total - term
 
 
-def _factors(r: Rewriter, index: int) -> list[tuple[int, int]] | None:
+def factors_of(r: Rewriter, index: int) -> list[tuple[int, int]] | None:
     """The factors with the powers 1 and -1; None for a long product."""
     found: list[tuple[int, int]] = []
     stack = [(index, 1)]
@@ -173,7 +174,7 @@ def _of_plain_factors(r: Rewriter, index: int, rest: list[tuple[int, int]], numb
     return r.f.log_product(r.f.wrap(a), r.f.wrap(b), _joined(r, number, others)).index
 
 
-def _positive(r: Rewriter, index: int) -> Value | None:
+def logarithm_of_positive_row(r: Rewriter, index: int) -> Value | None:
     """The logarithm of what is positive wherever it is a number, if it has one of its own."""
     f, node = r.f, r.nodes[index]
     if node.op is _BESSELK or (node.op is _BESSELI and (r.number(node.operands[0]) or Fraction(0)) % 2 == 0):
@@ -192,14 +193,14 @@ def _positive(r: Rewriter, index: int) -> Value | None:
         return _sum_of_logarithms(r, index, node.operands[0])
     if node.op is _POW:
         exponent = r.number(node.operands[1])
-        inner = _positive(r, node.operands[0])
+        inner = logarithm_of_positive_row(r, node.operands[0])
         if inner is not None:
             return f.wrap(node.operands[1]) * inner
         if exponent is not None and exponent.denominator == 1 and exponent % 2 == 0:
             return f.const(exponent) * f.log(f.abs(f.wrap(node.operands[0])))
         return None
     if node.op is _SQRT:
-        inner = _positive(r, node.operands[0])
+        inner = logarithm_of_positive_row(r, node.operands[0])
         return None if inner is None else inner / 2
     if node.op is _ABS and r.is_op(node.operands[0], _CSC):
         return -f.log(f.abs(f.sin(f.wrap(r.operands(node.operands[0])[0]))))
@@ -246,18 +247,6 @@ def _sum_of_logarithms(r: Rewriter, product: int, factors: int) -> Value:
     return r.f.reduce_sum(r.f.log(r.f.wrap(factors)), r.nodes[product].attributes)
 
 
-def _of_product(r: Rewriter, x: int) -> int | None:
-    """The logarithm of a product over axes, a likelihood: it vanishes long before any of its factors does."""
-    f, node = r.f, r.nodes[x]
-    if node.op is not REDUCE_PROD:
-        return None
-    factors = f.wrap(node.operands[0])
-    positive = f.gt(f.reduce_prod(f.sign(factors), node.attributes), 0)
-    # The product itself stays where it has no logarithm: nan, or minus infinity with its slope.
-    without = f.log(f.select(positive, 1, f.wrap(x)))
-    return f.select(positive, _sum_of_logarithms(r, x, f.abs(factors).index), without).index
-
-
 def _of_one_plus(r: Rewriter, x: int) -> int | None:
     """log1p of an exponential, or of a sum with one, of sinh(u)**2, and of erf(u), which may be -1."""
     if r.is_op(x, _ERF):
@@ -287,14 +276,6 @@ RULES = (
         domain=(_TAILS, _POSITIVES),
         before=10,
         after=1,
-    ),
-    Rule(
-        "log(prod(x)) -> sum(log(abs(x))), where it is positive",
-        "log",
-        _of_product,
-        lambda f, x, y, c: f.log(f.reduce_prod(x, (1,))),
-        needs=("reduce_prod",),
-        on_arrays=True,
     ),
     Rule(
         "log1p(x - 1) -> log(x)",

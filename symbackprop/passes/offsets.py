@@ -14,6 +14,7 @@ from typing import Any
 from symbackprop.ir import Node
 from symbackprop.ops import REGISTRY, Op
 from symbackprop.ops.leaves import CONST
+from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.rewrite import Rewriter
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
@@ -22,6 +23,7 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
 _ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SECH, _EXP2, _SELECT = (
     REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "sech", "exp2", "select")
 )
+_EXPM1, _LOGISTIC = REGISTRY["expm1"], REGISTRY["logistic"]
 DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
@@ -232,7 +234,24 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
         # u**a by 1 + d where u is near 1, and as it is elsewhere: see `passes.near_one`.
         f, near = r.f, r.add(REGISTRY["pow1pm1"], r.operands(operands[1]))
         return _ONE, f.select(f.wrap(operands[0]), f.wrap(near), f.wrap(operands[2]) - 1).index
-    return None
+    return _of_product_over_axis(r, index, depth) if node.op is REDUCE_PROD else None
+
+
+def _of_product_over_axis(r: Rewriter, index: int, depth: int) -> Offset | None:
+    """Of factors beside 1, which tend to it far out where they are 1 - exp(u) or 1/(1 + exp(-u))."""
+    f, (factor,) = r.f, r.operands(index)
+    op, operands, *_ = r.nodes[factor]
+    if op is _NEG and r.is_op(operands[0], _EXPM1):
+        rest = -f.exp(f.wrap(r.operands(operands[0])[0]))
+    elif op is _LOGISTIC:
+        rest = -f.logistic(-f.wrap(operands[0]))
+    else:
+        constant, beside = offset(r, factor, depth + 1) or (_NONE, -1)
+        if constant != 1:
+            return None
+        rest = f.wrap(beside)
+    full = rest if f.shape(rest) else f.fill(rest, r.nodes[factor].type.shape)
+    return _ONE, f.product_less_one(full, r.nodes[index].attributes).index
 
 
 def _of_sum(r: Rewriter, index: int, depth: int) -> Offset | None:

@@ -16,16 +16,20 @@ from symbackprop.passes.cancelling import RULES as CANCELLING_RULES
 from symbackprop.passes.certainty import RULES as CERTAINTY_RULES
 from symbackprop.passes.compounding import RATIO_RULES
 from symbackprop.passes.compounding import RULES as COMPOUNDING_RULES
+from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
 from symbackprop.passes.dead import dead
+from symbackprop.passes.diagonals import RULES as DIAGONAL_RULES
 from symbackprop.passes.differences import RULES as DIFFERENCE_RULES
 from symbackprop.passes.divided import RULES as DIVIDED_RULES
 from symbackprop.passes.dominant import LOGARITHM_RULES as DOMINANT_LOGARITHM_RULES
 from symbackprop.passes.dominant import RULES as DOMINANT_RULES
 from symbackprop.passes.exponentials import RULES as EXPONENTIAL_RULES
 from symbackprop.passes.fold import fold
+from symbackprop.passes.free_energies import RULES as FREE_ENERGY_RULES
 from symbackprop.passes.gamma_sums import RULES as GAMMA_SUM_RULES
 from symbackprop.passes.gammas import RULES as GAMMA_RULES
 from symbackprop.passes.guard import written
+from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
 from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
 from symbackprop.passes.near import RULES as NEAR_RULES
 from symbackprop.passes.near_one import LATE_RULES
@@ -68,6 +72,7 @@ _PASSED = frozenset({_ADD, REDUCE_SUM, BROADCAST, RESHAPE, TRANSPOSE})
 _MOST_SQUARES = 64
 
 _EARLY_RULES = (
+    *DIAGONAL_RULES,
     *BINDING_RULES,
     *GAMMA_RULES,
     *GAMMA_SUM_RULES,
@@ -75,10 +80,13 @@ _EARLY_RULES = (
     *SCALED_TAIL_RULES,
     *TEMPERATURE_RULES,
     *BESSEL_RULES,
+    *LIKELIHOOD_RULES,
     *LOGARITHM_RULES,
     *EXPONENTIAL_RULES,
     Rule("sqrt(x**2 + y**2) -> norm", "sqrt", _root_of_squares, lambda f, x, y, c: f.sqrt(x * x + f.pow(y, 2))),
     *SUM_RULES,
+    *COVARIANCE_RULES,
+    *FREE_ENERGY_RULES,
     *DIFFERENCE_RULES,
     *STIRLING_RULES,
 )

@@ -8,87 +8,43 @@ the sign.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from fractions import Fraction
 
+from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.ops.contraction import BROADCAST, CONTRACT, DIAGONAL, RESHAPE, TRANSPOSE
+from symbackprop.ops.contraction import CONTRACT, DIAGONAL
 from symbackprop.ops.indexing import GATHER, SLICE
-from symbackprop.ops.leaves import LENGTH
-from symbackprop.ops.reduction import LOG_SOFTMAX, LOGSUMEXP, REDUCE_SUM, SOFTMAX, WEIGHTED_LOGSUMEXP
+from symbackprop.ops.reduction import REDUCE_SUM, spread
+from symbackprop.ops.sums_of_exponentials import (
+    LOG_SOFTMAX,
+    LOGSUMEXP,
+    SOFTMAX,
+    WEIGHTED_LOGSUMEXP,
+    WEIGHTED_SOFTMAX,
+)
+from symbackprop.passes.factors import all_factors, factors_and_others
 from symbackprop.passes.rewrite import Rewriter, Rule
+from symbackprop.passes.weighted_terms import (
+    DEEPEST,
+    MOST_FACTORS,
+    VIEWS,
+    Split,
+    full,
+    is_nonnegative,
+    joined,
+    seen,
+    split_exponential,
+    through_views,
+)
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _ABS, _EXP, _LOG = (
     REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow", "abs", "exp", "log")
 )
 _NE, _SELECT = REGISTRY["ne"], REGISTRY["select"]
-_VIEWS = frozenset({BROADCAST, RESHAPE, TRANSPOSE})
 _PARTS = frozenset({SLICE, GATHER, DIAGONAL})
 SUMS = frozenset({REDUCE_SUM, CONTRACT})
 """Sums over axes, of products or of two factors."""
 _LOGARITHMS = frozenset({LOGSUMEXP, WEIGHTED_LOGSUMEXP})
-_NONNEGATIVE = frozenset({_EXP, _ABS, REGISTRY["sqrt"], REGISTRY["logistic"], SOFTMAX, LENGTH})
-
-MOST_FACTORS = 16
-"""Longer products are not looked through, so that a chain of products costs what its length is."""
-DEEPEST = 6
-
-
-class Split(NamedTuple):
-    """A product as weight*exp(exponent); no weight means 1."""
-
-    weight: int | None
-    exponent: int
-
-
-def _seen(r: Rewriter, value: int, views: tuple[int, ...]) -> int:
-    """A value through views, given by the nodes that show something else through them."""
-    for view in reversed(views):
-        if r.nodes[value].type.shape or r.nodes[view].op is not BROADCAST:
-            node = r.nodes[view]
-            value = r.structural(node.op, (value, *node.operands[1:]), node.attributes)
-    return value
-
-
-def _through_views(r: Rewriter, index: int) -> tuple[int, tuple[int, ...]]:
-    views: tuple[int, ...] = ()
-    while r.nodes[index].op in _VIEWS:
-        views = (*views, index)
-        index = r.operands(index)[0]
-    return index, views
-
-
-def _split(r: Rewriter, index: int) -> Split | None:
-    """weight*exp(exponent), if there is an exponential in this product at all."""
-    weight: int | None = None
-    exponent: int | None = None
-    stack: list[tuple[int, tuple[int, ...], bool]] = [(index, (), True)]
-    for _ in range(2 * MOST_FACTORS):
-        if not stack:
-            break
-        node_index, views, above = stack.pop()
-        inner, more = _through_views(r, node_index)
-        views = (*views, *more)
-        node = r.nodes[inner]
-        if node.op is _EXP or node.op is SOFTMAX:
-            part = node.operands[0] if node.op is _EXP else r.structural(LOG_SOFTMAX, node.operands, node.attributes)
-            exponent = _joined(r, exponent, _seen(r, part, views), _ADD if above else _SUB)
-        elif node.op is _MUL and above:
-            stack += [(operand, views, True) for operand in node.operands[::-1]]
-        elif node.op is _DIV and above:
-            stack += [(node.operands[1], views, False), (node.operands[0], views, True)]
-        else:
-            weight = _joined(r, weight, _seen(r, inner, views), _MUL if above else _DIV)
-    if stack or exponent is None:
-        return None
-    return Split(weight, exponent)
-
-
-def _joined(r: Rewriter, known: int | None, part: int, op: object) -> int:
-    if known is not None:
-        return r.add(op, (known, part))  # type: ignore[arg-type]
-    if op is _SUB:
-        return r.add(_NEG, (part,))
-    return r.add(_DIV, (r.const(1), part)) if op is _DIV else part
 
 
 # Logarithms.
@@ -99,21 +55,26 @@ def _log_of_sum(r: Rewriter, index: int) -> int | None:
     node = r.nodes[index]
     if node.op is REDUCE_SUM:
         operand = node.operands[0]
-        found = _split(r, operand)
-        return None if found is None else _logarithm(r, found, operand, node.attributes)
+        found = split_exponential(r, operand)
+        return None if found is None else _logarithm(r, _of_sums(r, found), operand, node.attributes)
     return _log_of_contraction(r, index) if node.op is CONTRACT else None
+
+
+def _of_sums(r: Rewriter, found: Split) -> Split:
+    """Weights that are sums of exponentials themselves, as in a chain of hidden states, as a part of the exponent."""
+    if found.weight is None:
+        return found
+    inner, views = through_views(r, found.weight)
+    own = logarithm_of_positive(r, inner)
+    return found if own is None else Split(None, r.add(_ADD, (found.exponent, seen(r, own, views))))
 
 
 def _logarithm(r: Rewriter, found: Split, like: int, axes: tuple[int, ...]) -> int:
     shape = r.nodes[like].type.shape
-    exponent = _full(r, found.exponent, shape)
+    exponent = full(r, found.exponent, shape)
     if found.weight is None:
         return r.structural(LOGSUMEXP, (exponent,), axes)
-    return r.structural(WEIGHTED_LOGSUMEXP, (_full(r, found.weight, shape), exponent), axes)
-
-
-def _full(r: Rewriter, value: int, shape: tuple[object, ...]) -> int:
-    return value if r.nodes[value].type.shape else r.broadcast(value, shape)  # type: ignore[arg-type]
+    return r.structural(WEIGHTED_LOGSUMEXP, (full(r, found.weight, shape), exponent), axes)
 
 
 def _log_of_contraction(r: Rewriter, index: int) -> int | None:
@@ -123,7 +84,7 @@ def _log_of_contraction(r: Rewriter, index: int) -> int | None:
     for own, other, x, w in ((left, right, *node.operands), (right, left, *node.operands[::-1])):
         shape, weights = r.nodes[x].type.shape, r.nodes[w].type.shape
         lone = tuple(k for k, label in enumerate(other) if label not in own)
-        found = _split(r, x)
+        found = split_exponential(r, x)
         if found is None or any(weights[k] != 1 for k in lone):
             continue
         squeezed = r.reduce_sum(w, lone)
@@ -131,7 +92,7 @@ def _log_of_contraction(r: Rewriter, index: int) -> int | None:
         weight = r.broadcast(squeezed, shape, tuple(own.index(label) for label in kept))
         total = weight if found.weight is None else r.add(_MUL, (found.weight, weight))
         axes = tuple(k for k, label in enumerate(own) if label not in out)
-        value = _logarithm(r, Split(total, found.exponent), x, axes)
+        value = _logarithm(r, _of_sums(r, Split(total, found.exponent)), x, axes)
         left_over = tuple(out.index(label) for label in own if label in out)
         return r.broadcast(value, node.type.shape, left_over) if left_over or node.type.shape else value
     return None
@@ -142,9 +103,9 @@ def _log(r: Rewriter, index: int, depth: int = 0) -> int | None:
     if depth > DEEPEST:
         return None
     node = r.nodes[index]
-    if node.op in _VIEWS or node.op in _PARTS:
+    if node.op in VIEWS or node.op in _PARTS:
         inner = _log(r, node.operands[0], depth + 1)
-        return None if inner is None else _seen(r, inner, (index,))
+        return None if inner is None else seen(r, inner, (index,))
     if node.op is SOFTMAX:
         return r.structural(LOG_SOFTMAX, node.operands, node.attributes)
     if node.op is _EXP:
@@ -163,7 +124,7 @@ def _is_share(r: Rewriter, index: int) -> bool:
     node = r.nodes[r.operands(index)[0]]
     if node.op is not _SUB and node.op is not _NEG:
         return False
-    return r.nodes[_through_views(r, node.operands[-1])[0]].op in _LOGARITHMS
+    return r.nodes[through_views(r, node.operands[-1])[0]].op in _LOGARITHMS
 
 
 def logarithm_of_positive(r: Rewriter, index: int) -> int | None:
@@ -173,11 +134,27 @@ def logarithm_of_positive(r: Rewriter, index: int) -> int | None:
     question = ("log of sum", index)
     if question not in r.memo:
         found = _log_of_sum(r, index)
-        base = None if found is None else r.nodes[_through_views(r, found)[0]]
+        base = None if found is None else r.nodes[through_views(r, found)[0]]
         weighted = base is not None and base.op is WEIGHTED_LOGSUMEXP
         r.memo[question] = None if base is None or (weighted and not is_nonnegative(r, base.operands[0])) else found
     known: int | None = r.memo[question]
     return known
+
+
+def size_and_sign(r: Rewriter, index: int) -> tuple[Value, Value] | None:
+    """The logarithm of the size, and the sign, of a sum over axes of exponentials with weights of any sign."""
+    found = _log_of_sum(r, index) if r.nodes[index].op in SUMS else None
+    if found is None:
+        return None
+    base, views = through_views(r, found)
+    op, operands, axes, _ = r.nodes[base]
+    if op is not WEIGHTED_LOGSUMEXP:
+        return None
+    f, (w, u) = r.f, map(r.f.wrap, operands)
+    # Shares have the sign of what they are divided by, which may have vanished itself.
+    sign = f.sign(f.reduce_sum(f.weighted_softmax(w, u, axes), axes))
+    size = f.weighted_logsumexp(w * spread(f, sign, f.shape(w), axes), u, axes)
+    return f.wrap(seen(r, size.index, views)), f.wrap(seen(r, sign.index, views))
 
 
 # Quotients.
@@ -196,14 +173,15 @@ def share_of_sum(r: Rewriter, x: int, logarithm: int, times: int = 1) -> int | N
     left, total = times, None
     factors = _powers(r, x)
     for place, (node, power) in enumerate(factors):
-        # What is left over is for the last one: sum(exp(2*u))/exp(v)**2 has one sum.
-        own = left if power == 1 and not any(r.nodes[other].op in SUMS for other, _ in factors[place + 1 :]) else 1
+        # What is left over is for the last one: sum(exp(2*u))/exp(v)**2 has one sum, sum(exp(u))**2/exp(v) half of v.
+        is_last = not any(r.nodes[other].op in SUMS for other, _ in factors[place + 1 :])
+        own = Fraction(left, power) if is_last else Fraction(1)
         share = None
         if 0 < own * power <= left:
             share = _sum_of_shares(r, node, r.add(_MUL, (r.const(own), logarithm)))
         if share is not None:
-            left, node = left - own * power, share
-        total = _joined(r, total, node if power == 1 else r.add(_POW, (node, r.const(power))), _MUL)
+            left, node = left - int(own * power), share
+        total = joined(r, total, node if power == 1 else r.add(_POW, (node, r.const(power))), _MUL)
     if left == times or total is None:
         return None
     return total if not left else r.add(_MUL, (total, r.add(_EXP, (r.add(_MUL, (r.const(-left), logarithm)),))))
@@ -238,17 +216,17 @@ def _sum_of_shares(r: Rewriter, x: int, logarithm: int) -> int | None:
             if not set(out) <= set(labels):
                 continue
             places = tuple(labels.index(label) for label in out)
-        if _split(r, operand) is not None:
+        if split_exponential(r, operand) is not None:
             scalar = not r.nodes[logarithm].type.shape
             part = _share(r, operand, logarithm if scalar else r.broadcast(logarithm, shape, places))
-            operands = tuple(_full(r, part, shape) if k == position else o for k, o in enumerate(node.operands))
+            operands = tuple(full(r, part, shape) if k == position else o for k, o in enumerate(node.operands))
             return r.structural(node.op, operands, node.attributes)
     return None
 
 
 def _share(r: Rewriter, x: int, logarithm: int) -> int:
     """x/exp(logarithm)."""
-    found = _split(r, x)
+    found = split_exponential(r, x)
     if found is None:
         summed = share_of_sum(r, x, logarithm)
         if summed is not None:
@@ -262,15 +240,17 @@ def _share(r: Rewriter, x: int, logarithm: int) -> int:
 
 
 def _softmax(r: Rewriter, exponent: int, logarithm: int) -> int | None:
-    base, _ = _through_views(r, logarithm)
+    base, _ = through_views(r, logarithm)
     node = r.nodes[base]
-    if node.op is not LOGSUMEXP or node.operands[0] != exponent:
+    if node.op not in _LOGARITHMS or node.operands[-1] != exponent:
         return None
     shape = r.nodes[exponent].type.shape
     kept = tuple(axis for axis in range(len(shape)) if axis not in node.attributes)
     if logarithm != base and logarithm != r.broadcast(base, shape, kept):
         return None
-    return r.structural(SOFTMAX, (exponent,), node.attributes) if logarithm != base or not kept else None
+    if logarithm == base and kept:
+        return None
+    return r.structural(SOFTMAX if node.op is LOGSUMEXP else WEIGHTED_SOFTMAX, node.operands, node.attributes)
 
 
 def _exp_of_share(r: Rewriter, x: int) -> int | None:
@@ -282,24 +262,35 @@ def _over_sum(r: Rewriter, x: int, y: int) -> int | None:
     if power is not None and power.denominator == 1 and power > 1:
         logarithm = logarithm_of_positive(r, r.operands(y)[0])
         return None if logarithm is None else _over_power(r, x, logarithm, int(power))
-    inner, outer = _through_views(r, y)
+    if r.is_op(y, _MUL):
+        return _over_product(r, x, y)
+    inner, outer = through_views(r, y)
     found = _log_of_sum(r, inner)
     if found is None:
         return None
-    base, views = _through_views(r, found)
+    base, views = through_views(r, found)
     views = (*outer, *views)
     node = r.nodes[base]
     if node.op is not WEIGHTED_LOGSUMEXP or is_nonnegative(r, node.operands[0]):
-        return _share(r, x, _seen(r, base, views))
+        return _share(r, x, seen(r, base, views))
     # sum(w*exp(u)) = exp(m)*sum(w*exp(u - m)), where m is its logarithm by |w|: right whatever the sign of the sum.
     weight, exponent = node.operands
-    size = r.structural(WEIGHTED_LOGSUMEXP, (r.add(_ABS, (weight,)), exponent), node.attributes)
-    shape = r.nodes[exponent].type.shape
-    kept = tuple(axis for axis in range(len(shape)) if axis not in node.attributes)
-    term = r.add(_MUL, (weight, r.add(_EXP, (r.add(_SUB, (exponent, r.broadcast(size, shape, kept))),))))
+    sizes = r.add(_ABS, (weight,)), exponent
+    size = r.structural(WEIGHTED_LOGSUMEXP, sizes, node.attributes)
+    term = r.add(_MUL, (weight, r.structural(WEIGHTED_SOFTMAX, sizes, node.attributes)))
     terms = r.add(_SELECT, (r.add(_NE, (weight, r.const(0))), term, r.const(0)))
-    total = r.reduce_sum(_full(r, terms, shape), node.attributes)
-    return r.add(_DIV, (_share(r, x, _seen(r, size, views)), _seen(r, total, views)))
+    total = r.reduce_sum(full(r, terms, r.nodes[exponent].type.shape), node.attributes)
+    return r.add(_DIV, (_share(r, x, seen(r, size, views)), seen(r, total, views)))
+
+
+def _over_product(r: Rewriter, x: int, y: int) -> int | None:
+    """By such a sum first, and then by the other factors."""
+    for factor, others in factors_and_others(r, y):
+        if others is not None and r.nodes[through_views(r, factor)[0]].op in SUMS:
+            share = _over_sum(r, x, factor)
+            if share is not None:
+                return r.add(_DIV, (share, others))
+    return None
 
 
 def _over_power(r: Rewriter, x: int, logarithm: int, times: int) -> int:
@@ -308,40 +299,28 @@ def _over_power(r: Rewriter, x: int, logarithm: int, times: int) -> int:
     return _share(r, x, r.add(_MUL, (r.const(times), logarithm))) if summed is None else summed
 
 
-def is_nonnegative(r: Rewriter, index: int) -> bool:
-    """Whether a weight is known to be none below zero, from a handful of nodes."""
-    stack = [index]
-    for _ in range(MOST_FACTORS):
-        if not stack:
-            return True
-        inner, _ = _through_views(r, stack.pop())
-        node, number = r.nodes[inner], r.number(inner)
-        if node.op is _MUL and node.operands[0] == node.operands[1]:
-            continue
-        if node.op is _MUL or node.op is _DIV:
-            stack += node.operands
-        elif node.op is _POW:
-            stack.append(node.operands[0])
-        elif not (node.op in _NONNEGATIVE or (number is not None and number >= 0)):
-            return False
-    return False
-
-
 def _times_reciprocal(r: Rewriter, x: int, y: int) -> int | None:
-    for value, other in ((x, y), (y, x)):
-        inner, views = _through_views(r, other)
-        if not (r.is_op(inner, _EXP) and r.is_op(r.operands(inner)[0], _NEG) and _is_share(r, inner)):
-            continue
-        found = _split(r, value)
-        if found is not None and not _is_reciprocal(r, found.exponent):
-            return _share(r, value, _seen(r, r.operands(r.operands(inner)[0])[0], views))
+    """A term times the reciprocal of a sum, which may be a factor of a product."""
+    for value, product in ((x, y), (y, x)):
+        factors = all_factors(r, product)
+        for place, factor in enumerate(factors):
+            inner, views = through_views(r, factor)
+            if not (r.is_op(inner, _EXP) and r.is_op(r.operands(inner)[0], _NEG) and _is_share(r, inner)):
+                continue
+            found = split_exponential(r, value)
+            if found is None or _is_reciprocal(r, found.exponent):
+                break
+            share = _share(r, value, seen(r, r.operands(r.operands(inner)[0])[0], views))
+            for other in factors[:place] + factors[place + 1 :]:
+                share = r.add(_MUL, (other, share))
+            return share
     return None
 
 
 def _is_reciprocal(r: Rewriter, exponent: int) -> bool:
     """Whether an exponent is minus the logarithm of a sum: two such factors stay two."""
-    index, _ = _through_views(r, exponent)
-    return r.is_op(index, _NEG) and r.nodes[_through_views(r, r.operands(index)[0])[0]].op in _LOGARITHMS
+    index, _ = through_views(r, exponent)
+    return r.is_op(index, _NEG) and r.nodes[through_views(r, r.operands(index)[0])[0]].op in _LOGARITHMS
 
 
 def _power_of_minus_one(r: Rewriter, x: int, y: int) -> int | None:
@@ -377,7 +356,7 @@ RULES = (
         "mul",
         _times_reciprocal,
         lambda f, x, y, c: f.exp(x) * f.broadcast(f.exp(-f.logsumexp(x, (1,))), ("N", 3), (0,)),
-        needs=("exp",),
+        needs=("logsumexp", "weighted_logsumexp"),
     ),
     Rule("x**-1 -> 1/x", "pow", _power_of_minus_one, lambda f, x, y, c: f.pow(x, f.const(-1))),
 )

@@ -143,6 +143,36 @@ CASES = {
         lambda torch, w, x: torch.logsumexp(100 * x + w, 1),
         ((4, 3), (4, 3)),
     ),
+    "weighted_softmax": Case(
+        lambda f, w, x: f.weighted_softmax(f.exp(w), 3 * x, (1,)),
+        lambda jax, np, w, x: np.exp(3 * x) / np.sum(np.exp(w + 3 * x), 1)[:, None],
+        lambda torch, w, x: torch.exp(3 * x - torch.logsumexp(3 * x + w, 1, keepdim=True)),
+        ((4, 3), (4, 3)),
+    ),
+    "product_less_one": Case(
+        lambda f, x: f.product_less_one(x, (1,)),
+        lambda jax, np, x: np.prod(1 + x, 1) - 1,
+        lambda torch, x: (1 + x).prod(1) - 1,
+        ((4, 3),),
+    ),
+    "reduce_smooth_maximum": Case(
+        lambda f, x, t: f.reduce_smooth_maximum(x, f.exp(t), (1,)),
+        lambda jax, np, x, t: np.exp(t) * jax.scipy.special.logsumexp(x / np.exp(t)[:, None], 1),
+        lambda torch, x, t: t.exp() * torch.logsumexp(x / t.exp()[:, None], 1),
+        ((4, 3), (4,)),
+    ),
+    "softmax_entropy": Case(
+        lambda f, x: f.softmax_entropy(3 * x, (1,)),
+        lambda jax, np, x: -np.sum(jax.nn.softmax(3 * x, 1) * jax.nn.log_softmax(3 * x, 1), 1),
+        lambda torch, x: -(torch.softmax(3 * x, 1) * torch.log_softmax(3 * x, 1)).sum(1),
+        ((4, 3),),
+    ),
+    "softmax_deviation": Case(
+        lambda f, x: f.softmax_deviation(x, (0,)),
+        lambda jax, np, x: x - np.sum(jax.nn.softmax(x, 0) * x, 0),
+        lambda torch, x: x - (torch.softmax(x, 0) * x).sum(0),
+        ((4, 3),),
+    ),
     "cumulative_sum": Case(
         lambda f, x: f.cumulative_sum(x, 0), lambda jax, np, x: np.cumsum(x, 0), lambda torch, x: x.cumsum(0), ((4, 3),)
     ),

@@ -139,13 +139,24 @@ SAMPLES = [
     Sample("diagonalize", (NM,), ((0, 1, 1), ("n", "m", "m")), GENERAL),
     *reduction("reduce_sum", (0,), (1,), (0, 1)),
     *reduction("reduce_prod", (0,), (1,)),
+    *reduction("product_less_one", (0,), (1,)),
     *reduction("reduce_max", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("reduce_min", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("reduce_norm", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("logsumexp", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
     *reduction("softmax", (0,), (1,), (0, 1)),
     *reduction("log_softmax", (0,), (1,), (0, 1)),
-    *[Sample("weighted_logsumexp", (NM, NM), axes, GENERAL[:3], (positive, real)) for axes in ((0,), (1,), (0, 1))],
+    *reduction("softmax_entropy", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
+    *reduction("softmax_deviation", (0,), (1,), (0, 1), sizes=GENERAL[:3]),
+    *[
+        Sample("reduce_smooth_maximum", (NM, rest), axes, GENERAL[:3], (real, positive))
+        for rest, axes in ((("m",), (0,)), (("n",), (1,)), ((), (0, 1)))
+    ],
+    *[
+        Sample(name, (NM, NM), axes, GENERAL[:3], (positive, real))
+        for name in ("weighted_logsumexp", "weighted_softmax")
+        for axes in ((0,), (1,), (0, 1))
+    ],
     *running("cumulative_sum", 1),
     *running("cumulative_product", 1),
     *running("linear_recurrence", 2),

@@ -16,8 +16,11 @@ from symbackprop.ops import REGISTRY
 from symbackprop.passes import Rule, dead, expand, guard, simplify, stabilise
 from symbackprop.passes.arrays import RULES as ARRAY_RULES
 from symbackprop.passes.contraction import contract
+from symbackprop.passes.covariances import RULES as COVARIANCE_RULES
+from symbackprop.passes.diagonals import RULES as DIAGONAL_RULES
+from symbackprop.passes.free_energies import RULES as FREE_ENERGY_RULES
 from symbackprop.passes.guard import RULES as GUARD_RULES
-from symbackprop.passes.logarithms import RULES as LOGARITHM_RULES
+from symbackprop.passes.likelihoods import RULES as LIKELIHOOD_RULES
 from symbackprop.passes.rewrite import Rewriter, sweep
 from symbackprop.passes.simplify import RULES as SIMPLIFY_RULES
 from symbackprop.passes.stabilise import RULES as STABILISE_RULES
@@ -27,8 +30,13 @@ from symbackprop.passes.strength import RULES as STRENGTH_RULES
 SHAPE = ("N", 3)
 LENGTHS = (4, 1, 0)
 STRUCTURAL_RULES = tuple(rule for rule in SIMPLIFY_RULES if rule.is_structural)
-OF_PRODUCTS = tuple(rule for rule in LOGARITHM_RULES if rule.is_structural)
-PASSES = {"simplify": (simplify, STRUCTURAL_RULES), "stabilise": (stabilise, STABLE_SUM_RULES + OF_PRODUCTS)}
+PASSES = {
+    "simplify": (simplify, STRUCTURAL_RULES),
+    "stabilise": (
+        stabilise,
+        STABLE_SUM_RULES + DIAGONAL_RULES + LIKELIHOOD_RULES + COVARIANCE_RULES + FREE_ENERGY_RULES,
+    ),
+}
 RULES = [pytest.param(name, rule, id=f"{name}: {rule.name}") for name, (_, rules) in PASSES.items() for rule in rules]
 # Sums and products of a dozen numbers in another order, and exponentials of sums of logarithms.
 RTOL = 1e-14
@@ -160,7 +168,8 @@ def test_expand_writes_rows_on_arrays_by_their_definition(name: str, target: str
     for axes in ((0,), (1,), (0, 1)):
 
         def example(f: Any, x: Any, y: Any, c: Any, axes: Any = axes) -> Any:
-            return getattr(f, name)(*[x, y][: row.arity], axes)
+            other = f.reduce_sum(y, axes) if name == "reduce_smooth_maximum" else y
+            return getattr(f, name)(*[x, other][: row.arity], axes)
 
         before = graph_of(example)
         after = verify(expand(before, target))
@@ -262,7 +271,7 @@ FORMS: dict[str, tuple[Callable[..., Any], set[str], Callable[..., Any]]] = {
     ),
     "weighted softmax": (
         lambda f, u, w: w * f.exp(u) / f.broadcast(f.reduce_sum(w * f.exp(u), (1,)), SHAPE, (0,)),
-        {"weighted_logsumexp"},
+        {"weighted_softmax"},
         lambda u, w: [a * mp.exp(e) / dot(w, u) for a, e in zip(w, u, strict=True)],
     ),
     "other share": (

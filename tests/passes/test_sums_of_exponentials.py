@@ -47,12 +47,19 @@ FORMS: dict[str, sp.Expr] = {
     "Gibbs mean": total(u[i] * sp.exp(y * u[i])) / total(sp.exp(y * u[i])),
     "variance": total(w[i] ** 2 * sp.exp(u[i])) / Z - (WEIGHTED / Z) ** 2,
     "participation": total(sp.exp(2 * u[i])) / Z**2,
+    "effective number": Z**2 / total(sp.exp(2 * u[i])),
+    "two hidden states": sp.log(total(sp.exp(u[i]) * sp.Sum(sp.exp(w[j] + y * u[j] * u[i] / 900), (j, 0, n - 1)))),
 }
 LIKELIHOODS: dict[str, sp.Expr] = {
     "numbers": likelihood(w[i]),
     "of both signs": -likelihood(y * w[i]),
     "normal": likelihood(sp.exp(-((u[i] - m) ** 2) / (2 * s**2)) / (s * sp.sqrt(2 * sp.pi))),
     "Bernoulli": likelihood(sigmoid**y * (1 - sigmoid) ** (1 - y)),
+    "Poisson": likelihood(u[i] ** (w[i] ** 2) * sp.exp(-u[i]) / sp.gamma(w[i] ** 2 + 1)),
+    "Weibull": likelihood(m / s * (u[i] / s) ** (m - 1) * sp.exp(-((u[i] / s) ** m))),
+    "mixture": likelihood(sp.Sum(w[j] ** 2 * sp.exp(-((u[i] - w[j]) ** 2) / s), (j, 0, n - 1))),
+    "mixture of any sign": likelihood(sp.Sum(w[j] * sp.exp(-((u[i] - w[j]) ** 2) / s), (j, 0, n - 1))),
+    "odd powers": likelihood(-(w[i] ** 3) * u[i]),
     "among factors": sp.log(3 * m * sp.Product(sp.exp(u[i]), (i, 0, n - 1))),
 }
 POINTS = {
@@ -104,6 +111,21 @@ def test_logarithms_of_products(name: str, backend: str) -> None:
     assert np.isfinite(value) and all(np.all(np.isfinite(entry)) for entry in gradient)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_factors_that_leave_the_range(backend: str) -> None:
+    """A gamma function and a power that overflow, a mixture far from its components, and pairs of negative ones."""
+    points: dict[str, tuple[list[float], list[float]]] = {
+        "Poisson": ([40.0, 130.0, 90.0, 1e-3], [17.0, 26.0, 4.0, 30.0]),
+        "mixture": ([1e3, -2e5, 0.3, 1.0], [1.0, -2.0, 3.0, -0.5]),
+        "mixture of any sign": ([1e3, -2e5, 3.0, -2.0], [1.0, -2.0, 3.0, 0.5]),
+        "odd powers": ([1e200, -1e-200, -3.0, 2.0], [1e150, -1e-150, 1.0, -0.5]),
+    }
+    for name, (first, second) in points.items():
+        point = {**given(LIKELIHOODS[name], np.array(first)), "w": np.array(second)}
+        report = check_grad(LIKELIHOODS[name], at=point, accuracy=True, backend=backend)
+        assert report, name + str(report)
+
+
 def test_a_product_without_a_logarithm_has_none() -> None:
     compiled = compile_grad(likelihood(w[i]), [w], backend="numpy")
     assert compiled.value_and_grad(np.array([-1.0, -2.0, 3.0]))[0] == np.log(6.0)
@@ -111,3 +133,20 @@ def test_a_product_without_a_logarithm_has_none() -> None:
     value, (slopes,) = compiled.value_and_grad(np.array([0.0, 2.0]))
     assert value == -np.inf and slopes[0] == np.inf
     assert compiled.value_and_grad(np.zeros(0))[0] == 0.0
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_a_softmax_as_products_of_matrices(backend: str) -> None:
+    """Rows scaled by a diagonal matrix of reciprocals."""
+    rows, columns, z = sp.Symbol("rows", integer=True), sp.Symbol("columns", integer=True), sp.Symbol("z")
+    logits, labels = sp.MatrixSymbol("Z", rows, columns), sp.MatrixSymbol("Y", rows, columns)
+    exponentials = logits.applyfunc(sp.exp)
+    reciprocals = (exponentials * sp.OneMatrix(columns, 1)).applyfunc(sp.Lambda(z, 1 / z))
+    softmax = sp.DiagMatrix(reciprocals) * exponentials
+    point = {
+        "Z": np.array([[800.0, 801.0, -5.0], [-900.0, -905.0, -901.0]]),
+        "Y": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]),
+    }
+    for expr in (sp.Trace(labels.T * softmax), -sp.Trace(labels.T * softmax.applyfunc(sp.log))):
+        report = check_grad(expr, logits, at=point, accuracy=True, backend=backend)
+        assert report, str(report)
