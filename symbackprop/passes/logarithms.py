@@ -12,8 +12,10 @@ from fractions import Fraction
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
+from symbackprop.ops.leaves import CONST
 from symbackprop.ops.reduction import REDUCE_PROD
 from symbackprop.passes.exponential_sums import logarithm_of_sum, sum_of_exponentials
+from symbackprop.passes.factors import all_factors
 from symbackprop.passes.log_products import split, where
 from symbackprop.passes.offsets import built, terms
 from symbackprop.passes.rewrite import Rewriter, Rule
@@ -21,8 +23,8 @@ from symbackprop.passes.stable_sums import logarithm_of_positive
 from symbackprop.passes.weighted_terms import is_nonnegative
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
-_LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _ABS, _CSC = (
-    REGISTRY[name] for name in ("log", "select", "scaled_erfc", "one_minus_square", "abs", "csc")
+_LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _ABS, _CSC, _CSCH = (
+    REGISTRY[name] for name in ("log", "select", "scaled_erfc", "one_minus_square", "abs", "csc", "csch")
 )
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
 _BESSELI, _BESSELK, _BETA, _ERF, _POW1P = (REGISTRY[name] for name in ("besseli", "besselk", "beta", "erf", "pow1p"))
@@ -58,6 +60,9 @@ def logarithm(r: Rewriter, index: int) -> int | None:
     factors = factors_of(r, index)
     if factors is None:
         return None
+    beside = _of_sine_and_argument(r, factors)
+    if beside is not None:
+        return beside.index
     number, rest, total = Fraction(1), [], None
     half = _half_erfc(r, factors)
     if half is not None:
@@ -100,6 +105,33 @@ def _half_erfc(r: Rewriter, factors: list[tuple[int, int]]) -> tuple[int, Value]
         if power == 1 and r.nodes[node].op is _ERFC:
             return position, r.f.log_half_erfc(r.f.wrap(r.operands(node)[0]))
     return None
+
+
+def _of_sine_and_argument(r: Rewriter, factors: list[tuple[int, int]]) -> Value | None:
+    """log(c*sinh(u)/u) and log(c*u/sinh(u)), of directions on a sphere: sinh(u) overflows; near 0 both are near 1."""
+    f = r.f
+    others = [(node, power) for node, power in factors if not r.is_op(node, CONST)]
+    numbers = [(node, power) for node, power in factors if r.is_op(node, CONST)]
+    for function, power in others:
+        op = r.nodes[function].op
+        if op not in (_SINH, _CSCH):
+            continue
+        (argument,) = r.operands(function)
+        sign = power if op is _SINH else -power
+        inner = all_factors(r, argument)
+        scale = [node for node in inner if r.is_op(node, CONST)]
+        rest = sorted((node, -sign) for node in inner if node not in scale)
+        positive = all(_is_positive_number(r, node) for node in (*scale, *(node for node, _ in numbers)))
+        if positive and rest == sorted(other for other in others if other != (function, power)):
+            total = f.log_sinhc(f.wrap(argument)) if sign > 0 else -f.log_sinhc(f.wrap(argument))
+            for node, exponent in (*numbers, *((node, sign) for node in scale)):
+                total = _plus(total, f.log(f.wrap(node)), exponent)
+            return total
+    return None
+
+
+def _is_positive_number(r: Rewriter, index: int) -> bool:
+    return r.nodes[index].attributes == "pi" or (r.number(index) or 0) > 0
 
 
 def _plus(total: Value | None, term: Value, power: int) -> Value:

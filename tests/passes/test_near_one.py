@@ -57,3 +57,18 @@ def test_beside_the_crests(expr: sp.Expr) -> None:
 
 def test_no_digit_is_lost_far_from_the_secant_s_crest() -> None:
     assert_right_at(1 - sp.sech(x), [{x: place} for place in (1e-9, 0.3, 20.0, 40.0, 300.0, 700.0)], "numpy")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    "expr",
+    [
+        sp.log(x / sp.sinh(x)),
+        sp.log(sp.sinh(x) / x),
+        sp.log(x / (4 * sp.pi * sp.sinh(x))),
+        sp.log(n * x / sp.sinh(n * x)),
+    ],
+)
+def test_directions_on_a_sphere(expr: sp.Expr, backend: str) -> None:
+    places = (1e-8, -1e-3, 0.5, -0.9999, 1.0001, 1.9999, -2.0001, 30.0, 720.0, 1e5, -800.0)
+    assert_right_at(expr, [{x: place, **({n: 1.7} if expr.has(n) else {})} for place in places], backend)
