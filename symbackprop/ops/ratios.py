@@ -55,8 +55,8 @@ _LOG_SINHC = tuple(
 )  # fmt: skip
 
 
-# (coth(u) - 1/u)/u in u**2 (DLMF 4.33.2); the first term left out is 1e-20 of the whole at 5/4. Not of least error: that
-# grows with each derivative by the degree.
+# (coth(u) - 1/u)/u in u**2 (DLMF 4.33.2); the first term left out is 1e-20 of the whole at 5/4. Not of least error:
+# that grows with each derivative by the degree.
 _LANGEVIN_TERMS = 25
 _LANGEVIN = tuple(
     Fraction(4**k * int(numerator), int(divisor) * math.factorial(2 * k))
