@@ -23,7 +23,6 @@ _WITH_A_POLE: dict[Op, Callable[[Value], tuple[Value, Value]]] = {
     REGISTRY["csc_slope"]: lambda u: (-u.f.csc(u), u.f.cot(u)),
     REGISTRY["cot_slope"]: lambda u: (-u.f.csc(u), u.f.csc(u)),
     REGISTRY["acsch_slope"]: lambda u: (-1 / u.f.abs(u), 1 / u.f.hypot(u, 1)),
-    REGISTRY["acoth_slope"]: lambda u: (1 / (1 - u), 1 / (1 + u)),
 }
 """Slopes as two factors, which are both large at the pole, or both small far out."""
 _MOST_FACTORS = 8

@@ -20,7 +20,8 @@ _RATIOS = frozenset({_MUL, _DIV})
 _SUMS = frozenset({_ADD, _SUB})
 ENDING_AT_ONE = frozenset(REGISTRY[name] for name in ("asin", "acos", "asin_slope", "acosh"))
 """Rows that end like a root at 1 or -1."""
-LOGARITHMS = frozenset(REGISTRY[name] for name in ("log", "log_sinh", "log_expm1", "log1mexp", "log_exp_sum"))
+_NAMES = ("log", "log_near_one", "log_sinh", "log_expm1", "log1mexp", "log_exp_sum")
+LOGARITHMS = frozenset(REGISTRY[name] for name in _NAMES)
 _ZEROS = {REGISTRY["log"]: (Fraction(1),), REGISTRY["one_minus_square"]: (Fraction(1), Fraction(-1))}
 RATIONAL = frozenset({CONST, *(REGISTRY[name] for name in ("add", "sub", "mul", "div", "neg", "pow"))})
 _NO_VALUE = (

@@ -23,8 +23,8 @@ from symbackprop.passes.stable_sums import logarithm_of_positive
 from symbackprop.passes.weighted_terms import is_nonnegative
 
 _ADD, _MUL, _DIV, _NEG, _POW, _SQRT = (REGISTRY[name] for name in ("add", "mul", "div", "neg", "pow", "sqrt"))
-_LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _ABS, _CSC, _CSCH = (
-    REGISTRY[name] for name in ("log", "select", "scaled_erfc", "one_minus_square", "abs", "csc", "csch")
+_LOG, _SELECT, _SCALED_ERFC, _ONE_MINUS_SQUARE, _CSCH = (
+    REGISTRY[name] for name in ("log", "select", "scaled_erfc", "one_minus_square", "csch")
 )
 _EXP, _EXPM1, _ERFC, _SINH = (REGISTRY[name] for name in ("exp", "expm1", "erfc", "sinh"))
 _BESSELI, _BESSELK, _BETA, _ERF, _POW1P = (REGISTRY[name] for name in ("besseli", "besselk", "beta", "erf", "pow1p"))
@@ -234,8 +234,6 @@ def logarithm_of_positive_row(r: Rewriter, index: int) -> Value | None:
     if node.op is _SQRT:
         inner = logarithm_of_positive_row(r, node.operands[0])
         return None if inner is None else inner / 2
-    if node.op is _ABS and r.is_op(node.operands[0], _CSC):
-        return -f.log(f.abs(f.sin(f.wrap(r.operands(node.operands[0])[0]))))
     if node.op is _ADD:
         parts = sum_of_exponentials(r, index)
         if parts is not None and all(term.number is not None and term.number > 0 for term in parts):

