@@ -36,11 +36,15 @@ def _over_own_slope(r: Rewriter, x: int, y: int) -> int | None:
         sign = -1 if r.is_op(quotient, _NEG) else 1
         for rest, (p, v) in _quotients_in(r, r.operands(quotient)[0] if sign < 0 else quotient):
             known = _SLOPES.get(r.nodes[v].op)
-            factors = all_factors(r, other) if known is not None else []
-            slopes = [
-                node for node in factors if known and r.is_op(node, known[0]) and r.operands(node) == r.operands(v)
-            ]
-            if known is None or len(slopes) < known[1]:
+            if known is None:
+                continue
+            factors, above = all_factors(r, other), all_factors(r, p)
+            slopes, own = (
+                [node for node in nodes if r.is_op(node, known[0]) and r.operands(node) == r.operands(v)]
+                for nodes in (factors, above)
+            )
+            # What has its slope above it already is such a ratio: beside another slope it would be made for ever.
+            if len(slopes) < known[1] or len(own) >= known[1]:
                 continue
             for slope in slopes[: known[1]]:
                 factors.remove(slope)

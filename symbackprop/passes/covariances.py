@@ -24,7 +24,7 @@ from symbackprop.passes.rewrite import Rewriter, Rule
 from symbackprop.passes.weighted_terms import is_nonnegative
 
 _LEAST = 64
-"""Weights of both signs whose sum is less than this part of that of their sizes cancel."""
+"""Weights cancel whose sum is no more than this part of that of their sizes, and so do those that are all 0."""
 
 
 class _Means(NamedTuple):
@@ -110,7 +110,8 @@ def _means(r: Rewriter, sums: tuple[int, int, int], number: Fraction, ratio: Pow
     if c != d * e or any(power < 0 for power in weights.values()):
         return None
     one, other = ({b: p for b, p in over(own, weights).items() if p} for own in (first, second))
-    if not one or not other:
+    # Of sum(y)*sum(x**2) - sum(x)*sum(x*y), with the weights y, one would be x/y: none where a weight is 0.
+    if not one or not other or any(power < 0 for power in (*one.values(), *other.values())):
         return None
     left = {base: power for base, power in ratio.items() if power}
     if not weights:
@@ -151,7 +152,7 @@ def _unless_weightless(r: Rewriter, sums: tuple[int, int, int], means: _Means, n
     if total is None or not means.weights or rest.get(total.index, 0) < 1 or is_nonnegative(r, total.index):
         return scale * _centred(r, sums, means, total)
     weights, axes = raised(f, means.weights), r.nodes[total.index].attributes
-    cancel = f.lt(_LEAST * f.abs(total), f.reduce_sum(f.abs(weights), axes))
+    cancel = f.le(_LEAST * f.abs(total), f.reduce_sum(f.abs(weights), axes))
     joint, one, other = map(f.wrap, sums)
     # By a weight that is 0 elsewhere: this rule finds it no more.
     given = raised(f, over(rest, {total.index: 1}), number) * (f.select(cancel, total, 0) * joint - one * other)

@@ -58,7 +58,14 @@ def _power(r: Rewriter, x: int, y: int) -> int | None:
     s = raised(f, exponent[1], exponent[0])
     # Where a base is 0 or below the power itself is taken, which then is of 1 elsewhere. Of abs(x) > 0 but one point
     # would be left, whose slopes are those beside it.
-    positive = reduce(f.logical_and, [f.gt(base, _SMALLEST) for _, base in pieces])
+    conditions = [f.gt(base, _SMALLEST) for _, base in pieces]
+    if len(pieces) > 2:
+        # Of weights of both signs the mean of the first two may be none where that of all is one.
+        signs = [r.number(weight.index) for weight, _ in pieces]
+        if any(sign is not None and sign < 0 for sign in signs):
+            return None
+        conditions += [f.gt(weight, 0) for (weight, _), sign in zip(pieces, signs, strict=True) if sign is None]
+    positive = reduce(f.logical_and, conditions)
     mean = _mean(r, [(weight, f.select(positive, base, 1)) for weight, base in pieces], s)
     raised_mean = mean if whole == 1 else 1 / mean if whole == -1 else f.pow(mean, f.const(whole))
     apart = f.wrap(r.plain(_POW, (f.select(positive, 1, f.wrap(x)).index, y)))
@@ -129,7 +136,8 @@ def _of_two(r: Rewriter, one: Part, other: Part, s: Value) -> Value:
     share = f.const(0)
     for place, weight in zip(places.tolist(), weights.tolist(), strict=True):
         share = share + Fraction(weight / 2) * f.exp_share(-(Fraction((1 + place) / 2) * h), w, v)
-    is_near = f.lt(f.abs(h), _NEAR)
+    # A share has a real pole, between 0 and h perhaps, where its weights are of both signs.
+    is_near = f.logical_and(f.lt(f.abs(h), _NEAR), f.logical_and(f.ge(w, 0), f.ge(v, 0)))
     return f.select(is_near, y * f.exp(logarithm * share), far)
 
 

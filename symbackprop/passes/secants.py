@@ -342,12 +342,15 @@ def multiple(r: Rewriter, x: int, y: int) -> Fraction | None:
 
 
 def _ratio(one: tuple[Fraction, Parts], other: tuple[Fraction, Parts]) -> Fraction | None:
-    """The ratio of two sums of the same terms where it is one number, up to the rounding of coefficients like 0.01."""
+    """The ratio of two sums of the same terms where it is one number, up to the rounding of coefficients like 0.01.
+
+    Of 0 over 0 it is none.
+    """
     (constant, parts), (divisor, divisors) = one, other
     ratios = [parts[node] / divisors[node] for node in divisors]
     if constant or divisor:
         ratios.append(constant / divisor if divisor else _NONE)
-    return ratios[0] if all(abs(ratio - ratios[0]) <= _ROUNDING * abs(ratio) for ratio in ratios) else None
+    return ratios[0] if ratios and all(abs(ratio - ratios[0]) <= _ROUNDING * abs(ratio) for ratio in ratios) else None
 
 
 def _factors(r: Rewriter, index: int) -> Iterator[int]:

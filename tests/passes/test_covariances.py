@@ -41,6 +41,7 @@ def thermal(term: Any) -> sp.Expr:
 
 
 xx, xy, yy = (n * total(u * v) - total(u) * total(v) for u, v in ((x[i], x[i]), (x[i], y[i]), (y[i], y[i])))
+xy_sum = total(x[i] * y[i])
 rows = sp.Sum(Z[i, k] ** 2, (k, 0, m - 1)) / m - (sp.Sum(Z[i, k], (k, 0, m - 1)) / m) ** 2
 FORMS: dict[str, sp.Expr] = {
     "variance": mean(x[i] ** 2) - mean(x[i]) ** 2,
@@ -92,6 +93,20 @@ def test_weights_that_cancel() -> None:
     for weights in ([1.0, -1.0, 1.0, -1.0], [1.0, -1.0, 1.0, -1.0 + 1e-9], [1.0, -1.0, 1.0, 3.0]):
         report = check_grad(expr, at={**given(expr), "w": np.array(weights)}, accuracy=True)
         assert report, str(report)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba", "python"])
+def test_nothing_is_divided_by_data(backend: str) -> None:
+    """The intercept of a line and the determinant of Gram were nan where a y is 0: they were those of x/y."""
+    intercept = (total(y[i]) * total(x[i] ** 2) - total(x[i]) * xy_sum) / xx
+    gram = total(x[i] ** 2) * total(y[i] ** 2) - xy_sum**2
+    data = {"x": np.array([1.0, 2.0, 3.0, 4.0]), "y": np.array([0.0, 1.0, 3.0, 2.0])}
+    for expr in (intercept, gram):
+        report = check_grad(expr, at=data, accuracy=True, backend=backend)
+        assert report, str(report)
+    weighted_spread = total(w[i]) * total(w[i] * x[i] ** 2) - total(w[i] * x[i]) ** 2
+    value, slopes = compile_grad(weighted_spread, [w, x], backend=backend).value_and_grad(w=np.zeros(4), x=data["x"])
+    assert value == 0.0 and not np.any(slopes)
 
 
 def test_data_without_spread_none_and_no_number() -> None:

@@ -92,6 +92,18 @@ def test_where_a_base_is_0_or_negative(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_weights_of_both_signs(backend: str) -> None:
+    """Beside the pole of a share the mean had lost its second digit, and the sum of two of three terms has no root."""
+    two = (q * x**p + (1 - q) * y**p) ** (1 / p)
+    points = [{q: share, p: 1.0, x: 2.0, y: t} for share in (2.603, -0.5, 50.0, 0.0, 1.0) for t in (1.9, 2.03)]
+    assert_right_at(two, [*points, {q: 2.603, p: 1.0, x: 2.0, y: 3.2}], backend)
+    three = (u * x**p + v * y**p + q * z**p) ** (1 / p)
+    weights = ((-0.1, 0.09, 0.4), (-0.05, -0.05, 0.5), (0.25, -0.5, 1.25), (0.0, 0.0, 2.0), (1.0, 2.0, 3.0))
+    at = [dict(zip((u, v, q, p, x, y, z), (*w, 1.5, 2.5, 1.5, 3.5), strict=True)) for w in weights]
+    assert_right_at(three, at, backend)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_powers_of_a_norm(backend: str) -> None:
     """(u**2 + v**2)**(3/2) has a Hessian of 0 at the origin, where it was nan, and a value at 1e-108 and 1e102."""
     cube = (u**2 + v**2) ** Rational(3, 2)
