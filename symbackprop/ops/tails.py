@@ -42,6 +42,109 @@ def _series(last: int, x: Any) -> Any:
     return value
 
 
+def _taylor(last: int, x: Any, near: bool) -> Any:
+    """A scaled integral of an order up to 5 by its Taylor series about 1 for 1/2 <= x <= 1, about 2 for 1 <= x <= 2.
+
+    Its derivatives are higher ones, and to the left of the centre all terms are positive. The continued fraction takes
+    700 steps at 1/2 and 190 at 1: 26 ms for 10,000 samples instead of 3.
+    """
+    if near:
+        values = (
+            0.427583576155807,
+            0.13660600739194928,
+            0.03859289034297711,
+            0.009903371117665843,
+            0.002348268513455678,
+            0.0005206834090754488,
+            0.00010890847460873168,
+            2.1633318561284676e-05,
+            4.102614842885145e-06,
+            7.46004937528577e-07,
+            1.3053024839139957e-07,
+            2.2042929124808086e-08,
+            3.6018495892409745e-09,
+            5.70739613320236e-10,
+            8.78703700928751e-11,
+            1.316662910448286e-11,
+            1.923034746372168e-12,
+            2.741341062276037e-13,
+            3.8187959275471125e-14,
+            5.204162833596353e-15,
+            6.944908402069604e-16,
+            9.083764650434363e-17,
+            1.1654898799960755e-17,
+            1.4679967153135243e-18,
+            1.8164386186111888e-19,
+            2.209417983182573e-20,
+            2.6433750422589892e-21,
+            3.112486990242176e-22,
+            3.6087100789474177e-23,
+            4.1219740938839526e-24,
+            4.640525433617712e-25,
+            5.1514016244522745e-26,
+            5.641007982386339e-27,
+            6.09575761814395e-28,
+            6.50273008640816e-29,
+            6.850302286946168e-30,
+            7.128707818081843e-31,
+            7.330487463959188e-32,
+            7.450803059592113e-33,
+            7.487598528257392e-34,
+            7.441604192425793e-35,
+            7.316192304600285e-36,
+        )
+    else:
+        values = (
+            0.25539567631050575,
+            0.0533982309267448,
+            0.010450688150881637,
+            0.0019325797205363754,
+            0.0003400461585920169,
+            5.723950861683077e-05,
+            9.257343677057817e-06,
+            1.4435809934713931e-06,
+            2.1768873144826534e-07,
+            3.182367042657398e-08,
+            4.519702487098471e-09,
+            6.247663853718227e-10,
+            8.41932060671325e-11,
+            1.1076675427049718e-11,
+            1.4245180128190582e-12,
+            1.7928677919244951e-13,
+            2.2105340501539383e-14,
+            2.672512270185058e-15,
+            3.170914283555319e-16,
+            3.695122517797186e-17,
+            4.232163191091111e-18,
+            4.767279146097004e-19,
+            5.2846625742097944e-20,
+            5.768291557419753e-21,
+            6.202804065087277e-22,
+            6.574339862769684e-23,
+            6.871284846114239e-24,
+            7.084862822822201e-25,
+            7.209535208902424e-26,
+            7.243187481484882e-27,
+            7.187100360514119e-28,
+            7.0457215117407e-29,
+            6.826268368465372e-30,
+            6.5382032793250785e-31,
+            6.192628024610796e-32,
+            5.801645813543944e-33,
+            5.377735693323914e-34,
+            4.933177751641051e-35,
+            4.479558674562492e-36,
+            4.0273772843795566e-37,
+            3.5857597010133374e-38,
+            3.162284638992953e-39,
+        )
+    twice = 2.0 * ((1.0 if near else 2.0) - x)
+    total = values[last + 36] + 0.0 * twice
+    for k in range(35, -1, -1):
+        total = values[last + k] + total * twice * ((last + k + 1.0) / (k + 1.0))
+    return total
+
+
 def _scaled_integral(order: float, x: float) -> float:
     """exp(x*x) times a repeated integral of erfc: from erfc itself below 0, by its continued fraction from 1/2 on."""
     last = int(order)
@@ -52,11 +155,13 @@ def _scaled_integral(order: float, x: float) -> float:
         return value
     if x < 0.5:
         return float(math.exp(x * x) * _series(last, x))
+    if x < 2.0 and last < 6:
+        return float(_taylor(last, x, x < 1.0))
     if x != x:
         return x
     ratio, value = 0.0, 1.1283791670955126
-    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms.
-    for n in range(last + 16 + int(172.0 / (x * x)), -1, -1):
+    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms, and some more of higher orders.
+    for n in range(2 * last + 24 + int(172.0 / (x * x)), -1, -1):
         ratio = 0.5 / (x + (n + 1) * ratio)
         if n <= last:
             value *= ratio
@@ -80,14 +185,17 @@ def _scaled_integrals(order: Any, x: Any) -> Any:
         before, left = left, (before - 2.0 * x * left) / (2.0 * n)
     middle = np.clip(x, 0.0, 0.5)
     near = np.exp(middle * middle) * _series(last, middle)
-    right = np.maximum(x, 0.5)
+    right = np.maximum(x, 2.0 if last < 6 else 0.5)
     # fmin, and no product with 0: an argument may be nan or infinite.
     ratio, value, nearest = np.zeros_like(right), 1.1283791670955126, np.fmin.reduce(right, axis=None, initial=16.0)
-    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms.
-    for n in range(last + 16 + int(172.0 / (nearest * nearest)), -1, -1):
+    # The error falls as exp(-2*x*sqrt(2*n)): below 2**-53 after 172/x**2 terms, and some more of higher orders.
+    for n in range(2 * last + 24 + int(172.0 / (nearest * nearest)), -1, -1):
         ratio = 0.5 / (right + (n + 1) * ratio)
         value = value * ratio if n <= last else value
-    return np.where(x < 0.0, left, np.where(x < 0.5, near, value))[()]
+    if last < 6:
+        low, high = _taylor(last, np.clip(x, 0.5, 1.0), True), _taylor(last, np.clip(x, 1.0, 2.0), False)
+        near = np.where(x < 0.5, near, np.where(x < 1.0, low, high))
+    return np.where(x < 0.0, left, np.where(x < (2.0 if last < 6 else 0.5), near, value))[()]
 
 
 def _scaled_mp(x: Any, order: int) -> Any:
@@ -182,9 +290,9 @@ ROWS = (
         arity=2,
         partials=(None, lambda f, z, n, x: -((2 * n + 2) * f.scaled_integral(n + 1, x))),
         missing="a repeated integral of erfc has no derivative in the number of its repetitions",
-        python=helper(_scaled_integral, _scaled_left, _series),
-        numpy=helper(_scaled_integrals, _scaled_lefts, _series),
-        numba=helper(_scaled_integral, _scaled_left, _series),
+        python=helper(_scaled_integral, _scaled_left, _series, _taylor),
+        numpy=helper(_scaled_integrals, _scaled_lefts, _series, _taylor),
+        numba=helper(_scaled_integral, _scaled_left, _series, _taylor),
         mpmath=lambda n, x: _scaled_mp(x, int(n)),
         ball=_scaled_ball,
         cost=SPECIAL,
