@@ -31,6 +31,8 @@ class _Entropy(NamedTuple):
     x: int
     y: int
     consumed: tuple[int, ...]
+    apart: bool = False
+    """Whether it is c*x*log(x) - c*x*log(y), which has no value where both are negative."""
 
 
 def deviances(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
@@ -50,7 +52,7 @@ def _without(r: Rewriter, constant: Fraction, parts: Parts, chosen: list[_Entrop
     gone = {node for one in chosen for node in one.consumed}
     left = {node: factor for node, factor in parts.items() if node not in gone}
     own: set[int] = set()
-    for c, x, y, _ in chosen:
+    for c, x, y, *_ in chosen:
         for node, factor in ((x, c), (y, -c)):
             found = terms(r, node)
             if found is None:
@@ -61,8 +63,9 @@ def _without(r: Rewriter, constant: Fraction, parts: Parts, chosen: list[_Entrop
                 own.add(term)
     if not own or any(left[term] for term in own):
         return None
-    for c, x, y, _ in chosen:
-        node = r.f.kl_div(r.f.wrap(x), r.f.wrap(y)).index
+    for c, x, y, _, apart in chosen:
+        value = r.f.kl_div(r.f.wrap(x), r.f.wrap(y))
+        node = (r.f.select(r.f.lt(r.f.wrap(y), 0), r.f.const("nan"), value) if apart else value).index
         left[node] = left.get(node, Fraction(0)) + c
     return built(r, constant, {node: factor for node, factor in left.items() if factor})
 
@@ -72,17 +75,18 @@ def _entropies(r: Rewriter, parts: Parts) -> Iterator[_Entropy]:
     for node, factor in parts.items():
         for weight, function in _weighted(r, node):
             for above, below in _ratio(r, function):
+                apart = r.is_op(function, _SUB)
                 if weight == above:
-                    yield _Entropy(factor, above, below, (node,))
+                    yield _Entropy(factor, above, below, (node,), apart)
                 elif weight == below:
-                    yield _Entropy(-factor, below, above, (node,))
+                    yield _Entropy(-factor, below, above, (node,), apart)
             if r.nodes[function].op in LOGARITHMS:
                 logarithms[weight, argument_of_logarithm(r, function)] = node, factor
     # x*log(x) and x*log(y) apart.
     for (weight, argument), (node, factor) in logarithms.items():
         own = logarithms.get((weight, key_of(r, weight)))
         if own is not None and own[0] != node and own[1] == -factor:
-            yield _Entropy(-factor, weight, _built(r, argument), (own[0], node))
+            yield _Entropy(-factor, weight, _built(r, argument), (own[0], node), True)
 
 
 def _weighted(r: Rewriter, index: int) -> Iterator[tuple[int, int]]:
@@ -132,6 +136,7 @@ def _of_ratio(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
         if gone is not None and r.number(y) is None:
             left = {node: factor for node, factor in parts.items() if node != ratio and node not in gone}
             value: Value = f.kl_div(f.wrap(y), f.wrap(x)) / f.wrap(y)
+            value = f.select(f.lt(f.wrap(y), 0), f.const("nan"), value) if len(gone) > 1 else value
             left[value.index] = left.get(value.index, Fraction(0)) + c
             return built(r, Fraction(0), left)
     return None

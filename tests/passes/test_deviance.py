@@ -49,6 +49,12 @@ def test_what_is_empty_costs_what_was_expected() -> None:
     assert math.isnan(compile_grad(MODELS["Poisson"], [y]).value(x=math.nan, y=2.5))
 
 
+@pytest.mark.parametrize("name", ["apart", "of a difference", "the same apart"])
+def test_logarithms_of_what_is_negative_stay_none(name: str) -> None:
+    assert math.isnan(compile_grad(MODELS[name], [x, y]).value(x=-1.0, y=-2.0))
+    assert math.isclose(compile_grad(MODELS["Poisson"], [x, y]).value(x=-1.0, y=-2.0), math.log(2.0) - 1.0)
+
+
 def test_over_arrays() -> None:
     i, n = sp.symbols("i n", integer=True)
     counts, rates = sp.IndexedBase("counts"), sp.IndexedBase("rates")
