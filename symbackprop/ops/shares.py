@@ -153,7 +153,11 @@ ROWS = (
         name="log_power",
         doc="log(x**y)",
         arity=2,
-        partials=(lambda f, z, x, y: y / x, lambda f, z, x, y: f.log(x)),
+        # Of counts that are all 0 the likelihood of a rate of 0 has a slope: 0/0 is that of a constant.
+        partials=(
+            lambda f, z, x, y: y / f.select(f.logical_and(f.eq(x, 0), f.eq(y, 0)), 1, x),
+            lambda f, z, x, y: f.log(x),
+        ),
         define=_log_power,
         mpmath=lambda x, y: mp.log(x) * y if x > 0 else mp.log(mp.power(x, y)),
         ball=lambda x, y: x.log() * y,
