@@ -12,7 +12,7 @@ from functools import reduce
 
 from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
-from symbackprop.passes.offsets import built, terms
+from symbackprop.passes.offsets import Parts, built, terms, with_term
 from symbackprop.passes.rewrite import Rewriter, Rule
 
 _DIV, _SOFTPLUS, _LOGADDEXP, _LOG_EXP_SUM = (REGISTRY[name] for name in ("div", "softplus", "logaddexp", "log_exp_sum"))
@@ -71,6 +71,20 @@ def _asymptotes(r: Rewriter, index: int) -> Iterator[tuple[int, Value]]:
     elif node.op is _LOG_EXP_SUM and r.number(node.operands[1]) == 1:
         u, _, v, weight = operands
         yield u.index, f.log1p(weight * f.exp(v - u))
+
+
+def beyond_asymptote(r: Rewriter, constant: Fraction, parts: Parts) -> int | None:
+    """softplus(u) - u and logaddexp(u, v) - u where u is a sum, or a number times something, whose terms are all there:
+    the loss of a classifier as users write it, log(1 + exp(w*x + b)) - (w*x + b).
+    """
+    for node, factor in parts.items() if len(parts) > 1 else ():
+        for u, rest in _asymptotes(r, node) if r.nodes[node].op in _WITH_ASYMPTOTES else ():
+            own = terms(r, u)
+            if own is None or not own[1] or any(parts.get(n) != -factor * c for n, c in own[1].items()):
+                continue
+            left = {n: c for n, c in parts.items() if n != node and n not in own[1]}
+            return built(r, constant + factor * own[0], with_term(left, rest.index, factor))
+    return None
 
 
 RULES = (

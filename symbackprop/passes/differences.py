@@ -15,6 +15,7 @@ from symbackprop.ir import Value
 from symbackprop.ops import REGISTRY
 from symbackprop.ops.leaves import CONST, INPUT
 from symbackprop.passes.apart import apart
+from symbackprop.passes.asymptotes import beyond_asymptote
 from symbackprop.passes.common_factors import Quotient, without_common
 from symbackprop.passes.companions import identities
 from symbackprop.passes.deviance import deviances
@@ -355,7 +356,7 @@ def beside_square(r: Rewriter, root: int, u: int) -> int | None:
 
 
 _FIRST: tuple[Form, ...] = (_squares, _companions, deviances, apart, beside_stirling)
-_LAST: tuple[Form, ...] = (_rests, _quotient_and_number, _complements)
+_LAST: tuple[Form, ...] = (_rests, _quotient_and_number, _complements, beyond_asymptote)
 _ALONE = (*_FIRST, *_LAST)
 # A factor that is near 1 is no rest where it is common to all terms.
 _FORMS = (*_FIRST, _with_common_factor, *_LAST)
