@@ -63,9 +63,9 @@ def variables(expr: sp.Expr) -> list[Any]:
 @pytest.mark.parametrize("name", RISK_SETS)
 def test_risk_sets(name: str, backend: str) -> None:
     expr = RISK_SETS[name]
-    for at, number in POINTS:
-        report = check_grad(expr, variables(expr), at=given(expr, at, number), accuracy=True, backend=backend)
-        assert report, str(report)
+    points = [given(expr, at, number) for at, number in POINTS]
+    report = check_grad(expr, variables(expr), at=points, accuracy=True, backend=backend)
+    assert report, str(report)
 
 
 @pytest.mark.parametrize("name", RISK_SETS)
@@ -103,10 +103,10 @@ COMPONENTS = {"w": np.array([0.3, 0.5, 0.2]), "c": np.array([-1.0, 0.5, 3.0]), "
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("name", MIXTURES)
 def test_mixtures_far_from_their_components(name: str, backend: str) -> None:
-    for at in ([0.1, 0.7, -2.0], [1e3, -1e3, 3.0], [1e8, -1e5, 2.0]):
-        point = {**COMPONENTS, "x": np.array(at)}
-        report = check_grad(MIXTURES[name], at=point, accuracy=True, backend=backend)
-        assert report, str(report)
+    places = ([0.1, 0.7, -2.0], [1e3, -1e3, 3.0], [1e8, -1e5, 2.0])
+    points = [{**COMPONENTS, "x": np.array(place)} for place in places]
+    report = check_grad(MIXTURES[name], at=points, accuracy=True, backend=backend)
+    assert report, str(report)
 
 
 def test_a_mixture_beside_a_weight_of_zero() -> None:
