@@ -1,4 +1,4 @@
-"""What single rows over whole arrays keep of their own: singular matrices, ties, zeros and huge logits."""
+"""What single rows over whole arrays keep of their own: singular matrices, ties, zeros, huge logits and lengths."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from symbackprop.ad import jvp, vjp
 from symbackprop.ir import Functions, GraphBuilder, Type, interpret, verify
+from symbackprop.ops.extents import plus, times
 
 Array = Any
 
@@ -138,3 +139,15 @@ def test_weights_of_any_sign_and_zero_weights() -> None:
     # 16 ulp for the naive expectation, which is of order 1 before the shift.
     np.testing.assert_allclose(got[:2], [first, 3.0 + np.log(2.0)], rtol=16 * 2.0**-52)
     assert np.isnan(got[2]) and got[3] == -np.inf
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_lengths_count(n: int) -> None:
+    f = Functions(GraphBuilder())
+    x = f.wrap(f.builder.input("x", Type("real", ("n",))))
+    outputs = [x, f.iota(plus("n", 1)), f.size(times("n", 2)), f.length(plus("n", -1))]
+    graph = verify(f.builder.graph([value.index for value in outputs]))
+    _, counted, doubled, less = interpret(graph, {"x": np.zeros(n)})
+    assert counted.tolist() == list(range(n + 1))
+    assert counted.dtype == np.int64
+    assert doubled == 2 * n and less == n - 1

@@ -17,7 +17,7 @@ import pytest
 from symbackprop.ad import jvp, vjp
 from symbackprop.ad.batching import lift
 from symbackprop.errors import MissingDerivative
-from symbackprop.ir import Functions, Graph, GraphBuilder, Type, interpret, verify
+from symbackprop.ir import Graph, GraphBuilder, Type, interpret, verify
 from symbackprop.ops import REGISTRY, factors
 from symbackprop.ops.extents import plus, times
 
@@ -388,18 +388,6 @@ def test_row_is_complete(row: Any) -> None:
     if row.arity and row.name not in LAST:
         assert row.tangent is not None or set(linear) == set(range(row.arity))
     assert not row.partials, "derivatives of these rows are tangents and transposes"
-
-
-@pytest.mark.parametrize("n", [0, 1, 5])
-def test_lengths_count(n: int) -> None:
-    f = Functions(GraphBuilder())
-    x = f.wrap(f.builder.input("x", Type("real", ("n",))))
-    outputs = [x, f.iota(plus("n", 1)), f.size(times("n", 2)), f.length(plus("n", -1))]
-    graph = verify(f.builder.graph([value.index for value in outputs]))
-    _, counted, doubled, less = interpret(graph, {"x": np.zeros(n)})
-    assert counted.tolist() == list(range(n + 1))
-    assert counted.dtype == np.int64
-    assert doubled == 2 * n and less == n - 1
 
 
 def test_third_derivatives_of_a_determinant_are_refused() -> None:
